@@ -1,0 +1,249 @@
+/*
+ * clerk.h
+ *		Types and prototypes of the pure files: those that know nothing of PostgreSQL.
+ *
+ * A pure file takes slices of bytes and the time as arguments, returns a ClerkStatus and
+ * includes only libc, OpenSSL, jansson and this header, so that it can be unit-tested and
+ * fuzzed without a server.  It never logs, never exits and never keeps state.
+ *
+ * The prototypes stand in the order in which the files may call each other: a file calls
+ * only files above it (test/layers.sh checks that).
+ */
+#ifndef CLERK_H
+#define CLERK_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <jansson.h>
+#include <openssl/evp.h>
+
+/* A token longer than this is refused before anything else is looked at. */
+#define CLERK_MAX_TOKEN (16 * 1024)
+
+/* The signature of an RSA key of 8192 bits, the largest there is. */
+#define CLERK_MAX_SIGNATURE 1024
+
+/* Bytes that somebody else owns; not terminated by a NUL. */
+typedef struct ClerkSlice
+{
+	const char *data;
+	size_t len;
+} ClerkSlice;
+
+/*
+ * Why a token, a key or a request was refused.  Finer than the reason codes: several
+ * statuses share a code and differ in the detail that goes with it.
+ */
+typedef enum ClerkStatus
+{
+	CLERK_OK,
+
+	/* where the token came from */
+	CLERK_NO_TOKEN,
+	CLERK_SOURCE_AMBIGUOUS,
+
+	/* its shape */
+	CLERK_TOKEN_TOO_LARGE,
+	CLERK_TOKEN_NOT_COMPACT,
+	CLERK_TOKEN_NOT_BASE64URL,
+	CLERK_HEADER_NOT_JSON,
+	CLERK_HEADER_MEMBER,
+	CLERK_HEADER_CRITICAL,
+	CLERK_PAYLOAD_NOT_JSON,
+	CLERK_PAYLOAD_NOT_ASCII,
+
+	/* whose it is, and who signed it */
+	CLERK_ISSUER_UNKNOWN,
+	CLERK_TYPE_NOT_JWT,
+	CLERK_TYPE_NOT_SESSION,
+	CLERK_TYPE_MACHINE,
+	CLERK_KEY_UNKNOWN,
+	CLERK_ALGORITHM_UNSUPPORTED,
+	CLERK_ALGORITHM_NOT_THE_KEYS,
+	CLERK_SIGNATURE_INVALID,
+
+	/* what it claims */
+	CLERK_SUBJECT_INVALID,
+	CLERK_CLAIM_TYPE,
+	CLERK_TYPE_NO_SESSION_ID,
+	CLERK_AUDIENCE,
+	CLERK_AUTHORIZED_PARTY,
+	CLERK_EXPIRY_INVALID,
+	CLERK_EXPIRED,
+	CLERK_NOT_BEFORE_INVALID,
+	CLERK_NOT_ACTIVE_YET,
+	CLERK_ISSUED_AT_INVALID,
+	CLERK_ISSUED_IN_FUTURE,
+	CLERK_TOO_OLD,
+	CLERK_SESSION_PENDING,
+
+	/* who else the request says it is */
+	CLERK_IDENTITY_MISMATCH,
+
+	/* a key is not used, and the next one is looked at (RFC 7517 section 5) */
+	CLERK_JWK_KTY_UNKNOWN,
+	CLERK_JWK_NOT_FOR_SIGNATURES,
+	CLERK_JWK_ALG_UNSUPPORTED,
+
+	/* a key is refused, and with it the document it came in */
+	CLERK_JWK_NOT_JSON,
+	CLERK_JWK_PRIVATE,
+	CLERK_JWK_SYMMETRIC,
+	CLERK_JWK_MEMBER,
+	CLERK_JWK_RSA_SIZE,
+	CLERK_JWK_RSA_EXPONENT,
+	CLERK_JWK_POINT,
+
+	CLERK_OUT_OF_MEMORY,
+	CLERK_N_STATUSES
+} ClerkStatus;
+
+/* The steps of a verification, in the order in which they are taken. */
+typedef enum ClerkStep
+{
+	CLERK_STEP_SOURCE,
+	CLERK_STEP_SHAPE,
+	CLERK_STEP_INSTANCE,
+	CLERK_STEP_TYPE,
+	CLERK_STEP_KEY,
+	CLERK_STEP_ALGORITHM,
+	CLERK_STEP_SIGNATURE,
+	CLERK_STEP_SUBJECT,
+	CLERK_STEP_AUDIENCE,
+	CLERK_STEP_AUTHORIZED_PARTY,
+	CLERK_STEP_EXPIRY,
+	CLERK_STEP_NOT_BEFORE,
+	CLERK_STEP_ISSUED_AT,
+	CLERK_STEP_SESSION_STATUS,
+	CLERK_STEP_IDENTITY,
+	CLERK_N_STEPS,
+	CLERK_STEP_NONE = CLERK_N_STEPS
+} ClerkStep;
+
+/* status.c -- all texts are static and hold nothing of the token. */
+typedef struct ClerkReason
+{
+	const char *code;	 /* the reason code: Clerk's own where it has one */
+	const char *message; /* the same for every status that shares the code */
+	const char *detail;
+	const char *hint; /* or NULL */
+	ClerkStep step;
+} ClerkReason;
+
+extern const ClerkReason *clerk_status_reason(ClerkStatus status);
+extern const char *clerk_status_step_name(ClerkStep step);
+extern bool clerk_status_ignores_jwk(ClerkStatus status);
+
+/* base64url.c */
+extern bool clerk_base64url_decode(ClerkSlice text, unsigned char *out, size_t *outlen);
+
+/* json.c */
+typedef struct ClerkJson
+{
+	json_t *root; /* an object; the owner calls json_decref() */
+	bool ascii;	  /* neither raw nor escaped characters beyond U+007F */
+} ClerkJson;
+
+extern bool clerk_json_object(ClerkSlice text, ClerkJson *json);
+
+/* jws.c */
+typedef struct ClerkJws
+{
+	ClerkSlice signing_input; /* a part of the token */
+	ClerkSlice payload;		  /* decoded; lives as long as this struct */
+	size_t signature_len;
+	unsigned char signature[CLERK_MAX_SIGNATURE];
+	const char *alg;
+	const char *kid; /* NULL when absent, as typ and cat */
+	const char *typ;
+	const char *cat;
+	json_t *header; /* owns alg, kid, typ and cat */
+	char *buffer;	/* owns payload */
+} ClerkJws;
+
+extern ClerkStatus clerk_jws_parse(ClerkSlice token, ClerkJws *jws);
+extern void clerk_jws_free(ClerkJws *jws);
+
+/* jwk.c */
+typedef enum ClerkKeyType
+{
+	CLERK_KEY_RSA,
+	CLERK_KEY_P256,
+	CLERK_KEY_P384,
+	CLERK_KEY_P521,
+	CLERK_KEY_ED25519
+} ClerkKeyType;
+
+typedef struct ClerkJwk
+{
+	ClerkKeyType type;
+	char alg[16];	/* the JWK's own "alg", empty when it has none */
+	EVP_PKEY *pkey; /* owned by this struct */
+} ClerkJwk;
+
+extern ClerkStatus clerk_jwk_parse(ClerkSlice json, ClerkJwk *jwk);
+extern void clerk_jwk_free(ClerkJwk *jwk);
+
+/* jwa.c */
+typedef struct ClerkAlgorithm ClerkAlgorithm;
+
+extern const ClerkAlgorithm *clerk_jwa_find(const char *name);
+extern const ClerkAlgorithm *clerk_jwa_of_key(const ClerkJwk *jwk);
+extern const char *clerk_jwa_name(const ClerkAlgorithm *algorithm);
+extern ClerkStatus clerk_jwa_check(const ClerkJwk *jwk, const ClerkJws *jws);
+extern ClerkStatus clerk_jwa_verify(const ClerkJwk *jwk, const ClerkJws *jws);
+
+/*
+ * claims.c -- every time and duration is in microseconds, times since the Unix epoch.
+ */
+typedef struct ClerkPolicy
+{
+	const char **authorized_parties; /* NULL: any, and cookies are not read */
+	int n_authorized_parties;
+	const char **audiences; /* NULL: any */
+	int n_audiences;
+	int64_t clock_skew;
+	int64_t max_token_age; /* 0: no limit but the token's own */
+	bool accept_templates; /* tokens without a session id */
+} ClerkPolicy;
+
+typedef struct ClerkTimes
+{
+	int64_t expiry;
+	int64_t not_before; /* INT64_MIN when absent, as issued_at */
+	int64_t issued_at;
+} ClerkTimes;
+
+typedef struct ClerkClaims
+{
+	json_t *root; /* owns the strings below; each is NULL when absent */
+	bool ascii;
+	const char *issuer;
+	const char *subject;
+	const char *session_id;
+	const char *actor;
+	ClerkTimes times; /* valid once clerk_claims_check() has returned CLERK_OK */
+} ClerkClaims;
+
+extern ClerkStatus clerk_claims_parse(ClerkSlice payload, ClerkClaims *claims);
+extern void clerk_claims_free(ClerkClaims *claims);
+extern ClerkStatus clerk_claims_check_type(const ClerkJws *jws, const ClerkClaims *claims,
+										   const ClerkPolicy *policy);
+extern ClerkStatus clerk_claims_check(ClerkClaims *claims, const ClerkPolicy *policy,
+									  int64_t now);
+extern ClerkStatus clerk_claims_check_times(const ClerkTimes *times,
+											const ClerkPolicy *policy, int64_t now);
+extern bool clerk_claims_mention(const ClerkClaims *claims, const char *value);
+
+/* request.c */
+typedef bool (*ClerkTokenSink)(void *context, ClerkSlice token);
+
+extern ClerkStatus clerk_request_header(const ClerkJson *headers, const char *name,
+										ClerkSlice *value);
+extern bool clerk_request_bearer(ClerkSlice header, ClerkSlice *token);
+extern void clerk_request_cookies(const ClerkJson *cookies, ClerkTokenSink sink,
+								  void *context);
+
+#endif /* CLERK_H */

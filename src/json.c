@@ -1,0 +1,196 @@
+/*
+ * json.c
+ *		One JSON object out of bytes that nobody vouches for.
+ *
+ * jansson does the parsing (RFC 8259, valid UTF-8, no U+0000, no duplicate members).  A
+ * scan before it makes sure that whatever is accepted here, jsonb accepts too, so that
+ * showing the claims of a verified token can never raise in a policy:
+ *
+ * - nesting is bounded, since PostgreSQL's parser recurses;
+ * - an exponent is bounded, since numeric is;
+ * - an integer may have any number of digits, as in jsonb.  jansson refuses what a double
+ *   cannot hold, so it is shown null in place of such a number: nothing we decide on is
+ *   that large, and a claim that should be a number then has the wrong type.
+ *
+ * All numbers come out as JSON_REAL.  Called by jws.c, jwk.c, claims.c and source.c.
+ */
+#include "clerk.h"
+
+#include <ctype.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define MAX_DEPTH 256
+#define MAX_EXPONENT 999
+
+/* Digits plus exponent up to which a number surely fits a double (10^308). */
+#define MAX_MAGNITUDE 300
+
+typedef struct Scan
+{
+	ClerkSlice text;
+	size_t pos;
+	int depth;
+	bool ascii;
+	char *copy; /* of text, with null for each wide number; NULL without any */
+} Scan;
+
+static int
+peek(const Scan *scan)
+{
+	return scan->pos < scan->text.len ? (unsigned char) scan->text.data[scan->pos] : -1;
+}
+
+static size_t
+skip_digits(Scan *scan)
+{
+	size_t start = scan->pos;
+
+	while (isdigit(peek(scan)))
+		scan->pos++;
+	return scan->pos - start;
+}
+
+/* Up to the closing quote; what is between is jansson's to judge. */
+static void
+scan_string(Scan *scan)
+{
+	for (scan->pos++; peek(scan) != -1 && peek(scan) != '"'; scan->pos++)
+	{
+		if (peek(scan) >= 0x80)
+			scan->ascii = false;
+		if (peek(scan) != '\\')
+			continue;
+		scan->pos++;
+		if (peek(scan) == 'u' && (scan->text.len - scan->pos < 5 ||
+								  memcmp(scan->text.data + scan->pos + 1, "00", 2) != 0 ||
+								  scan->text.data[scan->pos + 3] > '7'))
+			scan->ascii = false;
+	}
+	scan->pos++;
+}
+
+/* The digits of an exponent as a number that stays small. */
+static int
+scan_exponent(Scan *scan)
+{
+	int exponent = 0;
+
+	for (; isdigit(peek(scan)); scan->pos++)
+	{
+		if (exponent <= MAX_EXPONENT)
+			exponent = exponent * 10 + (peek(scan) - '0');
+	}
+	return exponent;
+}
+
+/* Puts null in the place of the number, for jansson to read. */
+static bool
+blank_number(Scan *scan, size_t start)
+{
+	if (scan->copy == NULL)
+	{
+		scan->copy = malloc(scan->text.len);
+		if (scan->copy == NULL)
+			return false;
+		memcpy(scan->copy, scan->text.data, scan->text.len);
+	}
+	memset(scan->copy + start, ' ', scan->pos - start);
+	memcpy(scan->copy + start, "null", 4);
+	return true;
+}
+
+/* number = [ minus ] int [ frac ] [ exp ], RFC 8259 section 6 */
+static bool
+scan_number(Scan *scan)
+{
+	size_t start = scan->pos;
+	size_t digits;
+	int exponent = 0;
+
+	if (peek(scan) == '-')
+		scan->pos++;
+	if (peek(scan) == '0')
+	{
+		scan->pos++;
+		digits = 1;
+	}
+	else if ((digits = skip_digits(scan)) == 0)
+		return false;
+	if (peek(scan) == '.')
+	{
+		size_t fraction;
+
+		scan->pos++;
+		fraction = skip_digits(scan);
+		if (fraction == 0)
+			return false;
+		digits += fraction;
+	}
+	if (peek(scan) == 'e' || peek(scan) == 'E')
+	{
+		scan->pos++;
+		if (peek(scan) == '+' || peek(scan) == '-')
+			scan->pos++;
+		if (!isdigit(peek(scan)))
+			return false;
+		exponent = scan_exponent(scan);
+	}
+	if (exponent > MAX_EXPONENT)
+		return false;
+	if (digits + (size_t) exponent > MAX_MAGNITUDE)
+		return blank_number(scan, start);
+	return true;
+}
+
+static bool
+scan_text(Scan *scan)
+{
+	while (peek(scan) != -1)
+	{
+		int c = peek(scan);
+
+		if (c == '"')
+			scan_string(scan);
+		else if (c == '-' || isdigit(c))
+		{
+			if (!scan_number(scan))
+				return false;
+		}
+		else
+		{
+			if (c == '{' || c == '[')
+				scan->depth++;
+			else if (c == '}' || c == ']')
+				scan->depth--;
+			if (scan->depth > MAX_DEPTH)
+				return false;
+			scan->pos++;
+		}
+	}
+	return true;
+}
+
+/*
+ * False when text is not one acceptable JSON object; json->root is then NULL.  The caller
+ * owns json->root.
+ */
+bool
+clerk_json_object(ClerkSlice text, ClerkJson *json)
+{
+	Scan scan = {.text = text, .ascii = true};
+	json_error_t error;
+
+	json->root = NULL;
+	if (scan_text(&scan))
+		json->root = json_loadb(scan.copy ? scan.copy : text.data, text.len,
+								JSON_REJECT_DUPLICATES | JSON_DECODE_INT_AS_REAL, &error);
+	free(scan.copy);
+	if (json->root != NULL && !json_is_object(json->root))
+	{
+		json_decref(json->root);
+		json->root = NULL;
+	}
+	json->ascii = scan.ascii;
+	return json->root != NULL;
+}
