@@ -16,6 +16,8 @@
 #include <math.h>
 #include <string.h>
 
+#include <jansson.h>
+
 /* Seconds whose microseconds still fit 64 bits, with room for a skew. */
 #define MAX_NUMERIC_DATE 9.2e12
 

@@ -16,8 +16,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include <jansson.h>
-#include <openssl/evp.h>
+/*
+ * jansson.h cannot stand beside PostgreSQL's headers, which have a json_object() of their
+ * own, so the pure files that need it include it themselves.
+ */
+typedef struct json_t json_t;
+typedef struct evp_pkey_st EVP_PKEY;
 
 /* A token longer than this is refused before anything else is looked at. */
 #define CLERK_MAX_TOKEN (16 * 1024)
@@ -147,6 +151,7 @@ typedef struct ClerkJson
 } ClerkJson;
 
 extern bool clerk_json_object(ClerkSlice text, ClerkJson *json);
+extern void clerk_json_free(ClerkJson *json);
 
 /* jws.c */
 typedef struct ClerkJws
@@ -187,6 +192,8 @@ extern ClerkStatus clerk_jwk_parse(ClerkSlice json, ClerkJwk *jwk);
 extern void clerk_jwk_free(ClerkJwk *jwk);
 
 /* jwa.c */
+#define CLERK_DIGEST_LENGTH 32
+
 typedef struct ClerkAlgorithm ClerkAlgorithm;
 
 extern const ClerkAlgorithm *clerk_jwa_find(const char *name);
@@ -194,6 +201,7 @@ extern const ClerkAlgorithm *clerk_jwa_of_key(const ClerkJwk *jwk);
 extern const char *clerk_jwa_name(const ClerkAlgorithm *algorithm);
 extern ClerkStatus clerk_jwa_check(const ClerkJwk *jwk, const ClerkJws *jws);
 extern ClerkStatus clerk_jwa_verify(const ClerkJwk *jwk, const ClerkJws *jws);
+extern bool clerk_jwa_sha256(ClerkSlice data, unsigned char digest[CLERK_DIGEST_LENGTH]);
 
 /*
  * claims.c -- every time and duration is in microseconds, times since the Unix epoch.

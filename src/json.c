@@ -20,6 +20,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <jansson.h>
+
 #define MAX_DEPTH 256
 #define MAX_EXPONENT 999
 
@@ -173,7 +175,7 @@ scan_text(Scan *scan)
 
 /*
  * False when text is not one acceptable JSON object; json->root is then NULL.  The caller
- * owns json->root.
+ * owns what it gets, and ends with clerk_json_free().
  */
 bool
 clerk_json_object(ClerkSlice text, ClerkJson *json)
@@ -193,4 +195,11 @@ clerk_json_object(ClerkSlice text, ClerkJson *json)
 	}
 	json->ascii = scan.ascii;
 	return json->root != NULL;
+}
+
+void
+clerk_json_free(ClerkJson *json)
+{
+	json_decref(json->root);
+	json->root = NULL;
 }

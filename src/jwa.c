@@ -15,6 +15,7 @@
 
 #include <openssl/ecdsa.h>
 #include <openssl/err.h>
+#include <openssl/evp.h>
 #include <openssl/rsa.h>
 
 struct ClerkAlgorithm
@@ -165,4 +166,11 @@ clerk_jwa_verify(const ClerkJwk *jwk, const ClerkJws *jws)
 			digest_verify(algorithm, jwk->pkey, jws->signing_input, signature, len);
 	ERR_clear_error();
 	return valid ? CLERK_OK : CLERK_SIGNATURE_INVALID;
+}
+
+/* SHA-256 (FIPS 180-4), under which a verified token is remembered. */
+bool
+clerk_jwa_sha256(ClerkSlice data, unsigned char digest[CLERK_DIGEST_LENGTH])
+{
+	return EVP_Digest(data.data, data.len, digest, NULL, EVP_sha256(), NULL) == 1;
 }

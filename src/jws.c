@@ -13,6 +13,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <jansson.h>
+
 /* token = header "." payload "." signature, and nothing else */
 static bool
 split(ClerkSlice token, ClerkSlice part[3])

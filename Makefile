@@ -1,0 +1,61 @@
+# clerk_rls: see README.md.  "make demo" and "make test" install what is missing first, and
+# work before there is a pg_config.
+
+EXTENSION = clerk_rls
+MODULE_big = $(EXTENSION)
+EXTVERSION = $(shell sed -n "s/^default_version = '\(.*\)'/\1/p" $(EXTENSION).control)
+DATA = $(wildcard sql/*--*.sql)
+OBJS = \
+	src/status.o \
+	src/base64url.o \
+	src/json.o \
+	src/jws.o \
+	src/jwk.o \
+	src/jwa.o \
+	src/claims.o \
+	src/request.o \
+	src/report.o \
+	src/config.o \
+	src/source.o \
+	src/keys.o \
+	src/session.o \
+	src/accessors.o \
+	src/authenticate.o \
+	src/postgrest.o \
+	src/diagnose.o \
+	src/clerk_rls.o
+
+PKG_CONFIG ?= pkg-config
+PG_CPPFLAGS = -DCLERK_RLS_VERSION='"$(EXTVERSION)"' $(shell $(PKG_CONFIG) --cflags libcrypto jansson 2>/dev/null)
+SHLIB_LINK = $(shell $(PKG_CONFIG) --libs libcrypto jansson 2>/dev/null)
+
+# ./sql is searched before test/sql, so no test may be called like a file in it.
+REGRESS = $(patsubst test/sql/%.sql,%,$(sort $(wildcard test/sql/*.sql)))
+REGRESS_OPTS = --inputdir=test --load-extension=$(EXTENSION)
+ISOLATION = $(patsubst test/specs/%.spec,%,$(sort $(wildcard test/specs/*.spec)))
+ISOLATION_OPTS = --inputdir=test --outputdir=. --load-extension=$(EXTENSION)
+PROVE_TESTS = test/t/*.pl
+EXTRA_CLEAN = build results regression.diffs regression.out
+
+PG_CONFIG ?= pg_config
+ifneq ($(shell command -v $(PG_CONFIG)),)
+PGXS := $(shell $(PG_CONFIG) --pgxs)
+endif
+ifneq ($(wildcard $(PGXS)),)
+include $(PGXS)
+$(OBJS): $(wildcard src/*.h)
+endif
+
+.PHONY: demo test bench tapcheck
+
+demo:
+	bash test/demo/demo.sh
+
+test:
+	bash test/run.sh
+
+bench:
+	bash test/bench/bench.sh
+
+tapcheck:
+	$(prove_installcheck)

@@ -1,0 +1,463 @@
+/* sql/clerk_rls--1.0.0.sql */
+
+-- complain if script is sourced in psql, rather than via CREATE EXTENSION
+\echo Use "CREATE EXTENSION clerk_rls" to load this file. \quit
+
+--
+-- The schema. Policies resolve clerk.uid() in it, so nobody else may put a function there:
+-- neither its owner, nor whoever has been granted CREATE.
+--
+
+DO $$
+DECLARE
+	intruder regrole;
+BEGIN
+	SELECT creator INTO intruder
+	FROM (
+		SELECT nspowner FROM pg_catalog.pg_namespace WHERE nspname = 'clerk'
+		UNION ALL
+		SELECT acl.grantee
+		FROM pg_catalog.pg_namespace, pg_catalog.aclexplode(nspacl) AS acl
+		WHERE nspname = 'clerk' AND acl.privilege_type = 'CREATE'
+	) AS creators (creator)
+	WHERE creator <> (SELECT oid FROM pg_catalog.pg_roles WHERE rolname = current_user)
+		AND creator NOT IN (SELECT oid FROM pg_catalog.pg_roles WHERE rolsuper)
+	LIMIT 1;
+	IF FOUND THEN
+		RAISE EXCEPTION USING
+			ERRCODE = 'insufficient_privilege',
+			MESSAGE = 'schema "clerk" can be changed by a role that is not a superuser',
+			DETAIL = pg_catalog.format('%s owns schema "clerk" or may create objects in it, and could replace the functions that policies call.',
+				CASE WHEN intruder = 0::oid THEN 'PUBLIC' ELSE intruder::text END),
+			HINT = 'Run ALTER SCHEMA clerk OWNER TO a superuser and REVOKE CREATE ON SCHEMA clerk, or rename the schema.';
+	END IF;
+END
+$$;
+
+COMMENT ON SCHEMA clerk IS 'clerk_rls: who is signed in with Clerk, for row-level security policies';
+
+--
+-- Keys and instances
+--
+
+CREATE TABLE clerk.instances (
+	-- keys.c knows the order of the columns up to max_token_age
+	issuer text COLLATE "C" CONSTRAINT instances_pkey PRIMARY KEY
+		CONSTRAINT instances_issuer CHECK (issuer ~ '^https?://[^/?#[:space:]]+(/[^?#[:space:]]*)?$'),
+	publishable_key text COLLATE "C",
+	jwks_url text COLLATE "C",
+	authorized_parties text[]
+		CONSTRAINT instances_authorized_parties CHECK (pg_catalog.cardinality(authorized_parties) > 0
+			AND pg_catalog.array_position(authorized_parties, NULL) IS NULL),
+	audiences text[]
+		CONSTRAINT instances_audiences CHECK (pg_catalog.cardinality(audiences) > 0
+			AND pg_catalog.array_position(audiences, NULL) IS NULL),
+	clock_skew interval NOT NULL DEFAULT '5 seconds'
+		CONSTRAINT instances_clock_skew CHECK (clock_skew BETWEEN '0' AND '1 hour'),
+	id_claim text,
+	id_fallback text NOT NULL DEFAULT 'uuid_v5'
+		CONSTRAINT instances_id_fallback CHECK (id_fallback IN ('uuid_v5', 'none')),
+	role name DEFAULT 'authenticated',
+	accept_templates boolean NOT NULL DEFAULT true,
+	max_token_age interval
+		CONSTRAINT instances_max_token_age CHECK (max_token_age BETWEEN '1 second' AND '100 years'),
+	created_at timestamptz NOT NULL DEFAULT pg_catalog.now()
+);
+
+COMMENT ON TABLE clerk.instances IS 'Clerk instances (and other issuers) whose tokens are verified';
+COMMENT ON COLUMN clerk.instances.issuer IS 'the exact "iss" of its tokens: https:// and the Frontend API host';
+COMMENT ON COLUMN clerk.instances.publishable_key IS 'the publishable key it was added with, if any';
+COMMENT ON COLUMN clerk.instances.jwks_url IS 'where its current keys are published';
+COMMENT ON COLUMN clerk.instances.authorized_parties IS 'origins that "azp" must be one of; NULL: any, and cookies are not read';
+COMMENT ON COLUMN clerk.instances.audiences IS 'values of which "aud" must have one; NULL: any';
+COMMENT ON COLUMN clerk.instances.clock_skew IS 'how far the clocks may be apart';
+COMMENT ON COLUMN clerk.instances.id_claim IS 'the claim that holds a user''s local id, if any';
+COMMENT ON COLUMN clerk.instances.id_fallback IS 'the local id of a user without a mapping: uuid_v5 (of the Clerk id) or none';
+COMMENT ON COLUMN clerk.instances.role IS 'the role to which clerk.pre_request() switches a verified caller whom PostgREST runs as the anonymous role; NULL: never';
+COMMENT ON COLUMN clerk.instances.accept_templates IS 'whether tokens without a session id (JWT templates) are accepted; they outlive a revoked session';
+COMMENT ON COLUMN clerk.instances.max_token_age IS 'refuse tokens issued longer ago than this, whatever their "exp"; NULL: no limit';
+COMMENT ON COLUMN clerk.instances.created_at IS 'when it was added';
+
+CREATE TABLE clerk.jwks (
+	-- keys.c knows the order of the columns up to expires_at
+	issuer text COLLATE "C" NOT NULL
+		CONSTRAINT jwks_issuer_fkey REFERENCES clerk.instances ON UPDATE CASCADE ON DELETE CASCADE,
+	kid text COLLATE "C" NOT NULL,
+	jwk jsonb NOT NULL,
+	expires_at timestamptz
+		CONSTRAINT jwks_expires_at CHECK (pg_catalog.isfinite(expires_at)),
+	created_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
+	CONSTRAINT jwks_pkey PRIMARY KEY (issuer, kid)
+);
+
+COMMENT ON TABLE clerk.jwks IS 'public keys that verify the tokens of an instance; filled by clerk.load_jwks()';
+COMMENT ON COLUMN clerk.jwks.issuer IS 'the instance; its keys verify no other issuer''s tokens';
+COMMENT ON COLUMN clerk.jwks.kid IS 'the key id that a token''s header names';
+COMMENT ON COLUMN clerk.jwks.jwk IS 'the key as a JSON Web Key, public members only';
+COMMENT ON COLUMN clerk.jwks.expires_at IS 'when a retiring key stops verifying; NULL: it is current';
+COMMENT ON COLUMN clerk.jwks.created_at IS 'when it was first loaded';
+
+SELECT pg_catalog.pg_extension_config_dump('clerk.instances', '');
+SELECT pg_catalog.pg_extension_config_dump('clerk.jwks', '');
+
+-- Per row as well as per statement: an apply worker of logical replication fires only the
+-- former. ALWAYS: also under session_replication_role = replica.
+CREATE FUNCTION clerk.invalidate() RETURNS trigger
+	AS 'MODULE_PATHNAME', 'clerk_rls_invalidate' LANGUAGE C;
+COMMENT ON FUNCTION clerk.invalidate() IS 'trigger: makes every backend forget what it has read of the table';
+
+CREATE FUNCTION clerk.notify_postgrest() RETURNS trigger
+	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+	AS $$
+BEGIN
+	PERFORM pg_catalog.pg_notify('pgrst', 'reload config');
+	RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION clerk.notify_postgrest() IS 'trigger: makes PostgREST call clerk.pre_config() again';
+
+CREATE TRIGGER invalidate_statement AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON clerk.instances
+	FOR EACH STATEMENT EXECUTE FUNCTION clerk.invalidate();
+CREATE TRIGGER invalidate_row AFTER INSERT OR UPDATE OR DELETE ON clerk.instances
+	FOR EACH ROW EXECUTE FUNCTION clerk.invalidate();
+CREATE TRIGGER invalidate_statement AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON clerk.jwks
+	FOR EACH STATEMENT EXECUTE FUNCTION clerk.invalidate();
+CREATE TRIGGER invalidate_row AFTER INSERT OR UPDATE OR DELETE ON clerk.jwks
+	FOR EACH ROW EXECUTE FUNCTION clerk.invalidate();
+CREATE TRIGGER notify_postgrest AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON clerk.jwks
+	FOR EACH STATEMENT EXECUTE FUNCTION clerk.notify_postgrest();
+ALTER TABLE clerk.instances ENABLE ALWAYS TRIGGER invalidate_statement;
+ALTER TABLE clerk.instances ENABLE ALWAYS TRIGGER invalidate_row;
+ALTER TABLE clerk.jwks ENABLE ALWAYS TRIGGER invalidate_statement;
+ALTER TABLE clerk.jwks ENABLE ALWAYS TRIGGER invalidate_row;
+ALTER TABLE clerk.jwks ENABLE ALWAYS TRIGGER notify_postgrest;
+COMMENT ON TRIGGER invalidate_statement ON clerk.instances IS 'no backend keeps a changed instance';
+COMMENT ON TRIGGER invalidate_row ON clerk.instances IS 'the same, in an apply worker of logical replication';
+COMMENT ON TRIGGER invalidate_statement ON clerk.jwks IS 'no backend keeps a changed key';
+COMMENT ON TRIGGER invalidate_row ON clerk.jwks IS 'the same, in an apply worker of logical replication';
+COMMENT ON TRIGGER notify_postgrest ON clerk.jwks IS 'PostgREST follows a changed key without a restart';
+
+CREATE FUNCTION clerk.check_jwk(jwk jsonb, OUT ignored boolean, OUT problem text)
+	AS 'MODULE_PATHNAME', 'clerk_rls_check_jwk' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION clerk.check_jwk(jsonb) IS 'why a JSON Web Key cannot be used (NULL: it can), and whether a JWKS may hold it all the same';
+
+-- Whatever way a key comes in, a private, symmetric or weak one stays out.
+ALTER TABLE clerk.jwks ADD CONSTRAINT jwks_jwk CHECK ((clerk.check_jwk(jwk)).problem IS NULL);
+ALTER TABLE clerk.jwks ADD CONSTRAINT jwks_kid CHECK (jwk OPERATOR(pg_catalog.->>) 'kid' = kid);
+
+CREATE FUNCTION clerk.decode_publishable_key(publishable_key text) RETURNS text
+	LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+	AS $$
+DECLARE
+	encoded text := substring(publishable_key FROM '^pk_(?:live|test)_([A-Za-z0-9+/]+)={0,2}$');
+	host text;
+BEGIN
+	IF encoded IS NOT NULL AND length(encoded) % 4 <> 1 THEN
+		-- ASCII or nothing; the last byte, $, ends the host
+		host := encode(decode(rpad(encoded, (length(encoded) + 3) / 4 * 4, '='), 'base64'), 'escape');
+		host := substring(host FROM '^([A-Za-z0-9.-]+\.[A-Za-z0-9.-]+(?::[0-9]+)?)[$]$');
+	END IF;
+	IF host IS NULL THEN
+		RAISE EXCEPTION USING
+			ERRCODE = 'invalid_parameter_value',
+			MESSAGE = 'invalid publishable key',
+			DETAIL = 'A publishable key is pk_live_ or pk_test_ and the base64 of the instance''s Frontend API host with a $ behind it.',
+			HINT = 'Copy it from the API keys page of the Clerk Dashboard.';
+	END IF;
+	RETURN host;
+END
+$$;
+COMMENT ON FUNCTION clerk.decode_publishable_key(text) IS 'the Frontend API host in a publishable key';
+
+CREATE FUNCTION clerk.add_instance(
+	publishable_key_or_issuer text,
+	authorized_parties text[] DEFAULT NULL,
+	audiences text[] DEFAULT NULL,
+	clock_skew interval DEFAULT '5 seconds',
+	id_claim text DEFAULT NULL,
+	id_fallback text DEFAULT 'uuid_v5',
+	role name DEFAULT 'authenticated',
+	accept_templates boolean DEFAULT true,
+	max_token_age interval DEFAULT NULL) RETURNS text
+	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+	AS $$
+DECLARE
+	new_issuer text := publishable_key_or_issuer;
+	new_publishable_key text;
+BEGIN
+	IF publishable_key_or_issuer ^@ 'sk_' THEN
+		RAISE EXCEPTION USING
+			ERRCODE = 'invalid_parameter_value',
+			MESSAGE = 'this is a secret key, not a publishable key',
+			HINT = 'Use the key that begins with pk_, and replace the secret key: it has been shown.';
+	ELSIF publishable_key_or_issuer ^@ 'pk_' THEN
+		new_publishable_key := publishable_key_or_issuer;
+		new_issuer := 'https://' || clerk.decode_publishable_key(publishable_key_or_issuer);
+	ELSIF publishable_key_or_issuer !~ '^https?://' OR publishable_key_or_issuer IS NULL THEN
+		RAISE EXCEPTION USING
+			ERRCODE = 'invalid_parameter_value',
+			MESSAGE = 'neither a publishable key nor an issuer',
+			HINT = 'Give the instance''s publishable key (pk_live_...) or the "iss" of its tokens (https://...).';
+	END IF;
+	INSERT INTO clerk.instances (issuer, publishable_key, jwks_url, authorized_parties, audiences,
+			clock_skew, id_claim, id_fallback, role, accept_templates, max_token_age)
+		VALUES (new_issuer, new_publishable_key, rtrim(new_issuer, '/') || '/.well-known/jwks.json',
+			add_instance.authorized_parties, add_instance.audiences, add_instance.clock_skew,
+			add_instance.id_claim, add_instance.id_fallback, add_instance.role,
+			add_instance.accept_templates, add_instance.max_token_age)
+		ON CONFLICT DO NOTHING;
+	IF NOT FOUND THEN
+		RAISE EXCEPTION USING
+			ERRCODE = 'unique_violation',
+			MESSAGE = format('instance %s is registered already', new_issuer),
+			HINT = 'Change its settings with UPDATE clerk.instances.';
+	END IF;
+	RETURN new_issuer;
+END
+$$;
+COMMENT ON FUNCTION clerk.add_instance(text, text[], text[], interval, text, text, name, boolean, interval) IS
+	'registers a Clerk instance by its publishable key or issuer, and returns the issuer';
+
+CREATE FUNCTION clerk.drop_instance(issuer text) RETURNS void
+	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+	AS $$
+BEGIN
+	DELETE FROM clerk.instances AS instance WHERE instance.issuer = drop_instance.issuer;
+	IF NOT FOUND THEN
+		RAISE EXCEPTION USING
+			ERRCODE = 'undefined_object',
+			MESSAGE = format('instance %s is not registered', coalesce(drop_instance.issuer, 'NULL'));
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION clerk.drop_instance(text) IS 'removes an instance and its keys: its tokens are foreign from the next statement on';
+
+CREATE FUNCTION clerk.public_jwk(jwk jsonb) RETURNS jsonb
+	LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+	AS $$
+	SELECT jsonb_object_agg(member.key, member.value)
+	FROM jsonb_each(jwk) AS member
+	WHERE member.key = ANY ('{kty,kid,use,key_ops,alg,n,e,crv,x,y}')
+$$;
+COMMENT ON FUNCTION clerk.public_jwk(jsonb) IS 'a JSON Web Key without the members that verifying does not need';
+
+CREATE FUNCTION clerk.usable_jwks(jwks jsonb) RETURNS jsonb
+	LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+	AS $$
+DECLARE
+	usable jsonb := '{}';
+	entry record;
+	checked record;
+	kid text;
+BEGIN
+	IF jwks ? 'kty' THEN
+		RAISE EXCEPTION USING
+			ERRCODE = 'invalid_parameter_value',
+			MESSAGE = 'this is a single JSON Web Key, not a JWKS',
+			HINT = 'Wrap it: {"keys": [ ... ]}';
+	ELSIF jsonb_typeof(jwks -> 'keys') IS DISTINCT FROM 'array' THEN
+		RAISE EXCEPTION USING
+			ERRCODE = 'invalid_parameter_value',
+			MESSAGE = 'this is not a JWKS',
+			DETAIL = 'A JWKS is a JSON object with an array "keys".';
+	END IF;
+	FOR entry IN SELECT value, ordinality FROM jsonb_array_elements(jwks -> 'keys') WITH ORDINALITY LOOP
+		checked := clerk.check_jwk(entry.value);
+		CONTINUE WHEN checked.ignored;
+		kid := entry.value ->> 'kid';
+		IF checked.problem IS NULL AND coalesce(jsonb_typeof(entry.value -> 'kid') <> 'string' OR kid = '', true) THEN
+			checked.problem := 'It has no "kid", by which a token could name it.';
+		ELSIF checked.problem IS NULL AND usable ? kid THEN
+			checked.problem := 'Another key has the same "kid".';
+		END IF;
+		IF checked.problem IS NOT NULL THEN
+			RAISE EXCEPTION USING
+				ERRCODE = 'invalid_parameter_value',
+				MESSAGE = format('key %s of the JWKS is refused', coalesce(quote_literal(kid), '#' || entry.ordinality)),
+				DETAIL = checked.problem,
+				HINT = 'No key of the document was loaded.';
+		END IF;
+		usable := usable || jsonb_build_object(kid, clerk.public_jwk(entry.value));
+	END LOOP;
+	IF usable = '{}' THEN
+		RAISE EXCEPTION USING
+			ERRCODE = 'invalid_parameter_value',
+			MESSAGE = 'the JWKS has no key that could verify a token',
+			HINT = 'The keys that were loaded before stay as they are; clerk.drop_instance() removes an instance.';
+	END IF;
+	RETURN usable;
+END
+$$;
+COMMENT ON FUNCTION clerk.usable_jwks(jsonb) IS 'the keys of a JWKS that can verify tokens, by kid; raises for one that must not be loaded';
+
+CREATE FUNCTION clerk.load_jwks(issuer text, jwks jsonb, grace interval DEFAULT '10 minutes')
+	RETURNS TABLE (kid text, change text)
+	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+	AS $$
+#variable_conflict use_column
+DECLARE
+	usable jsonb;
+BEGIN
+	-- one at a time for an instance
+	PERFORM FROM clerk.instances AS instance WHERE instance.issuer = load_jwks.issuer FOR UPDATE;
+	IF NOT FOUND THEN
+		RAISE EXCEPTION USING
+			ERRCODE = 'undefined_object',
+			MESSAGE = format('instance %s is not registered', coalesce(load_jwks.issuer, 'NULL')),
+			HINT = 'Register it with clerk.add_instance().';
+	ELSIF load_jwks.jwks IS NULL OR NOT load_jwks.grace BETWEEN '0' AND '30 days' THEN
+		RAISE EXCEPTION USING
+			ERRCODE = 'invalid_parameter_value',
+			MESSAGE = 'a JWKS, and a grace between 0 and 30 days, must be given';
+	END IF;
+
+	usable := clerk.usable_jwks(load_jwks.jwks);
+	RETURN QUERY
+	WITH document AS MATERIALIZED (
+		SELECT key.kid, key.jwk FROM jsonb_each(usable) AS key (kid, jwk)
+	), before AS MATERIALIZED (
+		SELECT key.kid, key.jwk, key.expires_at FROM clerk.jwks AS key WHERE key.issuer = load_jwks.issuer
+	), retired AS (
+		UPDATE clerk.jwks AS key SET expires_at = now() + load_jwks.grace
+		WHERE key.issuer = load_jwks.issuer
+			AND key.kid NOT IN (SELECT document.kid FROM document)
+			AND (key.expires_at IS NULL OR key.expires_at > now() + load_jwks.grace)
+	), loaded AS (
+		INSERT INTO clerk.jwks AS key (issuer, kid, jwk)
+		SELECT load_jwks.issuer, document.kid, document.jwk
+		FROM document LEFT JOIN before USING (kid)
+		WHERE before.jwk IS DISTINCT FROM document.jwk OR before.expires_at IS NOT NULL
+		ON CONFLICT ON CONSTRAINT jwks_pkey DO UPDATE SET jwk = excluded.jwk, expires_at = NULL
+	)
+	SELECT coalesce(document.kid, before.kid),
+		CASE
+			WHEN before.kid IS NULL THEN 'added'
+			WHEN document.kid IS NULL THEN 'retiring'
+			WHEN before.jwk = document.jwk AND before.expires_at IS NULL THEN 'unchanged'
+			ELSE 'updated'
+		END
+	FROM document FULL JOIN before ON before.kid = document.kid
+	WHERE document.kid IS NOT NULL OR before.expires_at IS NULL OR before.expires_at > now()
+	ORDER BY 1;
+END
+$$;
+COMMENT ON FUNCTION clerk.load_jwks(text, jsonb, interval) IS
+	'takes the keys of a JWKS for an instance; a key that is no longer in it verifies for the grace, then not';
+
+--
+-- Identity
+--
+
+CREATE FUNCTION clerk.uid() RETURNS text
+	AS 'MODULE_PATHNAME', 'clerk_rls_uid' LANGUAGE C STABLE PARALLEL SAFE;
+COMMENT ON FUNCTION clerk.uid() IS 'Clerk id of the signed-in user, verified; NULL for everybody else';
+
+CREATE FUNCTION clerk.jwt() RETURNS jsonb
+	AS 'MODULE_PATHNAME', 'clerk_rls_jwt' LANGUAGE C STABLE PARALLEL SAFE;
+COMMENT ON FUNCTION clerk.jwt() IS 'claims of the verified token';
+
+CREATE FUNCTION clerk.claim(VARIADIC path text[]) RETURNS text
+	AS 'MODULE_PATHNAME', 'clerk_rls_claim' LANGUAGE C STABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION clerk.claim(text[]) IS 'one of the claims of the verified token, by its path';
+
+CREATE FUNCTION clerk.session_id() RETURNS text
+	AS 'MODULE_PATHNAME', 'clerk_rls_session_id' LANGUAGE C STABLE PARALLEL SAFE;
+COMMENT ON FUNCTION clerk.session_id() IS 'Clerk session id ("sid"); NULL also for tokens of JWT templates';
+
+CREATE FUNCTION clerk.issuer() RETURNS text
+	AS 'MODULE_PATHNAME', 'clerk_rls_issuer' LANGUAGE C STABLE PARALLEL SAFE;
+COMMENT ON FUNCTION clerk.issuer() IS 'issuer ("iss") of the verified token';
+
+CREATE FUNCTION clerk.actor_id() RETURNS text
+	AS 'MODULE_PATHNAME', 'clerk_rls_actor_id' LANGUAGE C STABLE PARALLEL SAFE;
+COMMENT ON FUNCTION clerk.actor_id() IS 'who impersonates the user ("act.sub"); NULL when nobody does';
+
+CREATE FUNCTION clerk.expires_at() RETURNS timestamptz
+	AS 'MODULE_PATHNAME', 'clerk_rls_expires_at' LANGUAGE C STABLE PARALLEL SAFE;
+COMMENT ON FUNCTION clerk.expires_at() IS 'when the verified token expires ("exp")';
+
+CREATE FUNCTION clerk.is_authenticated() RETURNS boolean
+	AS 'MODULE_PATHNAME', 'clerk_rls_is_authenticated' LANGUAGE C STABLE PARALLEL SAFE;
+COMMENT ON FUNCTION clerk.is_authenticated() IS 'whether somebody is signed in; never NULL';
+
+--
+-- At the door
+--
+
+CREATE FUNCTION clerk.verify(token text) RETURNS jsonb
+	AS 'MODULE_PATHNAME', 'clerk_rls_verify' LANGUAGE C STABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION clerk.verify(text) IS 'claims of a token, or an error (PT401) with the reason';
+
+CREATE FUNCTION clerk.authenticate(token text) RETURNS text
+	AS 'MODULE_PATHNAME', 'clerk_rls_authenticate' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION clerk.authenticate(text) IS 'makes the rest of the transaction the token''s user and returns the user id; NULL signs out';
+
+CREATE FUNCTION clerk.pre_request() RETURNS void
+	AS 'MODULE_PATHNAME', 'clerk_rls_pre_request' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION clerk.pre_request() IS 'for PostgREST''s db-pre-request: refuses bad tokens with 401, gives verified callers their role';
+
+CREATE FUNCTION clerk.pre_config() RETURNS void
+	LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+	AS $$
+BEGIN
+	PERFORM set_config('pgrst.jwt_secret',
+		json_build_object('keys', coalesce(json_agg(key.jwk ORDER BY key.issuer, key.kid), '[]'))::text, true)
+	FROM clerk.jwks AS key
+	WHERE key.expires_at IS NULL OR key.expires_at OPERATOR(pg_catalog.>) now();
+END
+$$;
+COMMENT ON FUNCTION clerk.pre_config() IS 'for PostgREST''s db-pre-config: hands it the keys of clerk.jwks';
+
+--
+-- Why
+--
+
+CREATE FUNCTION clerk.diagnose(token text DEFAULT NULL)
+	RETURNS TABLE (step text, outcome text, detail text)
+	AS 'MODULE_PATHNAME', 'clerk_rls_diagnose' LANGUAGE C STABLE PARALLEL SAFE;
+COMMENT ON FUNCTION clerk.diagnose(text) IS 'each step of the verification of this request, or of that token, with its outcome';
+
+--
+-- Privileges: one by one, and whatever default privileges have added is taken back.
+--
+
+DO $$
+DECLARE
+	object record;
+BEGIN
+	FOR object IN
+		SELECT CASE WHEN acl.kind = 'r' THEN 'TABLE ' || acl.id::regclass ELSE 'FUNCTION ' || acl.id::regprocedure END AS name,
+			CASE WHEN acl.grantee = 0 THEN 'PUBLIC' ELSE acl.grantee::regrole::text END AS grantee
+		FROM (
+			SELECT 'r', c.oid, x.grantee
+			FROM pg_catalog.pg_class AS c, pg_catalog.aclexplode(c.relacl) AS x
+			WHERE c.oid IN ('clerk.instances'::regclass, 'clerk.jwks'::regclass) AND x.grantee <> c.relowner
+			UNION
+			SELECT 'f', p.oid, x.grantee
+			FROM pg_catalog.pg_depend AS d
+			JOIN pg_catalog.pg_proc AS p ON p.oid = d.objid,
+				pg_catalog.aclexplode(coalesce(p.proacl, pg_catalog.acldefault('f', p.proowner))) AS x
+			WHERE d.classid = 'pg_catalog.pg_proc'::regclass AND d.refclassid = 'pg_catalog.pg_extension'::regclass
+				AND d.refobjid = (SELECT oid FROM pg_catalog.pg_extension WHERE extname = 'clerk_rls')
+				AND d.deptype = 'e' AND x.grantee <> p.proowner
+		) AS acl (kind, id, grantee)
+	LOOP
+		EXECUTE pg_catalog.format('REVOKE ALL ON %s FROM %s', object.name, object.grantee);
+	END LOOP;
+END
+$$;
+
+GRANT USAGE ON SCHEMA clerk TO PUBLIC;
+GRANT EXECUTE ON FUNCTION clerk.uid() TO PUBLIC;
+GRANT EXECUTE ON FUNCTION clerk.jwt() TO PUBLIC;
+GRANT EXECUTE ON FUNCTION clerk.claim(text[]) TO PUBLIC;
+GRANT EXECUTE ON FUNCTION clerk.session_id() TO PUBLIC;
+GRANT EXECUTE ON FUNCTION clerk.issuer() TO PUBLIC;
+GRANT EXECUTE ON FUNCTION clerk.actor_id() TO PUBLIC;
+GRANT EXECUTE ON FUNCTION clerk.expires_at() TO PUBLIC;
+GRANT EXECUTE ON FUNCTION clerk.is_authenticated() TO PUBLIC;
+GRANT EXECUTE ON FUNCTION clerk.verify(text) TO PUBLIC;
+GRANT EXECUTE ON FUNCTION clerk.authenticate(text) TO PUBLIC;
+GRANT EXECUTE ON FUNCTION clerk.pre_request() TO PUBLIC;
+GRANT EXECUTE ON FUNCTION clerk.pre_config() TO PUBLIC;
+GRANT EXECUTE ON FUNCTION clerk.diagnose(text) TO PUBLIC;

@@ -1,0 +1,91 @@
+/*
+ * authenticate.c
+ *		verify() and authenticate(): for callers who bring a token themselves.
+ *
+ * Both raise for a token that does not verify, with the reason (report.c).
+ */
+#include "clerk_rls.h"
+
+#include "nodes/makefuncs.h"
+#include "tcop/utility.h"
+#include "utils/builtins.h"
+#include "utils/jsonb.h"
+
+static ClerkSlice
+text_slice(const text *t)
+{
+	return (ClerkSlice){VARDATA_ANY(t), VARSIZE_ANY_EXHDR(t)};
+}
+
+static const ClerkSession *
+verify_or_raise(const text *token)
+{
+	const ClerkSession *session;
+	ClerkStatus status = clerk_session_verify(text_slice(token), &session);
+
+	if (status != CLERK_OK)
+		clerk_report_error(status);
+	return session;
+}
+
+PG_FUNCTION_INFO_V1(clerk_rls_verify);
+
+/* The claims of a token, whatever the request says. */
+Datum
+clerk_rls_verify(PG_FUNCTION_ARGS)
+{
+	const ClerkSession *session = verify_or_raise(PG_GETARG_TEXT_PP(0));
+
+	return DirectFunctionCall1(jsonb_in, CStringGetDatum(session->payload));
+}
+
+/*
+ * SET LOCAL clerk.token, as the statement a client would send, so that whoever forwards
+ * SET LOCAL to other servers (Citus) sees it.  Not through SPI, which would add the
+ * statement, and so the token, to the context of an error.
+ */
+static void
+set_local_token(const char *token)
+{
+	char *query = psprintf("SET LOCAL clerk.token TO %s", quote_literal_cstr(token));
+	VariableSetStmt *set = makeNode(VariableSetStmt);
+	A_Const *value = makeNode(A_Const);
+	PlannedStmt *statement = makeNode(PlannedStmt);
+
+	value->val.sval.type = T_String;
+	value->val.sval.sval = pstrdup(token);
+	value->location = -1;
+	set->kind = VAR_SET_VALUE;
+	set->name = "clerk.token";
+	set->args = list_make1(value);
+	set->is_local = true;
+	statement->commandType = CMD_UTILITY;
+	statement->utilityStmt = (Node *) set;
+	statement->stmt_len = (int) strlen(query);
+	ProcessUtility(statement, query, false, PROCESS_UTILITY_QUERY, NULL, NULL,
+				   None_Receiver, NULL);
+}
+
+PG_FUNCTION_INFO_V1(clerk_rls_authenticate);
+
+/*
+ * Makes the rest of the transaction that user's, and returns the user id.  NULL signs out,
+ * whatever a pooled connection had left.
+ */
+Datum
+clerk_rls_authenticate(PG_FUNCTION_ARGS)
+{
+	const ClerkSession *session;
+
+	if (PG_ARGISNULL(0))
+	{
+		set_local_token("");
+		PG_RETURN_NULL();
+	}
+	(void) verify_or_raise(PG_GETARG_TEXT_PP(0));
+	set_local_token(text_to_cstring(PG_GETARG_TEXT_PP(0)));
+	session = clerk_session();
+	if (session == NULL)
+		clerk_report_error(clerk_session_status());
+	PG_RETURN_TEXT_P(cstring_to_text(session->subject));
+}

@@ -1,0 +1,17 @@
+/*
+ * clerk_rls.c
+ *		The module: magic block and initialization.
+ */
+#include "clerk_rls.h"
+
+CLERK_MODULE_MAGIC;
+
+extern PGDLLEXPORT void _PG_init(void);
+
+void
+_PG_init(void)
+{
+	clerk_config_init();
+	clerk_keys_init();
+	clerk_session_init();
+}

@@ -1,0 +1,155 @@
+/*
+ * clerk_rls.h
+ *		Prototypes of the files that know PostgreSQL, in the order in which they may call each
+ *		other: a file calls only files above it, and the pure files of clerk.h.
+ *
+ * None of them calls json_*() or EVP_*(): foreign handles are taken and freed by the pure
+ * files, and kept here under memory contexts whose reset callbacks free them.
+ */
+#ifndef CLERK_RLS_H
+#define CLERK_RLS_H
+
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "fmgr.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+
+#include "clerk.h"
+#include "compat.h"
+
+/* Unix time, in which tokens count, against PostgreSQL's, in microseconds. */
+#define CLERK_EPOCH_OFFSET \
+	((int64) (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * USECS_PER_DAY)
+
+/* report.c */
+extern void clerk_report_error(ClerkStatus status) pg_attribute_noreturn();
+extern text *clerk_report_text(ClerkStatus status);
+
+/* config.c */
+typedef enum ClerkSetting
+{
+	CLERK_SETTING_TOKEN,
+	CLERK_SETTING_HEADERS,
+	CLERK_SETTING_JWT,
+	CLERK_SETTING_COOKIES,
+	CLERK_SETTING_CLAIMS,
+	CLERK_N_SETTINGS
+} ClerkSetting;
+
+extern uint64 clerk_config_generation;
+
+extern void clerk_config_init(void);
+extern void clerk_config_invalidate(void);
+extern void clerk_config_poll(void);
+extern bool clerk_config_notices_changes(void);
+extern ClerkSlice clerk_config_setting(ClerkSetting setting);
+extern bool clerk_config_trusts_claims(void);
+extern const char *clerk_config_anon_role(void);
+
+/* source.c */
+typedef enum ClerkSource
+{
+	CLERK_SOURCE_NONE,
+	CLERK_SOURCE_ARGUMENT,
+	CLERK_SOURCE_SETTING,
+	CLERK_SOURCE_CLERK_HEADER,
+	CLERK_SOURCE_AUTHORIZATION,
+	CLERK_SOURCE_REQUEST_JWT,
+	CLERK_SOURCE_COOKIE,
+	CLERK_SOURCE_CLAIMS
+} ClerkSource;
+
+typedef struct ClerkCandidate
+{
+	ClerkSource source;
+	ClerkStatus status; /* CLERK_OK, or why the source has no one token */
+	ClerkSlice token;
+} ClerkCandidate;
+
+typedef struct ClerkRequest
+{
+	ClerkJson headers; /* these two own the tokens that were in them */
+	ClerkJson cookies;
+	int n_candidates;
+	ClerkCandidate *candidates;
+} ClerkRequest;
+
+extern void clerk_source_read(ClerkRequest *request);
+extern void clerk_source_free(ClerkRequest *request);
+extern const char *clerk_source_name(ClerkSource source);
+
+/* keys.c */
+typedef struct ClerkKey
+{
+	struct ClerkKey *next;
+	const char *kid;
+	ClerkJwk jwk;
+	int64 expiry; /* microseconds since the Unix epoch; PG_INT64_MAX: never */
+} ClerkKey;
+
+typedef struct ClerkInstance
+{
+	const char *issuer;
+	const char *role; /* NULL: pre_request() leaves the role alone */
+	ClerkPolicy policy;
+	ClerkKey *keys; /* those that have been asked for */
+} ClerkInstance;
+
+extern void clerk_keys_init(void);
+extern uint64 clerk_keys_refresh(void);
+extern ClerkInstance *clerk_keys_instance(const char *issuer);
+extern const ClerkKey *clerk_keys_find(ClerkInstance *instance, const char *kid);
+
+/* session.c */
+typedef struct ClerkSession
+{
+	const ClerkInstance *instance;
+	const char *subject;
+	const char *session_id; /* NULL when the token has none, as actor */
+	const char *actor;
+	const char *payload; /* the claims, as they were signed */
+	ClerkTimes times;
+	int64 key_expiry;
+} ClerkSession;
+
+/* What an answer of the door depends on; it holds while clerk_session_is_current(). */
+typedef struct ClerkStamp
+{
+	uint64 generation;
+	TimestampTz statement;
+	TransactionId xmax;
+	uint32 xcnt;
+	int32 subxcnt;
+} ClerkStamp;
+
+extern void clerk_session_init(void);
+extern const ClerkSession *clerk_session(void);
+extern ClerkStatus clerk_session_status(void);
+extern ClerkSource clerk_session_source(void);
+extern ClerkStamp clerk_session_stamp(void);
+extern ClerkStatus clerk_session_verify(ClerkSlice token, const ClerkSession **session);
+
+/*
+ * Once per row and call, so it must cost next to nothing.  The statement's start changes
+ * with each message of the client, so with each FETCH; the snapshot changes when another
+ * transaction has ended since, which a loop in PL/pgSQL sees within one message.  Settings,
+ * keys and the end of this transaction change the generation.
+ */
+static inline bool
+clerk_session_is_current(const ClerkStamp *stamp)
+{
+	Snapshot snapshot;
+
+	if (stamp->generation != clerk_config_generation ||
+		stamp->statement != GetCurrentStatementStartTimestamp())
+		return false;
+	if (!ActiveSnapshotSet())
+		return false;
+	snapshot = GetActiveSnapshot();
+	return stamp->xmax == snapshot->xmax && stamp->xcnt == snapshot->xcnt &&
+		   stamp->subxcnt == snapshot->subxcnt;
+}
+
+#endif /* CLERK_RLS_H */

@@ -1,0 +1,18 @@
+/*
+ * compat.h
+ *		Every difference between PostgreSQL 15 and 18 that this extension meets.
+ */
+#ifndef CLERK_COMPAT_H
+#define CLERK_COMPAT_H
+
+#include "fmgr.h"
+
+/* 18 lets a module say its name and version (pg_get_loaded_modules()). */
+#if PG_VERSION_NUM >= 180000
+#define CLERK_MODULE_MAGIC \
+	PG_MODULE_MAGIC_EXT(.name = "clerk_rls", .version = CLERK_RLS_VERSION)
+#else
+#define CLERK_MODULE_MAGIC PG_MODULE_MAGIC
+#endif
+
+#endif /* CLERK_COMPAT_H */

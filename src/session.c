@@ -1,0 +1,560 @@
+/*
+ * session.c
+ *		THE door: who is signed in?  Nobody else decides that.
+ *
+ * clerk_session() answers for the current request, clerk_session_verify() for a token that
+ * the caller brings.  Both run the pipeline of DESIGN.md section 3: shape, instance, type,
+ * key, algorithm, signature, claims.  The first also picks the token among the sources and
+ * compares the identities that the others name.
+ *
+ * Two things are remembered.  The answer to the current question, until its stamp is out
+ * of date; a policy asks once per row.  And the tokens that verified, under their SHA-256,
+ * so that the next request with the same token costs a look-up; their times, and that of
+ * the key, are checked on every use, and all of them go when a key or an instance changes.
+ * A token that was refused is never remembered beyond the current answer.
+ *
+ * A refusal is a status and not an error, since policies ask; what can raise is memory and
+ * reading the tables.  Called by everything that wants to know the user.
+ */
+#include "clerk_rls.h"
+
+#include "lib/ilist.h"
+#include "mb/pg_wchar.h"
+#include "storage/sinval.h"
+#include "utils/hsearch.h"
+#include "utils/inval.h"
+#include "utils/memutils.h"
+
+/* Some 2 kB each at most sizes of token, so well under a megabyte. */
+#define MAX_CACHED_TOKENS 256
+
+typedef struct TokenEntry
+{
+	unsigned char digest[CLERK_DIGEST_LENGTH]; /* of the token; the hash key */
+	dlist_node recency;
+	ClerkSession *session; /* one chunk with its strings */
+} TokenEntry;
+
+/* The verified tokens of one epoch of the keys, the most recently used first. */
+static MemoryContext cache_context = NULL;
+static HTAB *cache = NULL;
+static dlist_head cache_recency;
+static uint64 cache_epoch = 0;
+
+/* The answer for this request, while the stamp is current. */
+static struct
+{
+	ClerkStamp stamp;
+	ClerkStatus status;
+	ClerkSource source;
+	const ClerkSession *session; /* in the cache, or unsigned_context */
+} current;
+
+/* Holds the session made of unsigned claims, under clerk.trust_request_claims. */
+static MemoryContext unsigned_context = NULL;
+
+/* What is foreign during a verification; freed with the context it is in. */
+typedef struct Verification
+{
+	MemoryContextCallback callback;
+	ClerkRequest request;
+	ClerkJws jws;
+	ClerkClaims claims;
+} Verification;
+
+void
+clerk_session_init(void)
+{
+	dlist_init(&cache_recency);
+}
+
+static void
+free_verification(void *arg)
+{
+	Verification *verification = arg;
+
+	clerk_source_free(&verification->request);
+	clerk_jws_free(&verification->jws);
+	clerk_claims_free(&verification->claims);
+}
+
+/* In a context of its own, which becomes the current one. */
+static Verification *
+begin_verification(void)
+{
+	Verification *verification;
+
+	MemoryContextSwitchTo(AllocSetContextCreate(CurrentMemoryContext, "clerk verification",
+												ALLOCSET_SMALL_SIZES));
+	verification = palloc0(sizeof(Verification));
+	verification->callback.func = free_verification;
+	verification->callback.arg = verification;
+	MemoryContextRegisterResetCallback(CurrentMemoryContext, &verification->callback);
+	return verification;
+}
+
+static void
+end_verification(MemoryContext old_context)
+{
+	MemoryContextDelete(MemoryContextSwitchTo(old_context));
+}
+
+/*
+ * Unix time of the statement's start.  In a procedure that commits on its way, where the
+ * statement goes on, that of the transaction's.
+ */
+static int64
+now(void)
+{
+	return Max(GetCurrentStatementStartTimestamp(), GetCurrentTransactionStartTimestamp()) +
+		   CLERK_EPOCH_OFFSET;
+}
+
+/* Forgets the verified tokens if they are of another epoch. */
+static void
+refresh_cache(void)
+{
+	uint64 epoch = clerk_keys_refresh();
+	HASHCTL control = {.keysize = CLERK_DIGEST_LENGTH, .entrysize = sizeof(TokenEntry)};
+
+	if (cache != NULL && epoch == cache_epoch)
+		return;
+	cache = NULL;
+	current.stamp.generation = 0;
+	if (cache_context == NULL)
+		cache_context = AllocSetContextCreate(TopMemoryContext, "clerk verified tokens",
+											  ALLOCSET_DEFAULT_SIZES);
+	MemoryContextReset(cache_context);
+	dlist_init(&cache_recency);
+	control.hcxt = cache_context;
+	cache = hash_create("clerk verified tokens", MAX_CACHED_TOKENS, &control,
+						HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	cache_epoch = epoch;
+}
+
+static void
+forget_token(TokenEntry *entry)
+{
+	if (current.session == entry->session)
+		current.stamp.generation = 0;
+	dlist_delete(&entry->recency);
+	pfree(entry->session);
+	hash_search(cache, entry->digest, HASH_REMOVE, NULL);
+}
+
+static const ClerkSession *
+recall_token(const unsigned char *digest)
+{
+	TokenEntry *entry = hash_search(cache, digest, HASH_FIND, NULL);
+
+	if (entry == NULL)
+		return NULL;
+	dlist_move_head(&cache_recency, &entry->recency);
+	return entry->session;
+}
+
+static void
+remember_token(const unsigned char *digest, ClerkSession *session)
+{
+	TokenEntry *entry;
+	bool found;
+
+	if (hash_get_num_entries(cache) >= MAX_CACHED_TOKENS)
+		forget_token(dlist_container(TokenEntry, recency, dlist_tail_node(&cache_recency)));
+	entry = hash_search(cache, digest, HASH_ENTER, &found);
+	Assert(!found);
+	entry->session = session;
+	dlist_push_head(&cache_recency, &entry->recency);
+}
+
+/* A copy at *end, which moves behind it. */
+static const char *
+append(char **end, const char *text, size_t len)
+{
+	char *copy = *end;
+
+	if (text == NULL)
+		return NULL;
+	memcpy(copy, text, len);
+	copy[len] = '\0';
+	*end += len + 1;
+	return copy;
+}
+
+static size_t
+length(const char *text)
+{
+	return text != NULL ? strlen(text) : 0;
+}
+
+/* One chunk in context; nothing in it is foreign. */
+static ClerkSession *
+make_session(MemoryContext context, const ClerkInstance *instance,
+			 const ClerkClaims *claims, ClerkSlice payload, int64 key_expiry)
+{
+	size_t subject_len = strlen(claims->subject);
+	size_t session_id_len = length(claims->session_id);
+	size_t actor_len = length(claims->actor);
+	ClerkSession *session =
+		MemoryContextAlloc(context, sizeof(ClerkSession) + subject_len + session_id_len +
+										actor_len + payload.len + 4);
+	char *end = (char *) (session + 1);
+
+	session->instance = instance;
+	session->subject = append(&end, claims->subject, subject_len);
+	session->session_id = append(&end, claims->session_id, session_id_len);
+	session->actor = append(&end, claims->actor, actor_len);
+	session->payload = append(&end, payload.data, payload.len);
+	session->times = claims->times;
+	session->key_expiry = key_expiry;
+	return session;
+}
+
+/* The checks that a verified token must pass again on every use. */
+static ClerkStatus
+check_times(const ClerkSession *session)
+{
+	if (session->key_expiry <= now())
+		return CLERK_KEY_UNKNOWN;
+	return clerk_claims_check_times(&session->times, &session->instance->policy, now());
+}
+
+/*
+ * Whose claims are these?  They stay unverified; CLERK_OK says that they are those of a
+ * registered instance.
+ */
+static ClerkStatus
+identify(ClerkClaims *claims, ClerkSlice payload, ClerkInstance **instance)
+{
+	ClerkStatus status;
+
+	clerk_claims_free(claims);
+	status = clerk_claims_parse(payload, claims);
+	if (status != CLERK_OK)
+		return status;
+	if (!claims->ascii && GetDatabaseEncoding() != PG_UTF8)
+		return CLERK_PAYLOAD_NOT_ASCII;
+	*instance = claims->issuer != NULL ? clerk_keys_instance(claims->issuer) : NULL;
+	return *instance != NULL ? CLERK_OK : CLERK_ISSUER_UNKNOWN;
+}
+
+static ClerkStatus
+identify_token(Verification *verification, ClerkSlice token, ClerkInstance **instance)
+{
+	ClerkStatus status;
+
+	clerk_jws_free(&verification->jws);
+	status = clerk_jws_parse(token, &verification->jws);
+	if (status != CLERK_OK)
+		return status;
+	return identify(&verification->claims, verification->jws.payload, instance);
+}
+
+/* The rest of the pipeline, for a token that identify_token() has found to be ours. */
+static ClerkStatus
+verify_token(Verification *verification, ClerkInstance *instance, int64 *key_expiry)
+{
+	const ClerkJws *jws = &verification->jws;
+	const ClerkKey *key;
+	ClerkStatus status =
+		clerk_claims_check_type(jws, &verification->claims, &instance->policy);
+
+	if (status != CLERK_OK)
+		return status;
+	key = jws->kid != NULL ? clerk_keys_find(instance, jws->kid) : NULL;
+	if (key == NULL || key->expiry <= now())
+		return CLERK_KEY_UNKNOWN;
+	*key_expiry = key->expiry;
+	status = clerk_jwa_check(&key->jwk, jws);
+	if (status == CLERK_OK)
+		status = clerk_jwa_verify(&key->jwk, jws);
+	if (status == CLERK_OK)
+		status = clerk_claims_check(&verification->claims, &instance->policy, now());
+	return status;
+}
+
+/*
+ * The session of a token.  With from_cookie, a token of an instance without authorized
+ * parties is nobody's: a browser sends cookies along with requests that any site starts.
+ */
+static ClerkStatus
+resolve_token(Verification *verification, ClerkSlice token, bool from_cookie,
+			  const ClerkSession **session)
+{
+	unsigned char digest[CLERK_DIGEST_LENGTH];
+	const ClerkSession *known;
+	ClerkInstance *instance;
+	int64 key_expiry;
+	ClerkStatus status;
+
+	if (token.len > CLERK_MAX_TOKEN)
+		return CLERK_TOKEN_TOO_LARGE;
+	if (!clerk_jwa_sha256(token, digest))
+		return CLERK_OUT_OF_MEMORY;
+	known = recall_token(digest);
+	if (known != NULL)
+	{
+		if (from_cookie && known->instance->policy.authorized_parties == NULL)
+			return CLERK_ISSUER_UNKNOWN;
+		*session = known;
+		return check_times(known);
+	}
+
+	status = identify_token(verification, token, &instance);
+	if (status != CLERK_OK)
+		return status;
+	if (from_cookie && instance->policy.authorized_parties == NULL)
+		return CLERK_ISSUER_UNKNOWN;
+	status = verify_token(verification, instance, &key_expiry);
+	if (status != CLERK_OK)
+		return status;
+	known = make_session(cache_context, instance, &verification->claims,
+						 verification->jws.payload, key_expiry);
+	remember_token(digest, unconstify(ClerkSession *, known));
+	*session = known;
+	return CLERK_OK;
+}
+
+/* Did the token, or what is there in its place, say nothing about a registered issuer? */
+static bool
+is_not_ours(ClerkStatus status)
+{
+	return status == CLERK_ISSUER_UNKNOWN ||
+		   clerk_status_reason(status)->step < CLERK_STEP_INSTANCE;
+}
+
+/*
+ * The first candidate with a token of a registered issuer decides.  Without any, the
+ * status of the first that was no token at all is kept, so that pre_request() can say it;
+ * not of a cookie, as other software uses the name __session as well.
+ */
+static ClerkStatus
+choose_candidate(Verification *verification, int *chosen, const ClerkSession **session)
+{
+	const ClerkRequest *request = &verification->request;
+	ClerkStatus kept = CLERK_NO_TOKEN;
+
+	for (int i = 0; i < request->n_candidates; i++)
+	{
+		const ClerkCandidate *candidate = &request->candidates[i];
+		bool from_cookie = candidate->source == CLERK_SOURCE_COOKIE;
+		ClerkStatus status = candidate->status;
+
+		if (status == CLERK_OK)
+			status = resolve_token(verification, candidate->token, from_cookie, session);
+		if (!is_not_ours(status))
+		{
+			*chosen = i;
+			return status;
+		}
+		if (!from_cookie && (kept == CLERK_NO_TOKEN || kept == CLERK_ISSUER_UNKNOWN))
+			kept = status;
+	}
+	return kept;
+}
+
+/* Do these claims, verified or not, name another user of a registered issuer? */
+static bool
+names_another(const ClerkSession *session, const ClerkInstance *instance,
+			  const ClerkClaims *claims)
+{
+	return claims->subject != NULL && (instance != session->instance ||
+									   strcmp(claims->subject, session->subject) != 0);
+}
+
+static bool
+token_names_another(Verification *verification, const ClerkCandidate *candidate,
+					const ClerkSession *session)
+{
+	ClerkInstance *instance;
+
+	if (identify_token(verification, candidate->token, &instance) != CLERK_OK)
+		return false;
+	if (candidate->source == CLERK_SOURCE_COOKIE &&
+		instance->policy.authorized_parties == NULL)
+		return false;
+	return names_another(session, instance, &verification->claims);
+}
+
+/* The claims that PostgREST verified, which need not be those of our token. */
+static bool
+claims_name_another(Verification *verification, const ClerkSession *session)
+{
+	ClerkSlice claims = clerk_config_setting(CLERK_SETTING_CLAIMS);
+	ClerkInstance *instance;
+
+	return claims.data != NULL &&
+		   identify(&verification->claims, claims, &instance) == CLERK_OK &&
+		   names_another(session, instance, &verification->claims);
+}
+
+/* Does any other source of the request name another user than the session's? */
+static bool
+has_mismatch(Verification *verification, int chosen, const ClerkSession *session)
+{
+	const ClerkRequest *request = &verification->request;
+	ClerkSlice token = request->candidates[chosen].token;
+
+	for (int i = 0; i < request->n_candidates; i++)
+	{
+		const ClerkCandidate *other = &request->candidates[i];
+
+		if (i == chosen || other->status != CLERK_OK)
+			continue;
+		if (other->token.len == token.len &&
+			memcmp(other->token.data, token.data, token.len) == 0)
+			continue;
+		if (token_names_another(verification, other, session))
+			return true;
+	}
+	return claims_name_another(verification, session);
+}
+
+/* The session of claims without a token; see clerk.trust_request_claims in config.c. */
+static ClerkStatus
+trust_claims(Verification *verification, const ClerkSession **session)
+{
+	ClerkSlice payload = clerk_config_setting(CLERK_SETTING_CLAIMS);
+	ClerkClaims *claims = &verification->claims;
+	ClerkInstance *instance;
+	ClerkStatus status;
+
+	if (payload.data == NULL)
+		return CLERK_NO_TOKEN;
+	status = identify(claims, payload, &instance);
+	if (status == CLERK_OK)
+		status = clerk_claims_check_type(&verification->jws, claims, &instance->policy);
+	if (status == CLERK_OK)
+		status = clerk_claims_check(claims, &instance->policy, now());
+	if (status != CLERK_OK)
+		return status;
+	if (unsigned_context == NULL)
+		unsigned_context = AllocSetContextCreate(TopMemoryContext, "clerk unsigned claims",
+												 ALLOCSET_SMALL_SIZES);
+	MemoryContextReset(unsigned_context);
+	*session = make_session(unsigned_context, instance, claims, payload, PG_INT64_MAX);
+	return CLERK_OK;
+}
+
+/* Who makes this request?  *session is set only if CLERK_OK is returned. */
+static ClerkStatus
+identify_request(Verification *verification, ClerkSource *source,
+				 const ClerkSession **session)
+{
+	const ClerkRequest *request = &verification->request;
+	int chosen = -1;
+	ClerkStatus status;
+
+	clerk_source_read(&verification->request);
+	status = choose_candidate(verification, &chosen, session);
+	if (chosen >= 0)
+	{
+		*source = request->candidates[chosen].source;
+		if (status == CLERK_OK && has_mismatch(verification, chosen, *session))
+			return CLERK_IDENTITY_MISMATCH;
+		return status;
+	}
+	if (request->n_candidates == 0 && clerk_config_trusts_claims())
+	{
+		*source = CLERK_SOURCE_CLAIMS;
+		return trust_claims(verification, session);
+	}
+	return status;
+}
+
+/*
+ * What the present answer depends on, for a caller that keeps something made of it; never
+ * current where changes go unnoticed, so that the caller comes back each time.
+ */
+ClerkStamp
+clerk_session_stamp(void)
+{
+	ClerkStamp stamp = current.stamp;
+
+	if (!clerk_config_notices_changes())
+		stamp.generation = 0;
+	return stamp;
+}
+
+static ClerkStamp
+take_stamp(void)
+{
+	ClerkStamp stamp = {.generation = clerk_config_generation,
+						.statement = GetCurrentStatementStartTimestamp()};
+
+	if (ActiveSnapshotSet())
+	{
+		Snapshot snapshot = GetActiveSnapshot();
+
+		stamp.xmax = snapshot->xmax;
+		stamp.xcnt = snapshot->xcnt;
+		stamp.subxcnt = snapshot->subxcnt;
+	}
+	return stamp;
+}
+
+/*
+ * The stamp is taken first: what changes meanwhile makes it out of date.  Until the end
+ * there is no answer, so that an error leaves none.
+ */
+static void
+establish_session(void)
+{
+	ClerkStamp stamp = take_stamp();
+	MemoryContext old_context = CurrentMemoryContext;
+	const ClerkSession *session = NULL;
+	ClerkSource source = CLERK_SOURCE_NONE;
+	ClerkStatus status;
+
+	current.stamp.generation = 0;
+	current.session = NULL;
+	refresh_cache();
+	status = identify_request(begin_verification(), &source, &session);
+	end_verification(old_context);
+	current.status = status;
+	current.source = source;
+	current.session = status == CLERK_OK ? session : NULL;
+	current.stamp = stamp;
+}
+
+/*
+ * The session of this request, or NULL when nobody is signed in.  To be used at once: it
+ * lives until the next question.
+ */
+const ClerkSession *
+clerk_session(void)
+{
+	AcceptInvalidationMessages();
+	clerk_config_poll();
+	if (!clerk_session_is_current(&current.stamp))
+		establish_session();
+	return current.session;
+}
+
+/* Why clerk_session() returned what it did. */
+ClerkStatus
+clerk_session_status(void)
+{
+	return current.status;
+}
+
+/* Where the token was that decided. */
+ClerkSource
+clerk_session_source(void)
+{
+	return current.source;
+}
+
+/* The same for a token that the caller brings; the settings of the request do not count. */
+ClerkStatus
+clerk_session_verify(ClerkSlice token, const ClerkSession **session)
+{
+	MemoryContext old_context = CurrentMemoryContext;
+	ClerkStatus status;
+
+	AcceptInvalidationMessages();
+	refresh_cache();
+	status = resolve_token(begin_verification(), token, false, session);
+	end_verification(old_context);
+	return status;
+}

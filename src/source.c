@@ -1,0 +1,115 @@
+/*
+ * source.c
+ *		Where a request may carry a token, in order of precedence (DESIGN.md section 3).
+ *
+ * clerk.token, header x-clerk-token, header authorization, request.jwt, session cookies.
+ * Which of them counts is for session.c to say, as it knows the issuers.  This is the only
+ * file that reads these settings.
+ *
+ * No value raises here: settings that are no JSON hold no token.  Called by session.c.
+ */
+#include "clerk_rls.h"
+
+static bool
+add_candidate(ClerkRequest *request, ClerkSource source, ClerkStatus status,
+			  ClerkSlice token)
+{
+	const ClerkCandidate candidate = {source, status, token};
+	int n = request->n_candidates++;
+
+	/* a place for each source, and doubled at 8, 16, 32 ... for a crowd of cookies */
+	if (n == 0)
+		request->candidates = palloc(8 * sizeof(ClerkCandidate));
+	else if (n >= 8 && (n & (n - 1)) == 0)
+		request->candidates = repalloc(request->candidates, 2 * n * sizeof(ClerkCandidate));
+	request->candidates[n] = candidate;
+	return true;
+}
+
+static void
+add_setting(ClerkRequest *request, ClerkSource source, ClerkSetting setting)
+{
+	ClerkSlice token = clerk_config_setting(setting);
+
+	if (token.data != NULL)
+		add_candidate(request, source, CLERK_OK, token);
+}
+
+static void
+add_header(ClerkRequest *request, ClerkSource source, const char *name)
+{
+	ClerkSlice token;
+	ClerkStatus status = clerk_request_header(&request->headers, name, &token);
+
+	if (status == CLERK_NO_TOKEN)
+		return;
+	if (status == CLERK_OK && !clerk_request_bearer(token, &token))
+		return;
+	add_candidate(request, source, status, token);
+}
+
+static bool
+add_cookie(void *request, ClerkSlice token)
+{
+	return add_candidate(request, CLERK_SOURCE_COOKIE, CLERK_OK, token);
+}
+
+/* The JSON object in a setting, or an empty one. */
+static void
+read_object(ClerkSetting setting, ClerkJson *json)
+{
+	ClerkSlice text = clerk_config_setting(setting);
+
+	if (text.data != NULL)
+		(void) clerk_json_object(text, json);
+}
+
+/*
+ * Fills *request, which must be zero, with what the settings hold now.  The tokens point
+ * into the settings and into request, so they live until a setting changes or
+ * clerk_source_free(); the list of them is in the current memory context.
+ */
+void
+clerk_source_read(ClerkRequest *request)
+{
+	read_object(CLERK_SETTING_HEADERS, &request->headers);
+	read_object(CLERK_SETTING_COOKIES, &request->cookies);
+	add_setting(request, CLERK_SOURCE_SETTING, CLERK_SETTING_TOKEN);
+	add_header(request, CLERK_SOURCE_CLERK_HEADER, "x-clerk-token");
+	add_header(request, CLERK_SOURCE_AUTHORIZATION, "authorization");
+	add_setting(request, CLERK_SOURCE_REQUEST_JWT, CLERK_SETTING_JWT);
+	clerk_request_cookies(&request->cookies, add_cookie, request);
+}
+
+void
+clerk_source_free(ClerkRequest *request)
+{
+	clerk_json_free(&request->headers);
+	clerk_json_free(&request->cookies);
+	request->n_candidates = 0;
+}
+
+const char *
+clerk_source_name(ClerkSource source)
+{
+	switch (source)
+	{
+		case CLERK_SOURCE_NONE:
+			return "nowhere";
+		case CLERK_SOURCE_ARGUMENT:
+			return "the argument";
+		case CLERK_SOURCE_SETTING:
+			return "setting clerk.token";
+		case CLERK_SOURCE_CLERK_HEADER:
+			return "header x-clerk-token";
+		case CLERK_SOURCE_AUTHORIZATION:
+			return "header authorization";
+		case CLERK_SOURCE_REQUEST_JWT:
+			return "setting request.jwt";
+		case CLERK_SOURCE_COOKIE:
+			return "cookie __session";
+		case CLERK_SOURCE_CLAIMS:
+			return "setting request.jwt.claims, unverified";
+	}
+	return NULL;
+}
