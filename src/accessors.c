@@ -3,9 +3,9 @@
  *		The identity functions: they unpack what the door (session.c) answers.
  *
  * A policy calls them once per row, so each place in a query that calls one keeps its
- * answer, and asks the door again only when the answer's stamp is out of date.  The kept
- * value belongs to the query, not to the door: it stays valid for as long as the executor
- * may look at it, whatever happens to the session meanwhile.
+ * answer, and asks the door again only when the stamp is out of date.  The kept value
+ * belongs to the query, not to the door: it stays valid for as long as the executor may
+ * look at it, whatever happens to the session meanwhile.
  *
  * They return NULL (or false) to whoever is not signed in, and never raise for a token.
  */
@@ -48,7 +48,7 @@ ask_the_door(FmgrInfo *flinfo, Unpack unpack, bool byref)
 	if (site == NULL)
 		site = flinfo->fn_extra = palloc0(sizeof(CallSite));
 	replace_value(site, byref, isnull, value);
-	site->stamp = clerk_session_stamp();
+	site->stamp = clerk_session_stamp(flinfo->fn_mcxt);
 	MemoryContextSwitchTo(old_context);
 }
 

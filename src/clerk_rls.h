@@ -13,7 +13,6 @@
 
 #include "access/xact.h"
 #include "fmgr.h"
-#include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
 #include "clerk.h"
@@ -114,42 +113,30 @@ typedef struct ClerkSession
 	int64 key_expiry;
 } ClerkSession;
 
-/* What an answer of the door depends on; it holds while clerk_session_is_current(). */
+/* What a kept answer depends on; it holds while clerk_session_is_current(). */
 typedef struct ClerkStamp
 {
-	uint64 generation;
-	TimestampTz statement;
-	TransactionId xmax;
-	uint32 xcnt;
-	int32 subxcnt;
+	uint64 generation; /* 0: not to be kept at all */
+	uint64 run;
 } ClerkStamp;
+
+extern uint64 clerk_session_run;
 
 extern void clerk_session_init(void);
 extern const ClerkSession *clerk_session(void);
 extern ClerkStatus clerk_session_status(void);
 extern ClerkSource clerk_session_source(void);
-extern ClerkStamp clerk_session_stamp(void);
+extern ClerkStamp clerk_session_stamp(MemoryContext context);
 extern ClerkStatus clerk_session_verify(ClerkSlice token, const ClerkSession **session);
 
 /*
- * Once per row and call, so it must cost next to nothing.  The statement's start changes
- * with each message of the client, so with each FETCH; the snapshot changes when another
- * transaction has ended since, which a loop in PL/pgSQL sees within one message.  Settings,
- * keys and the end of this transaction change the generation.
+ * Asked once per row and call, so it must cost next to nothing: is this still the same run
+ * of the executor, and has this backend changed no setting since?
  */
 static inline bool
 clerk_session_is_current(const ClerkStamp *stamp)
 {
-	Snapshot snapshot;
-
-	if (stamp->generation != clerk_config_generation ||
-		stamp->statement != GetCurrentStatementStartTimestamp())
-		return false;
-	if (!ActiveSnapshotSet())
-		return false;
-	snapshot = GetActiveSnapshot();
-	return stamp->xmax == snapshot->xmax && stamp->xcnt == snapshot->xcnt &&
-		   stamp->subxcnt == snapshot->subxcnt;
+	return stamp->generation == clerk_config_generation && stamp->run == clerk_session_run;
 }
 
 #endif /* CLERK_RLS_H */

@@ -5,6 +5,7 @@
 #ifndef CLERK_COMPAT_H
 #define CLERK_COMPAT_H
 
+#include "executor/executor.h"
 #include "fmgr.h"
 
 /* 18 lets a module say its name and version (pg_get_loaded_modules()). */
@@ -13,6 +14,17 @@
 	PG_MODULE_MAGIC_EXT(.name = "clerk_rls", .version = CLERK_RLS_VERSION)
 #else
 #define CLERK_MODULE_MAGIC PG_MODULE_MAGIC
+#endif
+
+/* 18 dropped execute_once. */
+#if PG_VERSION_NUM >= 180000
+#define CLERK_EXECUTOR_RUN_PARAMS \
+	QueryDesc *query_desc, ScanDirection direction, uint64 count
+#define CLERK_EXECUTOR_RUN_ARGS query_desc, direction, count
+#else
+#define CLERK_EXECUTOR_RUN_PARAMS \
+	QueryDesc *query_desc, ScanDirection direction, uint64 count, bool execute_once
+#define CLERK_EXECUTOR_RUN_ARGS query_desc, direction, count, execute_once
 #endif
 
 #endif /* CLERK_COMPAT_H */

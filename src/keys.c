@@ -106,7 +106,6 @@ relation_changed(Datum arg, Oid relid)
 		OidIsValid(instances_oid) && OidIsValid(jwks_oid))
 		return;
 	stale = true;
-	clerk_config_invalidate();
 }
 
 void

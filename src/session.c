@@ -7,11 +7,17 @@
  * key, algorithm, signature, claims.  The first also picks the token among the sources and
  * compares the identities that the others name.
  *
- * Two things are remembered.  The answer to the current question, until its stamp is out
- * of date; a policy asks once per row.  And the tokens that verified, under their SHA-256,
- * so that the next request with the same token costs a look-up; their times, and that of
- * the key, are checked on every use, and all of them go when a key or an instance changes.
- * A token that was refused is never remembered beyond the current answer.
+ * Two things are remembered.  The answer for this request, until a setting, a key or an
+ * instance changes, the statement or the transaction ends.  And the tokens that verified,
+ * under their SHA-256, so that the next request with the same token costs a look-up; their
+ * times, and that of the key, are checked on every use, and all of them go when a key or an
+ * instance changes.  A token that was refused is never remembered beyond the answer.
+ *
+ * Even a look at the remembered answer is too much once per row: invalidations must be
+ * taken in for it.  So callers may keep what they were told for one run of the executor,
+ * which is one statement, or one FETCH of a cursor; a hook counts the runs.  Expressions
+ * that are evaluated outside of a run of their own, as PL/pgSQL does with simple ones, ask
+ * each time.
  *
  * A refusal is a status and not an error, since policies ask; what can raise is memory and
  * reading the tables.  Called by everything that wants to know the user.
@@ -41,14 +47,22 @@ static HTAB *cache = NULL;
 static dlist_head cache_recency;
 static uint64 cache_epoch = 0;
 
-/* The answer for this request, while the stamp is current. */
+/* The answer for this request. */
 static struct
 {
-	ClerkStamp stamp;
+	uint64 generation; /* that it was made under; 0: there is no answer */
+	uint64 epoch;
+	TimestampTz statement;
 	ClerkStatus status;
 	ClerkSource source;
 	const ClerkSession *session; /* in the cache, or unsigned_context */
 } current;
+
+/* The innermost run of the executor, and its memory; 0 and NULL outside of any. */
+uint64 clerk_session_run = 0;
+static MemoryContext run_context = NULL;
+static uint64 n_runs = 0;
+static ExecutorRun_hook_type next_executor_run = NULL;
 
 /* Holds the session made of unsigned claims, under clerk.trust_request_claims. */
 static MemoryContext unsigned_context = NULL;
@@ -62,10 +76,35 @@ typedef struct Verification
 	ClerkClaims claims;
 } Verification;
 
+static void
+count_run(CLERK_EXECUTOR_RUN_PARAMS)
+{
+	uint64 outer_run = clerk_session_run;
+	MemoryContext outer_context = run_context;
+
+	clerk_session_run = ++n_runs;
+	run_context = query_desc->estate->es_query_cxt;
+	PG_TRY();
+	{
+		if (next_executor_run)
+			next_executor_run(CLERK_EXECUTOR_RUN_ARGS);
+		else
+			standard_ExecutorRun(CLERK_EXECUTOR_RUN_ARGS);
+	}
+	PG_FINALLY();
+	{
+		clerk_session_run = outer_run;
+		run_context = outer_context;
+	}
+	PG_END_TRY();
+}
+
 void
 clerk_session_init(void)
 {
 	dlist_init(&cache_recency);
+	next_executor_run = ExecutorRun_hook;
+	ExecutorRun_hook = count_run;
 }
 
 static void
@@ -120,7 +159,7 @@ refresh_cache(void)
 	if (cache != NULL && epoch == cache_epoch)
 		return;
 	cache = NULL;
-	current.stamp.generation = 0;
+	current.generation = 0;
 	if (cache_context == NULL)
 		cache_context = AllocSetContextCreate(TopMemoryContext, "clerk verified tokens",
 											  ALLOCSET_DEFAULT_SIZES);
@@ -136,7 +175,7 @@ static void
 forget_token(TokenEntry *entry)
 {
 	if (current.session == entry->session)
-		current.stamp.generation = 0;
+		current.generation = 0;
 	dlist_delete(&entry->recency);
 	pfree(entry->session);
 	hash_search(cache, entry->digest, HASH_REMOVE, NULL);
@@ -463,50 +502,42 @@ identify_request(Verification *verification, ClerkSource *source,
 }
 
 /*
- * What the present answer depends on, for a caller that keeps something made of it; never
- * current where changes go unnoticed, so that the caller comes back each time.
+ * For how long may what clerk_session() has just said be kept by a function whose memory
+ * is context?  For this run of the executor, if the function is part of it; not at all
+ * where the settings change unnoticed.
  */
 ClerkStamp
-clerk_session_stamp(void)
+clerk_session_stamp(MemoryContext context)
 {
-	ClerkStamp stamp = current.stamp;
+	ClerkStamp stamp = {.generation = current.generation, .run = clerk_session_run};
 
-	if (!clerk_config_notices_changes())
+	if (context != run_context || !clerk_config_notices_changes())
 		stamp.generation = 0;
 	return stamp;
 }
 
-static ClerkStamp
-take_stamp(void)
+static bool
+current_is_valid(void)
 {
-	ClerkStamp stamp = {.generation = clerk_config_generation,
-						.statement = GetCurrentStatementStartTimestamp()};
-
-	if (ActiveSnapshotSet())
-	{
-		Snapshot snapshot = GetActiveSnapshot();
-
-		stamp.xmax = snapshot->xmax;
-		stamp.xcnt = snapshot->xcnt;
-		stamp.subxcnt = snapshot->subxcnt;
-	}
-	return stamp;
+	return current.generation == clerk_config_generation &&
+		   current.epoch == clerk_keys_refresh() &&
+		   current.statement == GetCurrentStatementStartTimestamp();
 }
 
 /*
- * The stamp is taken first: what changes meanwhile makes it out of date.  Until the end
- * there is no answer, so that an error leaves none.
+ * The generation is taken first: what changes meanwhile puts the answer out of date.  Until
+ * the end there is no answer, so that an error leaves none.
  */
 static void
 establish_session(void)
 {
-	ClerkStamp stamp = take_stamp();
+	uint64 generation = clerk_config_generation;
 	MemoryContext old_context = CurrentMemoryContext;
 	const ClerkSession *session = NULL;
 	ClerkSource source = CLERK_SOURCE_NONE;
 	ClerkStatus status;
 
-	current.stamp.generation = 0;
+	current.generation = 0;
 	current.session = NULL;
 	refresh_cache();
 	status = identify_request(begin_verification(), &source, &session);
@@ -514,7 +545,9 @@ establish_session(void)
 	current.status = status;
 	current.source = source;
 	current.session = status == CLERK_OK ? session : NULL;
-	current.stamp = stamp;
+	current.statement = GetCurrentStatementStartTimestamp();
+	current.epoch = cache_epoch;
+	current.generation = generation;
 }
 
 /*
@@ -526,7 +559,7 @@ clerk_session(void)
 {
 	AcceptInvalidationMessages();
 	clerk_config_poll();
-	if (!clerk_session_is_current(&current.stamp))
+	if (!current_is_valid())
 		establish_session();
 	return current.session;
 }
