@@ -184,6 +184,7 @@ CREATE FUNCTION clerk.add_instance(
 DECLARE
 	new_issuer text := publishable_key_or_issuer;
 	new_publishable_key text;
+	violated name;
 BEGIN
 	IF publishable_key_or_issuer ^@ 'sk_' THEN
 		RAISE EXCEPTION USING
@@ -213,6 +214,14 @@ BEGIN
 			HINT = 'Change its settings with UPDATE clerk.instances.';
 	END IF;
 	RETURN new_issuer;
+EXCEPTION WHEN check_violation THEN
+	GET STACKED DIAGNOSTICS violated = CONSTRAINT_NAME;
+	RAISE EXCEPTION USING
+		ERRCODE = 'invalid_parameter_value',
+		MESSAGE = format('invalid %s', replace(violated, 'instances_', '')),
+		DETAIL = format('It must satisfy %s.', (
+			SELECT pg_get_constraintdef(oid) FROM pg_constraint
+			WHERE conname = violated AND conrelid = 'clerk.instances'::regclass));
 END
 $$;
 COMMENT ON FUNCTION clerk.add_instance(text, text[], text[], interval, text, text, name, boolean, interval) IS

