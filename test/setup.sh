@@ -74,7 +74,7 @@ missing_packages()
 	pkg-config --exists jansson 2>/dev/null || echo libjansson-dev
 	have openssl || echo openssl
 	have curl || echo curl
-	perl -MHTTP::Tiny -MTest::More -e 1 2>/dev/null || echo perl
+	perl -MHTTP::Tiny -MJSON::PP -MTest::More -e 1 2>/dev/null || echo perl
 	if ! have_postgres; then
 		server=$(postgres_package)
 		printf '%s\n' "$server" "${server/postgresql/postgresql-server-dev}"
