@@ -1,0 +1,380 @@
+#
+# requests.pl
+#		What each request through PostgREST must be answered, for one version of it.
+#
+# Run by run.sh.  Each sub at the end of the list leaves the table as it found it.
+#
+use strict;
+use warnings;
+use Client;
+use Test::More;
+use Time::HiRes qw(sleep time);
+
+my $expired_by_ten_seconds = { exp => int(time) - 10, iat => int(time) - 70, nbf => int(time) - 80 };
+my $alice = token('user_alice');
+my $bob = token('user_bob');
+
+# The bodies of the notes in an answer, as one word each.
+sub bodies
+{
+	my ($answer) = @_;
+
+	return ref $answer->{body} eq 'ARRAY'
+	  ? join(' ', map { $_->{body} } @{ $answer->{body} })
+	  : "status $answer->{status}: $answer->{text}";
+}
+
+sub notes_of
+{
+	my (%opt) = @_;
+
+	return bodies(ask('GET', '/notes?order=body', %opt));
+}
+
+# Refused with this status and a message that begins with the reason code.
+sub is_refused
+{
+	my ($answer, $status, $reason, $name) = @_;
+	my $message = ref $answer->{body} eq 'HASH' ? $answer->{body}{message} : $answer->{text};
+
+	is("$answer->{status} " . ($message =~ /^\Q$reason\E/ ? $reason : $message),
+		"$status $reason", $name);
+}
+
+# What whoami() says of a request, all but the columns that are not asked for.
+sub is_whoami
+{
+	my ($answer, $expected, $name) = @_;
+
+	my %seen = ref $answer->{body} eq 'HASH' ? %{ $answer->{body} } : (text => $answer->{text});
+	my %shown = map { $_ => $seen{$_} } keys %$expected;
+
+	is_deeply(\%shown, $expected, $name) or diag("$answer->{status} $answer->{text}");
+}
+
+sub test_own_rows
+{
+	is(bodies(ask('POST', '/notes', token => $alice, body => { body => 'a1' })), 'a1', 'alice writes');
+	is(bodies(ask('POST', '/notes', token => $bob, body => { body => 'b1' })), 'b1', 'bob writes');
+	is(bodies(ask('POST', '/notes', token => $bob, body => [ { body => 'b2' }, { body => 'b3' } ])),
+		'b2 b3', 'bob writes two at once');
+	is(notes_of(token => $alice), 'a1', 'alice reads her own');
+	is(notes_of(token => $bob), 'b1 b2 b3', 'bob reads his own');
+	is(notes_of(), '', 'nobody reads nothing');
+	is(ask('GET', '/notes?select=count', token => $bob)->{status} < 500, 1, 'an odd request is no crash');
+	is(ask('HEAD', '/notes', token => $alice)->{status}, 200, 'HEAD');
+
+	is(bodies(ask('PATCH', '/notes?body=eq.a1', token => $alice, body => { body => 'a2' })), 'a2',
+		'alice changes her own');
+	is(bodies(ask('PATCH', '/notes?body=like.b*', token => $alice, body => { body => 'x' })), '',
+		"alice changes none of bob's");
+	is(bodies(ask('DELETE', '/notes?body=like.b*', token => $alice)), '', "alice deletes none of bob's");
+	is(bodies(ask('PATCH', '/notes?body=eq.orphan', token => $alice, body => { body => 'x' })), '',
+		"alice changes no row that is nobody's");
+	is(bodies(ask('DELETE', '/notes?body=eq.b3', token => $bob)), 'b3', 'bob deletes his own');
+	is(notes_of(token => $bob), 'b1 b2', 'and keeps the rest');
+}
+
+# PostgREST says 401 where a token without a role claim is not permitted something, 403 where it has one.
+sub test_foreign_rows
+{
+	my $with_role = token('user_bob', { role => 'authenticated' });
+	my $refused = 'new row violates row-level security policy';
+
+	is_refused(ask('POST', '/notes', token => $bob, body => { body => 'x', user_id => 'user_alice' }),
+		401, $refused, "bob cannot write in alice's name");
+	is_refused(ask('POST', '/notes', token => $with_role, body => { body => 'x', user_id => 'user_alice' }),
+		403, $refused, 'nor with a role claim');
+	is_refused(ask('PATCH', '/notes?body=eq.b1', token => $bob, body => { user_id => 'user_alice' }),
+		401, $refused, 'bob cannot give a note away');
+	is_refused(ask('POST', '/notes', body => { body => 'x' }), 401, $refused, 'nobody cannot write');
+	is(notes_of(token => $alice), 'a2', 'and alice has no more than before');
+}
+
+sub test_time
+{
+	my $now = int(time);
+
+	is_refused(ask('GET', '/notes', token => token('user_alice', $expired_by_ten_seconds)),
+		401, 'token-expired', 'expired ten seconds ago, which PostgREST lets pass');
+	is(notes_of(to => 'bare', token => token('user_alice', $expired_by_ten_seconds)), '',
+		'which shows nothing without db-pre-request');
+	is(ask('GET', '/notes', token => token('user_alice', { exp => $now - 60 }))->{status}, 401,
+		'expired a minute ago, which PostgREST refuses itself');
+	is_refused(ask('GET', '/notes', token => token('user_alice', { nbf => $now + 20 })),
+		401, 'token-not-active-yet', 'not valid before the next twenty seconds');
+	is_refused(ask('GET', '/notes', token => token('user_alice', { iat => $now + 20 })),
+		401, 'token-iat-in-the-future', 'issued in the future');
+	is(notes_of(token => token('user_alice', { exp => $now - 2 })), 'a2', 'the clocks may be a little apart');
+
+	my $short = token('user_alice', { exp => int(time) - 3 });
+	is(notes_of(token => $short), 'a2', 'a token in its last seconds');
+	sleep 3.2;
+	is_refused(ask('GET', '/notes', token => $short), 401, 'token-expired', 'and after them, on a pooled connection');
+}
+
+sub test_forged
+{
+	my %forged = (
+		'signed with another key' => token('user_alice', {}, key => 'forger', kid => 'ins_clerk'),
+		"signed with another instance's key" => token('user_alice', {}, key => 'parties'),
+		'alg none' => token('user_alice', {}, alg => 'none'),
+		'HS256 with the public key as secret' =>
+		  token('user_alice', {}, alg => 'HS256', kid => 'ins_clerk', secret_file => "$ENV{E2E_KEYS}/clerk.pub"),
+		'no token at all' => 'rubbish',
+		'changed after it was signed' => do { (my $t = $alice) =~ s/\.[^.]{20}/.eyJzdWIiOiJ1c2VyX2Jv/; $t });
+
+	# the second of these has a key that PostgREST knows, and only the database can tell
+	for my $how (sort keys %forged)
+	{
+		is(ask('GET', '/notes', token => $forged{$how})->{status}, 401, "forged: $how");
+		isnt(notes_of(to => 'bare', token => $forged{$how}), 'a2', "forged, without db-pre-request: $how");
+	}
+
+	is_refused(ask('GET', '/notes', token => $forged{"signed with another instance's key"}),
+		401, 'jwk-kid-mismatch', 'the key of an instance does not verify for another issuer');
+	is_refused(ask('GET', '/notes', headers => { 'x-clerk-token' => $forged{'signed with another key'} }),
+		401, 'token-invalid-signature', 'forged, and in a header that PostgREST does not read');
+	is_refused(ask('GET', '/notes', headers => { 'x-clerk-token' => $forged{'alg none'} }),
+		401, 'token-invalid-algorithm', 'alg none in that header');
+	is_refused(ask('GET', '/notes',
+			headers => { 'x-clerk-token' => $forged{'HS256 with the public key as secret'} }),
+		401, 'token-invalid-algorithm', 'HS256 in that header');
+	is_refused(ask('GET', '/notes', token => token('user_alice', { sts => 'pending' })),
+		401, 'session-pending', 'a pending session');
+	is_refused(ask('GET', '/notes', token => token('mch_1')), 401, 'token-type-mismatch', 'a machine');
+	is_refused(ask('GET', '/notes', headers => { 'x-clerk-token' => token('user_alice', { pad => 'x' x 16000 }) }),
+		401, 'token-too-large', 'more than 16 KiB');
+}
+
+# A token of somebody else is no attack.  PostgREST "static" trusts its key, the database does not.
+sub test_foreign_issuer
+{
+	my $foreign = token('user_alice', { iss => 'https://foreign.e2e.example' }, key => 'foreign');
+	my $disguised = token('user_alice', {}, key => 'foreign');
+	my $anonymous = { uid => undef, is_authenticated => JSON::PP::false, role => 'web_anon' };
+
+	is(notes_of(to => 'static', token => $alice), 'a2', 'static keys: our token');
+	is(notes_of(to => 'static', token => $foreign), '', 'static keys: a foreign token sees nothing');
+	is_whoami(ask('GET', '/rpc/whoami', to => 'static', token => $foreign), $anonymous,
+		'static keys: a foreign token is anonymous');
+	is_refused(ask('GET', '/notes', to => 'static', token => $disguised),
+		401, 'jwk-kid-mismatch', "static keys: a foreign key under our issuer's name");
+	is(ask('GET', '/notes', token => $foreign)->{status}, 401, 'PostgREST does not know the key');
+	is(notes_of(headers => { 'x-clerk-token' => $foreign }), '', 'in x-clerk-token: nothing');
+	is(notes_of(token => $alice, headers => { 'x-clerk-token' => $foreign }), 'a2',
+		'and it does not disturb a token of ours');
+}
+
+# PostgREST authenticates the first, request.headers has the last.
+sub test_two_authorizations
+{
+	my $forged = token('user_bob', {}, key => 'forger', kid => 'ins_clerk');
+
+	for my $pair ([ $alice, $bob ], [ $bob, $alice ])
+	{
+		my $headers = { Authorization => [ map { "Bearer $_" } @$pair ] };
+
+		is_refused(ask('GET', '/notes', headers => $headers), 401, 'identity-mismatch',
+			'two users in two Authorization headers');
+		is(notes_of(to => 'bare', headers => $headers), '', 'which without db-pre-request see nothing');
+		is(ask('POST', '/notes', to => 'bare', headers => $headers, body => { body => 'x' })->{status},
+			401, 'and write nothing');
+	}
+	is_refused(ask('GET', '/notes', headers => { Authorization => [ "Bearer $alice", "Bearer $forged" ] }),
+		401, 'token-invalid-signature', 'a forged token behind a good one');
+	is(notes_of(to => 'bare', headers => { Authorization => [ "Bearer $alice", "Bearer $forged" ] }), '',
+		'which without db-pre-request sees nothing');
+	is(notes_of(headers => { Authorization => [ "Bearer $alice", "Bearer $alice" ] }), 'a2',
+		'the same token twice is one user');
+	is(notes_of(headers => { Authorization => [ "Bearer $alice", 'Bearer ' . token('user_alice', { jti => '2' }) ] }),
+		'a2', 'and so are two tokens of one user');
+}
+
+sub test_clerk_header
+{
+	is(notes_of(headers => { 'x-clerk-token' => $alice }), 'a2', 'x-clerk-token');
+	is(notes_of(headers => { 'X-Clerk-Token' => "Bearer $alice" }), 'a2', 'X-Clerk-Token with Bearer');
+	is(notes_of(to => 'bare', headers => { 'x-clerk-token' => $alice }), 'a2', 'without db-pre-request');
+	is(notes_of(token => $alice, headers => { 'x-clerk-token' => $alice }), 'a2', 'beside the same in Authorization');
+	is_refused(ask('GET', '/notes', token => $alice, headers => { 'x-clerk-token' => $bob }),
+		401, 'identity-mismatch', "beside another user's in Authorization");
+	is(notes_of(to => 'bare', token => $alice, headers => { 'x-clerk-token' => $bob }), '',
+		'which without db-pre-request see nothing');
+	is(notes_of(headers => { Authorization => "bearer $alice" }), 'a2', 'Authorization: bearer');
+}
+
+sub test_cookies
+{
+	my @parties = (key => 'parties');
+	my %iss = (iss => 'https://parties.e2e.example');
+	my $good = token('user_carol', \%iss, @parties);
+	my $elsewhere = token('user_carol', { %iss, azp => 'https://evil.example' }, @parties);
+	my $carol = { uid => 'user_carol', role => 'authenticated' };
+
+	is_whoami(ask('GET', '/rpc/whoami', token => $good), $carol, 'the second instance');
+	is_whoami(ask('GET', '/rpc/whoami', headers => { Cookie => "a=b; __session=$good; c=d" }), $carol,
+		'cookie __session');
+	is_whoami(ask('GET', '/rpc/whoami', headers => { Cookie => "__session_a1B2=$good" }), $carol,
+		'cookie __session_<suffix>');
+	is_whoami(ask('GET', '/rpc/whoami', headers => { Cookie => "__session=$alice" }),
+		{ uid => undef, role => 'anon' }, 'no cookie counts without authorized parties');
+	is_whoami(ask('GET', '/rpc/whoami', headers => { Cookie => "session=$good" }),
+		{ uid => undef, role => 'anon' }, 'nor one of another name');
+	is_refused(ask('GET', '/rpc/whoami', headers => { Cookie => "__session=$elsewhere" }),
+		401, 'token-invalid-authorized-parties', 'a cookie from another origin');
+	is_refused(ask('GET', '/rpc/whoami', token => $elsewhere),
+		401, 'token-invalid-authorized-parties', 'a token from another origin');
+	is_refused(ask('GET', '/rpc/whoami', token => $alice, headers => { Cookie => "__session=$good" }),
+		401, 'identity-mismatch', 'a cookie of one user beside a token of another');
+}
+
+sub test_roles
+{
+	is_whoami(ask('GET', '/rpc/whoami', token => $alice),
+		{
+			uid => 'user_alice',
+			issuer => 'https://clerk.e2e.example',
+			session_id => 'sess_user_alice',
+			email => 'user_alice@e2e.example',
+			is_authenticated => JSON::PP::true,
+			role => 'authenticated'
+		},
+		'without a role claim: the role of the instance');
+	is_whoami(ask('GET', '/rpc/whoami', to => 'static', token => $alice), { role => 'authenticated' },
+		'also where the anonymous role has another name');
+	is_whoami(ask('GET', '/rpc/whoami', to => 'bare', token => $alice), { uid => 'user_alice', role => 'anon' },
+		'without db-pre-request the role is PostgREST\'s');
+	is_whoami(ask('GET', '/rpc/whoami', headers => { 'x-clerk-token' => $alice }),
+		{ uid => 'user_alice', role => 'authenticated' }, 'a token that PostgREST did not see');
+	for my $role (qw(authenticated editor))
+	{
+		is_whoami(ask('GET', '/rpc/whoami', token => token('user_alice', { role => $role })),
+			{ uid => 'user_alice', role => $role }, "role claim $role");
+	}
+	for my $role (qw(stranger postgres))
+	{
+		my $answer = ask('GET', '/rpc/whoami', token => token('user_alice', { role => $role }));
+
+		ok($answer->{status} >= 400 && $answer->{status} < 500, "role claim $role is not granted")
+		  or diag("$answer->{status} $answer->{text}");
+	}
+	is_whoami(ask('GET', '/rpc/whoami'), { uid => undef, is_authenticated => JSON::PP::false, role => 'anon' },
+		'nobody is anonymous');
+}
+
+sub test_transactions
+{
+	is_whoami(ask('GET', '/rpc/whoami', token => $alice), { uid => 'user_alice', read_only => 'on' },
+		'GET is READ ONLY');
+	is_whoami(ask('POST', '/rpc/whoami', token => $alice, body => {}), { uid => 'user_alice' }, 'POST to a stable function');
+	is_whoami(ask('POST', '/rpc/whoami_writing', token => $alice, body => {}),
+		{ uid => 'user_alice', read_only => 'off' }, 'POST is not');
+	is(ask('GET', '/rpc/uid', token => $bob)->{body}, 'user_bob', 'SELECT clerk.uid() in a function');
+}
+
+# Children, so that both pooled connections are busy; each counts its wrong answers.
+sub test_pool
+{
+	my @expected = ([ $alice, 'a2' ], [ $bob, 'b1 b2' ], [ undef, '' ], [ 'rubbish', undef ]);
+	my @children;
+
+	for my $seed (1 .. 4)
+	{
+		my $pid = fork // die "fork: $!\n";
+
+		if ($pid == 0)
+		{
+			my $wrong = 0;
+
+			srand $seed;
+			for (1 .. 50)
+			{
+				my ($token, $bodies) = @{ $expected[ int rand @expected ] };
+				my $answer = ask('GET', '/notes?order=body', token => $token);
+
+				$wrong++
+				  if defined $bodies ? bodies($answer) ne $bodies : $answer->{status} != 401;
+			}
+			require POSIX;
+			POSIX::_exit($wrong);
+		}
+		push @children, $pid;
+	}
+	for my $pid (@children)
+	{
+		waitpid $pid, 0;
+		is($? >> 8, 0, 'fifty requests of changing users, three others at the same time: no wrong answer');
+	}
+}
+
+# Seconds until a token is answered with that status, or undef.
+sub seconds_until
+{
+	my ($token, $status) = @_;
+	my $start = time;
+
+	while (time - $start < 10)
+	{
+		return time - $start if ask('GET', '/notes', token => $token)->{status} == $status;
+		sleep 0.05;
+	}
+	return undef;
+}
+
+sub test_rotation
+{
+	my $load = "SELECT clerk.load_jwks('https://clerk.e2e.example', :'jwks', :'grace')";
+	my $new = token('user_alice', {}, key => 'clerk_next');
+	my $old = token('user_alice');
+
+	is_refused(ask('GET', '/notes', headers => { 'x-clerk-token' => $new }), 401, 'jwk-kid-mismatch',
+		'a key that is not loaded yet');
+	sql($load, jwks => jwks('clerk_next'), grace => '1 hour');
+	is(notes_of(headers => { 'x-clerk-token' => $new }), 'a2', 'the database takes a new key at once');
+	my $seconds = seconds_until($new, 200);
+	ok(defined $seconds, 'PostgREST takes it without a restart') and diag(sprintf 'after %.2f s', $seconds);
+	is(notes_of(token => $old), 'a2', 'the old key still verifies: it is retiring');
+
+	sql("UPDATE clerk.jwks SET expires_at = now() WHERE kid = 'ins_clerk'");
+	is_refused(ask('GET', '/notes', headers => { 'x-clerk-token' => $old }), 401, 'jwk-kid-mismatch',
+		'a retired key: the database refuses it at once');
+	ok(defined seconds_until($old, 401), 'and PostgREST too');
+	is(notes_of(token => $new), 'a2', 'while the new one goes on');
+
+	sql($load, jwks => jwks('clerk', 'clerk_next'), grace => '0');
+	ok(defined seconds_until($old, 200), 'the old key is back');
+}
+
+# Neither a token, nor a part of one, nor a claim.  Also shows that the logs are not empty.
+sub test_logs
+{
+	my %secret = map { $_ => 1 } map { grep { length > 20 } (split /\./)[ 1, 2 ] } kept_tokens();
+
+	for my $path (split ' ', $ENV{E2E_LOGS})
+	{
+		my ($name) = $path =~ m{([^/]+)$};
+
+		open(my $file, '<', $path) or die "$path: $!\n";
+		my $text = do { local $/ = undef; <$file> };
+		close $file;
+		ok(length $text > 200, "$name says something");
+		is(scalar(grep { index($text, $_) >= 0 } keys %secret), 0, "$name: no part of any of the " . keys(%secret) / 2 . ' tokens');
+		unlike($text, qr/\@e2e\.example|sess_user_/, "$name: no claim");
+	}
+}
+
+test_own_rows();
+test_foreign_rows();
+test_time();
+test_forged();
+test_foreign_issuer();
+test_two_authorizations();
+test_clerk_header();
+test_cookies();
+test_roles();
+test_transactions();
+test_pool();
+test_rotation();
+test_logs();
+done_testing();

@@ -1,0 +1,92 @@
+#!/usr/bin/env bash
+#
+# run.sh
+#		End-to-end tests: HTTP requests to real PostgRESTs 12.0.2 and 11.2.2.
+#
+# Prints TAP, and at the end "N passed, N failed".  Owns the servers, each version's
+# database and the configurations; what is asked and answered is in requests.pl.
+#
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+# shellcheck source-path=SCRIPTDIR/../.. source=test/scratch.sh
+. test/scratch.sh
+
+e2e_jwks()
+{
+	local name keys=
+
+	for name; do
+		keys+=,$("$MINT" jwk --key "$E2E_KEYS/$name.pem" --kid "ins_$name" --alg RS256)
+	done
+	printf '{"keys":[%s]}' "${keys#,}"
+}
+
+e2e_keys()
+{
+	local name
+
+	scratch_say 'making keys'
+	mkdir "$E2E_KEYS"
+	for name in clerk clerk_next parties foreign forger; do
+		openssl genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:2048 \
+			-out "$E2E_KEYS/$name.pem" 2>/dev/null
+		openssl pkey -in "$E2E_KEYS/$name.pem" -pubout -out "$E2E_KEYS/$name.pub"
+	done
+}
+
+#
+# Three PostgRESTs for a version:
+#	main	as the README sets it up
+#	bare	without db-pre-request, where a policy is all there is
+#	static	keys in its own configuration, also a foreign issuer's; another anonymous role
+#
+e2e_postgrests()
+{
+	local version=$1
+	local all=('db-schemas = "public"' 'db-pool = 2' 'log-level = "info"')
+
+	scratch_postgrest "$version" "main-$version" "${all[@]}" 'db-anon-role = "anon"' \
+		'db-pre-request = "clerk.pre_request"' 'db-pre-config = "clerk.pre_config"'
+	export E2E_MAIN=$SCRATCH_URL
+	scratch_postgrest "$version" "bare-$version" "${all[@]}" 'db-anon-role = "anon"' \
+		'db-pre-config = "clerk.pre_config"'
+	export E2E_BARE=$SCRATCH_URL
+	scratch_postgrest "$version" "static-$version" "${all[@]}" 'db-anon-role = "web_anon"' \
+		'db-pre-request = "clerk.pre_request"' \
+		"jwt-secret = \"$(e2e_jwks clerk foreign | sed 's/"/\\"/g')\""
+	export E2E_STATIC=$SCRATCH_URL
+}
+
+e2e_version()
+{
+	local version=$1
+
+	export PGDATABASE=e2e_$version
+	scratch_sql -d postgres -c "CREATE DATABASE $PGDATABASE"
+	scratch_sql -o "$SCRATCH/setup.out" -v jwks="$(e2e_jwks clerk)" \
+		-v parties_jwks="$(e2e_jwks parties)" -f test/e2e/e2e.sql
+	e2e_postgrests "$version"
+	E2E_LOGS="$SCRATCH/main-$version.log $SCRATCH/bare-$version.log $SCRATCH/static-$version.log $PGHOST/postgres.log" \
+		perl -Itest/e2e test/e2e/requests.pl 2>&1 | sed "s/^\(\(not \)\?ok [0-9]*\) - /\1 - PostgREST $version: /" |
+		tee -a "$SCRATCH/tap.out" || e2e_broken=$((e2e_broken + 1))
+}
+
+export E2E_MINT=$MINT E2E_KEYS=$SCRATCH/keys E2E_PSQL=$SCRATCH_BINDIR/psql
+e2e_broken=0
+
+scratch_build
+scratch_postgres 'log_min_messages = debug1'
+scratch_sql -c 'CREATE ROLE authenticator LOGIN NOINHERIT' \
+	-c 'CREATE ROLE anon' -c 'CREATE ROLE web_anon' -c 'CREATE ROLE authenticated' \
+	-c 'CREATE ROLE editor' -c 'CREATE ROLE stranger' \
+	-c 'GRANT anon, web_anon, authenticated, editor TO authenticator'
+e2e_keys
+e2e_version 12
+e2e_version 11
+
+passed=$(grep -c '^ok ' "$SCRATCH/tap.out" || true)
+failed=$(grep -c '^not ok ' "$SCRATCH/tap.out" || true)
+# a script that died counts, though it printed no "not ok"
+[ "$failed" != 0 ] || failed=$e2e_broken
+printf '%s passed, %s failed\n' "$passed" "$failed"
+[ "$failed" = 0 ]
