@@ -3,7 +3,7 @@
  *		The identity functions: they unpack what the door (session.c) answers.
  *
  * A policy calls them once per row, so each place in a query that calls one keeps its
- * answer, and asks the door again only when the stamp is out of date.  The kept value
+ * answer, and asks the door again only when its ticket is out of date.  The kept value
  * belongs to the query, not to the door: it stays valid for as long as the executor may
  * look at it, whatever happens to the session meanwhile.
  *
@@ -20,9 +20,9 @@ typedef bool (*Unpack)(const ClerkSession *session, Datum *value);
 /* One place in a query: fn_extra. */
 typedef struct CallSite
 {
-	ClerkStamp stamp;
-	bool isnull;
+	uint64 ticket; /* the value holds while this is clerk_config_ticket */
 	Datum value;
+	bool isnull;
 	Datum previous; /* freed one change later, for a row that may still hold it */
 } CallSite;
 
@@ -36,9 +36,10 @@ replace_value(CallSite *site, bool byref, bool isnull, Datum value)
 	site->isnull = isnull;
 }
 
-static pg_noinline void
-ask_the_door(FmgrInfo *flinfo, Unpack unpack, bool byref)
+static pg_noinline Datum
+ask_the_door(FunctionCallInfo fcinfo, Unpack unpack, bool byref)
 {
+	FmgrInfo *flinfo = fcinfo->flinfo;
 	MemoryContext old_context = MemoryContextSwitchTo(flinfo->fn_mcxt);
 	CallSite *site = flinfo->fn_extra;
 	const ClerkSession *session = clerk_session();
@@ -48,20 +49,19 @@ ask_the_door(FmgrInfo *flinfo, Unpack unpack, bool byref)
 	if (site == NULL)
 		site = flinfo->fn_extra = palloc0(sizeof(CallSite));
 	replace_value(site, byref, isnull, value);
-	site->stamp = clerk_session_stamp(flinfo->fn_mcxt);
+	site->ticket = clerk_session_ticket(flinfo->fn_mcxt);
 	MemoryContextSwitchTo(old_context);
+	fcinfo->isnull = isnull;
+	return value;
 }
 
 static inline Datum
 answer(FunctionCallInfo fcinfo, Unpack unpack, bool byref)
 {
-	CallSite *site = fcinfo->flinfo->fn_extra;
+	const CallSite *site = fcinfo->flinfo->fn_extra;
 
-	if (unlikely(site == NULL || !clerk_session_is_current(&site->stamp)))
-	{
-		ask_the_door(fcinfo->flinfo, unpack, byref);
-		site = fcinfo->flinfo->fn_extra;
-	}
+	if (unlikely(site == NULL || site->ticket != clerk_config_ticket))
+		return ask_the_door(fcinfo, unpack, byref);
 	fcinfo->isnull = site->isnull;
 	return site->value;
 }

@@ -38,9 +38,11 @@ typedef enum ClerkSetting
 } ClerkSetting;
 
 extern uint64 clerk_config_generation;
+extern CLERK_HIDDEN uint64 clerk_config_ticket;
 
 extern void clerk_config_init(void);
 extern void clerk_config_invalidate(void);
+extern uint64 clerk_config_new_ticket(void);
 extern void clerk_config_poll(void);
 extern bool clerk_config_notices_changes(void);
 extern ClerkSlice clerk_config_setting(ClerkSetting setting);
@@ -113,30 +115,11 @@ typedef struct ClerkSession
 	int64 key_expiry;
 } ClerkSession;
 
-/* What a kept answer depends on; it holds while clerk_session_is_current(). */
-typedef struct ClerkStamp
-{
-	uint64 generation; /* 0: not to be kept at all */
-	uint64 run;
-} ClerkStamp;
-
-extern uint64 clerk_session_run;
-
 extern void clerk_session_init(void);
 extern const ClerkSession *clerk_session(void);
 extern ClerkStatus clerk_session_status(void);
 extern ClerkSource clerk_session_source(void);
-extern ClerkStamp clerk_session_stamp(MemoryContext context);
+extern uint64 clerk_session_ticket(MemoryContext context);
 extern ClerkStatus clerk_session_verify(ClerkSlice token, const ClerkSession **session);
-
-/*
- * Asked once per row and call, so it must cost next to nothing: is this still the same run
- * of the executor, and has this backend changed no setting since?
- */
-static inline bool
-clerk_session_is_current(const ClerkStamp *stamp)
-{
-	return stamp->generation == clerk_config_generation && stamp->run == clerk_session_run;
-}
 
 #endif /* CLERK_RLS_H */

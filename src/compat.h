@@ -8,6 +8,13 @@
 #include "executor/executor.h"
 #include "fmgr.h"
 
+/* Within this module, so that it is reached without a look-up; 16 and later make it so. */
+#if defined(__GNUC__)
+#define CLERK_HIDDEN __attribute__((visibility("hidden")))
+#else
+#define CLERK_HIDDEN
+#endif
+
 /* 18 lets a module say its name and version (pg_get_loaded_modules()). */
 #if PG_VERSION_NUM >= 180000
 #define CLERK_MODULE_MAGIC \

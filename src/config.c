@@ -50,13 +50,28 @@ static bool trust_request_claims = false;
 static char *anon_role = NULL;
 static bool defined = false;
 
-/* Never 0, so that 0 can stand for "never current". */
+/* Never 0, so that 0 can stand for "never current"; the ticket as well. */
 uint64 clerk_config_generation = 1;
+
+/*
+ * What an answer that a caller keeps was given under.  A new one whenever the generation
+ * changes, and for each run of the executor (session.c), so that once per row a single
+ * comparison is enough.
+ */
+uint64 clerk_config_ticket = 1;
+static uint64 n_tickets = 1;
+
+uint64
+clerk_config_new_ticket(void)
+{
+	return clerk_config_ticket = ++n_tickets;
+}
 
 void
 clerk_config_invalidate(void)
 {
 	clerk_config_generation++;
+	clerk_config_new_ticket();
 }
 
 static void

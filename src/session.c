@@ -15,7 +15,7 @@
  *
  * Even a look at the remembered answer is too much once per row: invalidations must be
  * taken in for it.  So callers may keep what they were told for one run of the executor,
- * which is one statement, or one FETCH of a cursor; a hook counts the runs.  Expressions
+ * which is one statement, or one FETCH of a cursor; a hook gives each run a ticket.  Expressions
  * that are evaluated outside of a run of their own, as PL/pgSQL does with simple ones, ask
  * each time.
  *
@@ -58,10 +58,8 @@ static struct
 	const ClerkSession *session; /* in the cache, or unsigned_context */
 } current;
 
-/* The innermost run of the executor, and its memory; 0 and NULL outside of any. */
-uint64 clerk_session_run = 0;
+/* The memory of the innermost run of the executor, NULL outside of any. */
 static MemoryContext run_context = NULL;
-static uint64 n_runs = 0;
 static ExecutorRun_hook_type next_executor_run = NULL;
 
 /* Holds the session made of unsigned claims, under clerk.trust_request_claims. */
@@ -76,13 +74,17 @@ typedef struct Verification
 	ClerkClaims claims;
 } Verification;
 
+/*
+ * Each run has a ticket of its own.  The one around it gets its own back, unless a setting
+ * has changed meanwhile.
+ */
 static void
-count_run(CLERK_EXECUTOR_RUN_PARAMS)
+run_with_ticket(CLERK_EXECUTOR_RUN_PARAMS)
 {
-	uint64 outer_run = clerk_session_run;
+	uint64 outer_ticket = clerk_config_ticket;
 	MemoryContext outer_context = run_context;
+	uint64 ticket = clerk_config_new_ticket();
 
-	clerk_session_run = ++n_runs;
 	run_context = query_desc->estate->es_query_cxt;
 	PG_TRY();
 	{
@@ -93,8 +95,9 @@ count_run(CLERK_EXECUTOR_RUN_PARAMS)
 	}
 	PG_FINALLY();
 	{
-		clerk_session_run = outer_run;
 		run_context = outer_context;
+		if (clerk_config_ticket == ticket)
+			clerk_config_ticket = outer_ticket;
 	}
 	PG_END_TRY();
 }
@@ -104,7 +107,7 @@ clerk_session_init(void)
 {
 	dlist_init(&cache_recency);
 	next_executor_run = ExecutorRun_hook;
-	ExecutorRun_hook = count_run;
+	ExecutorRun_hook = run_with_ticket;
 }
 
 static void
@@ -503,17 +506,16 @@ identify_request(Verification *verification, ClerkSource *source,
 
 /*
  * For how long may what clerk_session() has just said be kept by a function whose memory
- * is context?  For this run of the executor, if the function is part of it; not at all
- * where the settings change unnoticed.
+ * is context?  While clerk_config_ticket is what is returned: for this run of the executor,
+ * if the function is part of it; not at all where the settings change unnoticed.
  */
-ClerkStamp
-clerk_session_stamp(MemoryContext context)
+uint64
+clerk_session_ticket(MemoryContext context)
 {
-	ClerkStamp stamp = {.generation = current.generation, .run = clerk_session_run};
-
-	if (context != run_context || !clerk_config_notices_changes())
-		stamp.generation = 0;
-	return stamp;
+	if (context != run_context || current.generation != clerk_config_generation ||
+		!clerk_config_notices_changes())
+		return 0;
+	return clerk_config_ticket;
 }
 
 static bool

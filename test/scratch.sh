@@ -13,6 +13,7 @@
 #	scratch_postgrest VERSION NAME LINE...	start PostgREST 11 or 12; sets SCRATCH_URL
 #	scratch_sql [PSQL ARGUMENT...]			psql that stops at the first error
 #	scratch_say TEXT						what is being done, a line a step
+#	scratch_die TEXT						give up
 #
 PG_CONFIG=${PG_CONFIG:-pg_config}
 SCRATCH_TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -44,16 +45,22 @@ scratch_say()
 	printf '» %s\n' "$*"
 }
 
+# Gives up, with the ends of the logs before the reason.
 scratch_die()
 {
+	local file
+
+	for file in "$SCRATCH"/*.log "$PGHOST"/*.log; do
+		[ ! -s "$file" ] || { printf '\n==> %s\n' "${file##*/}" && tail -n 15 "$file"; } >&2
+	done
 	printf '%s\n' "$*" >&2
 	exit 1
 }
 
-# Stops what was started and removes the folder; after a failure shows the logs' ends.
+# Stops what was started and removes the folder.
 scratch_stop()
 {
-	local pid file
+	local pid
 
 	set +e
 	trap - EXIT INT TERM HUP
@@ -63,11 +70,6 @@ scratch_stop()
 	[ ! -f "$PGHOST/data/postmaster.pid" ] ||
 		scratch_unprivileged "$SCRATCH_BINDIR/pg_ctl" -D "$PGHOST/data" -m immediate stop \
 			>/dev/null 2>&1
-	if [ "$1" != 0 ] && [ "$1" -lt 128 ]; then
-		for file in "$SCRATCH"/*.log "$PGHOST"/*.log; do
-			[ ! -s "$file" ] || { printf '\n==> %s\n' "${file##*/}" && tail -n 15 "$file"; } >&2
-		done
-	fi
 	rm -rf "$SCRATCH"
 	exit "$1"
 }

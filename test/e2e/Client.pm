@@ -31,8 +31,7 @@ sub output
 	my @command = @_;
 
 	open(my $pipe, '-|', @command) or die "$command[0]: $!\n";
-	local $/ = undef;
-	my $text = <$pipe> // '';
+	my $text = join '', <$pipe>;
 	close($pipe) or die "$command[0] failed\n";
 	chomp $text;
 	return $text;

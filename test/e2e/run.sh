@@ -66,8 +66,10 @@ e2e_version()
 	scratch_sql -o "$SCRATCH/setup.out" -v jwks="$(e2e_jwks clerk)" \
 		-v parties_jwks="$(e2e_jwks parties)" -f test/e2e/e2e.sql
 	e2e_postgrests "$version"
-	E2E_LOGS="$SCRATCH/main-$version.log $SCRATCH/bare-$version.log $SCRATCH/static-$version.log $PGHOST/postgres.log" \
-		perl -Itest/e2e test/e2e/requests.pl 2>&1 | sed "s/^\(\(not \)\?ok [0-9]*\) - /\1 - PostgREST $version: /" |
+	E2E_LOGS=$(printf '%s ' "$SCRATCH"/*-"$version".log "$PGHOST"/postgres.log)
+	export E2E_LOGS
+	perl -Itest/e2e test/e2e/requests.pl 2>&1 |
+		sed "s/^\(\(not \)\?ok [0-9]*\) - /\1 - PostgREST $version: /" |
 		tee -a "$SCRATCH/tap.out" || e2e_broken=$((e2e_broken + 1))
 }
 

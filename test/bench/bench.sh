@@ -1,0 +1,51 @@
+#!/usr/bin/env bash
+#
+# bench.sh
+#		What "make bench" runs: times clerk_rls beside its alternatives and prints the ratios.
+#
+# usage: test/bench/bench.sh [RUNS]		(default 15)
+#
+# A ratio compares medians of statements that were run by turns on this machine, so that
+# its noise and its speed fall out.  The raw figures go to build/bench.csv.
+#
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+
+bash test/setup.sh
+# shellcheck source-path=SCRIPTDIR/../.. source=test/scratch.sh
+. test/scratch.sh
+
+runs=${1:-15}
+n_tokens=2000
+issuer=https://clerk.bench.example
+rs256=build/rs256
+
+# raw WORK VARIANT RUN MILLISECONDS
+raw()
+{
+	scratch_sql -c "INSERT INTO bench.raw VALUES ('$1', '$2', $3, $4)"
+}
+
+scratch_build
+# shellcheck disable=SC2046 # flags are words
+cc -O2 -Wall -Wextra -o $rs256 test/bench/rs256.c $(pkg-config --cflags --libs libcrypto)
+scratch_postgres 'shared_buffers = 512MB' 'max_wal_size = 4GB' 'autovacuum = off'
+openssl genpkey -quiet -algorithm RSA -pkeyopt rsa_keygen_bits:2048 -out "$SCRATCH/key.pem" 2>/dev/null ||
+	openssl genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:2048 -out "$SCRATCH/key.pem" 2>/dev/null
+$rs256 sign "$SCRATCH/key.pem" ins_bench $issuer $n_tokens >"$SCRATCH/tokens"
+
+scratch_say "timing, $runs runs of each statement"
+scratch_sql -o "$SCRATCH/bench.out" -v runs="$runs" -v n_tokens=$n_tokens -v issuer=$issuer \
+	-v jwks="{\"keys\":[$("$MINT" jwk --key "$SCRATCH/key.pem" --kid ins_bench --alg RS256)]}" \
+	-f test/bench/bench.sql <"$SCRATCH/tokens"
+# each token once in each round, and never one that the cache still knows
+for ((run = 1; run <= runs; run++)); do
+	scratch_sql -c "CALL bench.measure('verify $n_tokens new tokens', 1, ARRAY['clerk.verify()'],
+		ARRAY['SELECT count(clerk.verify(token)) FROM (SELECT token FROM bench.tokens ORDER BY n) AS t'])"
+	raw "verify $n_tokens new tokens" 'EVP_DigestVerify' "$run" \
+		"$($rs256 verify "$SCRATCH/key.pem" <"$SCRATCH/tokens") * $n_tokens / 1e6"
+done
+
+scratch_sql -c "COPY (SELECT * FROM bench.raw ORDER BY work, variant, run) TO STDOUT CSV HEADER" >build/bench.csv
+scratch_sql -f test/bench/report.sql
+scratch_say "the raw figures are in build/bench.csv"

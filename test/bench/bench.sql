@@ -1,0 +1,84 @@
+--
+-- bench.sql
+--	What the benchmark times in the server; run by bench.sh.  Every row of the result is a
+--	ratio of two statements that were run by turns in this session.
+--
+
+CREATE EXTENSION clerk_rls;
+CREATE ROLE authenticated;
+SELECT clerk.add_instance(:'issuer');
+SELECT count(*) FROM clerk.load_jwks(:'issuer', :'jwks');
+
+CREATE SCHEMA bench;
+GRANT USAGE ON SCHEMA bench TO authenticated;
+
+CREATE TABLE bench.tokens (n serial, token text);
+\copy bench.tokens (token) FROM pstdin
+SELECT token AS token, clerk.verify(token) ->> 'sub' AS subject, clerk.verify(token) AS claims FROM bench.tokens WHERE n = 1 \gset
+
+-- a thousand users, of whom one owns half of the rows
+CREATE TABLE bench.notes AS
+	SELECT i AS id, CASE WHEN i % 2 = 0 THEN :'subject' ELSE 'user_' || lpad((i % 1000)::text, 27, '0') END AS user_id
+	FROM generate_series(1, 1000000) AS i;
+GRANT SELECT ON bench.notes TO authenticated;
+VACUUM ANALYZE bench.notes;
+
+-- as Supabase defines it
+CREATE SCHEMA auth;
+GRANT USAGE ON SCHEMA auth TO authenticated;
+CREATE FUNCTION auth.jwt() RETURNS jsonb LANGUAGE sql STABLE AS $$
+	SELECT coalesce(nullif(current_setting('request.jwt.claim', true), ''),
+		nullif(current_setting('request.jwt.claims', true), ''))::jsonb
+$$;
+-- from the days of Clerk's JWT template
+CREATE FUNCTION bench.requesting_user_id() RETURNS text LANGUAGE sql STABLE AS $$
+	SELECT nullif(current_setting('request.jwt.claims', true)::json ->> 'sub', '')::text
+$$;
+GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA auth, bench TO authenticated;
+
+CREATE TABLE bench.raw (work text, variant text, run int, ms float8);
+CREATE TABLE bench.targets (work text, variant text, baseline text, target text, inverse boolean, n serial);
+GRANT INSERT ON bench.raw TO authenticated;
+
+-- runs the statements by turns, once to warm up and then n times
+CREATE PROCEDURE bench.measure(work text, n int, variants text[], statements text[]) LANGUAGE plpgsql AS $$
+DECLARE
+	start timestamptz;
+BEGIN
+	FOR run IN 0..n LOOP
+		FOR v IN 1..cardinality(variants) LOOP
+			start := clock_timestamp();
+			EXECUTE statements[v];
+			IF run > 0 THEN
+				INSERT INTO bench.raw VALUES (work, variants[v], run, extract(epoch FROM clock_timestamp() - start) * 1000);
+			END IF;
+		END LOOP;
+	END LOOP;
+END
+$$;
+
+SET max_parallel_workers_per_gather = 0;
+SET jit = off;
+SELECT set_config('request.headers', json_build_object('authorization', 'Bearer ' || :'token')::text, false),
+	set_config('request.jwt.claims', :'claims', false) \g /dev/null
+
+CALL bench.measure('filter 1,000,000 rows', :runs,
+	ARRAY['literal', 'clerk.uid()'],
+	ARRAY[format('SELECT count(*) FROM bench.notes WHERE user_id = %L', :'subject'),
+		'SELECT count(*) FROM bench.notes WHERE user_id = clerk.uid()']);
+CALL bench.measure('filter 1,000,000 rows, unwrapped', greatest(:runs / 5, 2),
+	ARRAY['literal', 'clerk.uid()', 'auth.jwt()->>''sub''', 'requesting_user_id()'],
+	ARRAY[format('SELECT count(*) FROM bench.notes WHERE user_id = %L', :'subject'),
+		'SELECT count(*) FROM bench.notes WHERE user_id = clerk.uid()',
+		'SELECT count(*) FROM bench.notes WHERE user_id = (auth.jwt() ->> ''sub'')',
+		'SELECT count(*) FROM bench.notes WHERE user_id = bench.requesting_user_id()']);
+CALL bench.measure('filter 1,000,000 rows, wrapped', :runs,
+	ARRAY['(select auth.jwt()->>''sub'')', '(select clerk.uid())'],
+	ARRAY['SELECT count(*) FROM bench.notes WHERE user_id = (SELECT auth.jwt() ->> ''sub'')',
+		'SELECT count(*) FROM bench.notes WHERE user_id = (SELECT clerk.uid())']);
+INSERT INTO bench.targets VALUES
+	('filter 1,000,000 rows', 'clerk.uid()', 'literal', '<= 1.10', false),
+	('filter 1,000,000 rows, unwrapped', 'auth.jwt()->>''sub''', 'clerk.uid()', '>= 40', false),
+	('filter 1,000,000 rows, unwrapped', 'requesting_user_id()', 'clerk.uid()', '', false),
+	('filter 1,000,000 rows, wrapped', '(select clerk.uid())', '(select auth.jwt()->>''sub'')', '', false);
+
