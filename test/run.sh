@@ -1,0 +1,153 @@
+#!/usr/bin/env bash
+#
+# run.sh
+#		What "make test" runs: everything, on a PostgreSQL of its own, and one line of count.
+#
+# usage: test/run.sh [STEP...]		(default: all of warnings layers unit conformance regress
+#									isolation tap e2e)
+#
+# CLERK_VECTORS is the folder with the conformance data of other projects, which is not
+# part of this one; without it the conformance step is skipped.
+#
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+bash test/setup.sh --with-tests
+# shellcheck source-path=SCRIPTDIR/.. source=test/scratch.sh
+. test/scratch.sh
+
+passed=0
+failed=0
+
+# count STEP PASSED FAILED
+count()
+{
+	passed=$((passed + $2))
+	failed=$((failed + $3))
+	printf '  %-12s %s passed, %s failed\n' "$1" "$2" "$3"
+}
+
+# The output of a step, when something in it failed.
+show()
+{
+	printf '\n==> %s\n' "$1"
+	grep -vE '^ok |^$' "$1" | tail -n 60
+}
+
+#
+# counted STEP PASSED_PATTERN FAILED_PATTERN COMMAND...: runs the command, and counts the
+# lines of its output that match.  A command that fails, though no line says so, counts as a
+# failure.
+#
+counted()
+{
+	local step=$1 ok=$2 not_ok=$3 out="$SCRATCH/$1.out" status=0 n_ok n_not_ok
+	shift 3
+
+	scratch_say "$step"
+	"$@" >"$out" 2>&1 </dev/null || status=$?
+	n_ok=$(grep -cE "$ok" "$out" || true)
+	n_not_ok=$(grep -cE "$not_ok" "$out" || true)
+	if [ $status != 0 ] && [ "$n_not_ok" = 0 ]; then
+		n_not_ok=1
+	fi
+	[ "$n_not_ok" = 0 ] || show "$out"
+	count "$step" "$n_ok" "$n_not_ok"
+}
+
+#
+# Builds with every warning an error, where it is in nobody's way.  Unused parameters are
+# allowed, since PostgreSQL's own headers have them; the last two are for clang, which does
+# not know all the flags that PostgreSQL was built with.
+#
+build_strictly()
+{
+	local copy="$SCRATCH/strict" compiler
+	local flags='-Wall -Wextra -Werror -Wno-unused-parameter'
+
+	for compiler in gcc clang; do
+		rm -rf "$copy"
+		mkdir "$copy"
+		cp -r Makefile clerk_rls.control src sql "$copy"
+		rm -f "$copy"/src/*.o
+		[ $compiler = gcc ] || flags+=' -Wno-unknown-warning-option -Wno-ignored-optimization-argument'
+		if make -C "$copy" CC=$compiler PG_CFLAGS="$flags" with_llvm=no; then
+			echo "ok - no warning from $compiler"
+		else
+			echo "not ok - no warning from $compiler"
+		fi
+	done
+}
+
+unit()
+{
+	make -s -C test/unit check
+}
+
+conformance()
+{
+	make -s -C test/conformance check VECTORS="$CLERK_VECTORS"
+}
+
+regress()
+{
+	make -s installcheck PG_CONFIG="$PG_CONFIG" ISOLATION= || { cat regression.diffs && return 1; }
+}
+
+isolation()
+{
+	make -s installcheck PG_CONFIG="$PG_CONFIG" REGRESS= || { cat regression.diffs && return 1; }
+}
+
+# As a user that may run a server, so in a copy that is theirs.
+tap()
+{
+	local copy="$SCRATCH/tap"
+
+	mkdir "$copy"
+	cp -r Makefile clerk_rls.control test sql build "$copy"
+	# shellcheck disable=SC2046 # flags are words
+	cc -shared -fPIC -I"$("$PG_CONFIG" --includedir-server)" -o "$copy/build/settings_taker.so" test/modules/settings_taker.c
+	chown -R "$scratch_user" "$copy"
+	(
+		unset PGHOST PGPORT PGUSER PGDATABASE
+		scratch_unprivileged env CLERK_MINT="$copy/build/mint" CLERK_MODULES="$copy/build" \
+			make -s -C "$copy" tapcheck PG_CONFIG="$PG_CONFIG" PROVE_FLAGS=--verbose
+	)
+}
+
+e2e()
+{
+	bash test/e2e/run.sh
+}
+
+run_step()
+{
+	case $1 in
+		warnings) counted warnings '^ok ' '^not ok ' build_strictly ;;
+		layers) counted layers '^ok ' '^not ok ' bash test/layers.sh ;;
+		unit) counted unit '^ok ' '^not ok ' unit ;;
+		conformance)
+			if [ -d "${CLERK_VECTORS:-}" ]; then
+				counted conformance '^ok ' '^not ok ' conformance
+				grep -E '^# ' "$SCRATCH/conformance.out" || true
+			else
+				scratch_say 'conformance: skipped, as CLERK_VECTORS is no folder'
+			fi
+			;;
+		regress | isolation) counted "$1" '^(test|ok).* (ok|ms)' '(FAILED|^not ok)' "$1" ;;
+		tap) counted tap '^ok ' '^not ok ' tap ;;
+		e2e) counted e2e '^ok ' '^not ok ' e2e ;;
+		*) scratch_die "no such step: $1" ;;
+	esac
+}
+
+scratch_build
+scratch_postgres
+[ $# -gt 0 ] || set -- warnings layers unit conformance regress isolation tap e2e
+for step; do
+	run_step "$step"
+done
+
+printf '%s passed, %s failed\n' "$passed" "$failed"
+[ "$failed" = 0 ]
