@@ -124,18 +124,22 @@ CREATE TRIGGER invalidate_statement AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE
 	FOR EACH STATEMENT EXECUTE FUNCTION clerk.invalidate();
 CREATE TRIGGER invalidate_row AFTER INSERT OR UPDATE OR DELETE ON clerk.jwks
 	FOR EACH ROW EXECUTE FUNCTION clerk.invalidate();
-CREATE TRIGGER notify_postgrest AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON clerk.jwks
+CREATE TRIGGER notify_postgrest AFTER INSERT OR UPDATE OR DELETE ON clerk.jwks
+	FOR EACH ROW EXECUTE FUNCTION clerk.notify_postgrest();
+CREATE TRIGGER notify_postgrest_truncate AFTER TRUNCATE ON clerk.jwks
 	FOR EACH STATEMENT EXECUTE FUNCTION clerk.notify_postgrest();
 ALTER TABLE clerk.instances ENABLE ALWAYS TRIGGER invalidate_statement;
 ALTER TABLE clerk.instances ENABLE ALWAYS TRIGGER invalidate_row;
 ALTER TABLE clerk.jwks ENABLE ALWAYS TRIGGER invalidate_statement;
 ALTER TABLE clerk.jwks ENABLE ALWAYS TRIGGER invalidate_row;
 ALTER TABLE clerk.jwks ENABLE ALWAYS TRIGGER notify_postgrest;
+ALTER TABLE clerk.jwks ENABLE ALWAYS TRIGGER notify_postgrest_truncate;
 COMMENT ON TRIGGER invalidate_statement ON clerk.instances IS 'no backend keeps a changed instance';
 COMMENT ON TRIGGER invalidate_row ON clerk.instances IS 'the same, in an apply worker of logical replication';
 COMMENT ON TRIGGER invalidate_statement ON clerk.jwks IS 'no backend keeps a changed key';
 COMMENT ON TRIGGER invalidate_row ON clerk.jwks IS 'the same, in an apply worker of logical replication';
 COMMENT ON TRIGGER notify_postgrest ON clerk.jwks IS 'PostgREST follows a changed key without a restart';
+COMMENT ON TRIGGER notify_postgrest_truncate ON clerk.jwks IS 'the same, for TRUNCATE';
 
 CREATE FUNCTION clerk.check_jwk(jwk jsonb, OUT ignored boolean, OUT problem text)
 	AS 'MODULE_PATHNAME', 'clerk_rls_check_jwk' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;

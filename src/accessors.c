@@ -12,6 +12,7 @@
 #include "clerk_rls.h"
 
 #include "utils/builtins.h"
+#include "utils/datum.h"
 #include "utils/jsonb.h"
 
 /* The answer as a Datum in the current memory context; false for NULL. */
@@ -26,31 +27,37 @@ typedef struct CallSite
 	Datum previous; /* freed one change later, for a row that may still hold it */
 } CallSite;
 
+/*
+ * Keeps a copy of the answer in the memory of the query.  Only of the answer: what was
+ * palloc'd to make it goes with the row.
+ */
 static void
-replace_value(CallSite *site, bool byref, bool isnull, Datum value)
+keep_value(FmgrInfo *flinfo, uint64 ticket, bool byref, bool isnull, Datum value)
 {
+	MemoryContext old_context = MemoryContextSwitchTo(flinfo->fn_mcxt);
+	CallSite *site = flinfo->fn_extra;
+
+	if (site == NULL)
+		site = flinfo->fn_extra = palloc0(sizeof(CallSite));
 	if (byref && DatumGetPointer(site->previous) != NULL)
 		pfree(DatumGetPointer(site->previous));
 	site->previous = site->value;
-	site->value = value;
+	site->value = isnull ? (Datum) 0 : datumCopy(value, !byref, byref ? -1 : 8);
 	site->isnull = isnull;
+	site->ticket = ticket;
+	MemoryContextSwitchTo(old_context);
 }
 
 static pg_noinline Datum
 ask_the_door(FunctionCallInfo fcinfo, Unpack unpack, bool byref)
 {
-	FmgrInfo *flinfo = fcinfo->flinfo;
-	MemoryContext old_context = MemoryContextSwitchTo(flinfo->fn_mcxt);
-	CallSite *site = flinfo->fn_extra;
 	const ClerkSession *session = clerk_session();
 	Datum value = (Datum) 0;
 	bool isnull = session == NULL || !unpack(session, &value);
+	uint64 ticket = clerk_session_ticket(fcinfo->flinfo->fn_mcxt);
 
-	if (site == NULL)
-		site = flinfo->fn_extra = palloc0(sizeof(CallSite));
-	replace_value(site, byref, isnull, value);
-	site->ticket = clerk_session_ticket(flinfo->fn_mcxt);
-	MemoryContextSwitchTo(old_context);
+	if (ticket != 0)
+		keep_value(fcinfo->flinfo, ticket, byref, isnull, value);
 	fcinfo->isnull = isnull;
 	return value;
 }

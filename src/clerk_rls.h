@@ -23,7 +23,7 @@
 	((int64) (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * USECS_PER_DAY)
 
 /* report.c */
-extern void clerk_report_error(ClerkStatus status) pg_attribute_noreturn();
+pg_noreturn extern void clerk_report_error(ClerkStatus status);
 extern text *clerk_report_text(ClerkStatus status);
 
 /* config.c */

@@ -15,6 +15,11 @@
 #define CLERK_HIDDEN
 #endif
 
+/* 18 has it, in place of pg_attribute_noreturn(). */
+#if PG_VERSION_NUM < 180000 && !defined(pg_noreturn)
+#define pg_noreturn __attribute__((noreturn))
+#endif
+
 /* 18 lets a module say its name and version (pg_get_loaded_modules()). */
 #if PG_VERSION_NUM >= 180000
 #define CLERK_MODULE_MAGIC \

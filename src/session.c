@@ -505,8 +505,8 @@ identify_request(Verification *verification, ClerkSource *source,
 }
 
 /*
- * For how long may what clerk_session() has just said be kept by a function whose memory
- * is context?  While clerk_config_ticket is what is returned: for this run of the executor,
+ * For how long may what clerk_session() has just said be kept, in the memory of a function,
+ * which is context?  While clerk_config_ticket is what is returned: for this run of the executor,
  * if the function is part of it; not at all where the settings change unnoticed.
  */
 uint64
