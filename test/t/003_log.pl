@@ -1,7 +1,9 @@
 # 003_log.pl
 #	No token appears in the server's log, at its most talkative, whatever goes wrong with it.
 #	(log_statement, log_min_duration_statement and, for the extended protocol, DEBUG2 make the
-#	server log what clients send, whatever it is; tokens belong into parameters.)
+#	server log what clients send, whatever it is; so does any debug message of PostgreSQL's
+#	own while a statement with a literal token is its context, as that of loading a library.
+#	Tokens belong into parameters.)
 
 use strict;
 use warnings FATAL => 'all';
@@ -12,7 +14,7 @@ use ClerkTest;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-my $node = start_node('log', "log_statement = none\nlog_min_messages = debug5\nlog_error_verbosity = verbose\n");
+my $node = start_node('log', "session_preload_libraries = clerk_rls\nlog_statement = none\nlog_min_messages = debug5\nlog_error_verbosity = verbose\n");
 my @names = qw(alice bob expired forged issuer_foreign alg_none payload_nul four_parts machine tampered);
 my $offset = -s $node->logfile;
 my $errors = '';
