@@ -28,7 +28,7 @@ for my $name (@names)
 		'BEGIN;' . as_request($token) . 'SELECT clerk.uid(), clerk.jwt(); SELECT * FROM clerk.diagnose(); COMMIT',
 		"SET clerk.token = '$token'; SELECT clerk.uid(); SELECT * FROM clerk.diagnose('$token')",
 		"SET clerk.token = '$token'; SET request.jwt = '" . vector('bob') . "'; SELECT clerk.uid(), clerk.pre_request()",
-		"DO \$\$ BEGIN PERFORM clerk.verify('$token'); EXCEPTION WHEN OTHERS THEN RAISE NOTICE 'seen: %', sqlerrm; END \$\$",
+		"SET log_min_messages = warning; DO \$\$ BEGIN PERFORM clerk.verify('$token'); EXCEPTION WHEN OTHERS THEN RAISE NOTICE 'seen: %', sqlerrm; END \$\$",
 		"SET log_min_messages = warning; DO \$\$ BEGIN EXECUTE 'SELECT clerk.authenticate(''$token'')'; END \$\$")
 	{
 		my ($ret, $stdout, $stderr) = $node->psql('postgres', $sql);
