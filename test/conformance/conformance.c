@@ -1,0 +1,305 @@
+/*
+ * conformance.c
+ *		Other projects' tokens and keys, put to the pure files.
+ *
+ * usage: conformance VECTORS_DIR DIFFERENCES
+ *
+ * A row names a token, a JWKS and what is right: valid, invalid, or acceptable (policy).
+ * What is asked depends on where it stands:
+ *
+ * - jws_cases.jsonl, layer jws: does some key of the set, which the token may mean, verify
+ *   the token (jws.c, jwk.c, jwa.c)?  Keys are chosen by kid; a token without one may mean
+ *   any.  A set with a key that load_jwks() would refuse has no keys.
+ * - jws_cases.jsonl, layer jwt: the same, and then every check of claims.c, at the row's
+ *   time, without leeway, with the row's audience and issuer.
+ * - jsonsuite_cases.jsonl: these have no "sub", which claims.c wants, so the question is
+ *   only whether the signature verifies and clerk_claims_parse() accepts the payload.
+ *
+ * Every invalid row must be refused, and every valid one accepted but for HS* and oct keys,
+ * which are refused by policy and counted apart.  Any other difference must be in the file
+ * DIFFERENCES (id, tab, reason), and whatever is in it must still differ.  Where the reason
+ * is that a JWK does not say its algorithm, so that it is for RS256 only, the row is judged
+ * once more with a JWK that does, and must then be accepted.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <jansson.h>
+
+#include "clerk.h"
+
+typedef struct Counts
+{
+	int accepted_valid, refused_invalid, refused_by_policy;
+	int acceptable_accepted, acceptable_refused, listed, wrong;
+} Counts;
+
+static json_t *differences;
+
+static ClerkSlice
+slice(const char *text)
+{
+	return (ClerkSlice){text, strlen(text)};
+}
+
+/* May the token mean this key? */
+static bool
+is_candidate(const ClerkJws *jws, const json_t *key)
+{
+	const char *kid = json_string_value(json_object_get(key, "kid"));
+
+	return jws->kid == NULL || kid == NULL || strcmp(jws->kid, kid) == 0;
+}
+
+/* The set's keys, or NULL where load_jwks() would refuse it. */
+static json_t *
+usable_keys(const json_t *set)
+{
+	json_t *usable = json_array();
+	json_t *key;
+	size_t i;
+
+	json_array_foreach(json_object_get(set, "keys"), i, key)
+	{
+		char *text = json_dumps(key, JSON_COMPACT | JSON_ENCODE_ANY);
+		ClerkJwk jwk;
+		ClerkStatus status = clerk_jwk_parse(slice(text), &jwk);
+		bool usable_alg = status == CLERK_OK && clerk_jwa_of_key(&jwk) != NULL;
+
+		clerk_jwk_free(&jwk);
+		free(text);
+		if (status == CLERK_OK && usable_alg)
+			json_array_append(usable, key);
+		else if (status != CLERK_OK && !clerk_status_ignores_jwk(status))
+		{
+			json_decref(usable);
+			return NULL;
+		}
+	}
+	return usable;
+}
+
+static ClerkStatus
+verify_with(const ClerkJws *jws, const json_t *key, bool with_alg)
+{
+	char *text = json_dumps(key, JSON_COMPACT);
+	ClerkJwk jwk;
+	ClerkStatus status = clerk_jwk_parse(slice(text), &jwk);
+
+	if (with_alg && jwk.alg[0] == '\0')
+		snprintf(jwk.alg, sizeof(jwk.alg), "%s", jws->alg);
+	if (status == CLERK_OK)
+		status = clerk_jwa_check(&jwk, jws);
+	if (status == CLERK_OK)
+		status = clerk_jwa_verify(&jwk, jws);
+	clerk_jwk_free(&jwk);
+	free(text);
+	return status;
+}
+
+static ClerkStatus
+verify(const ClerkJws *jws, const json_t *set, bool with_alg)
+{
+	ClerkStatus status = CLERK_KEY_UNKNOWN;
+	json_t *keys = usable_keys(set);
+	json_t *key;
+	size_t i;
+
+	json_array_foreach(keys, i, key)
+	{
+		if (!is_candidate(jws, key))
+			continue;
+		status = verify_with(jws, key, with_alg);
+		if (status == CLERK_OK)
+			break;
+	}
+	json_decref(keys);
+	return status;
+}
+
+static ClerkStatus
+check_claims(const ClerkJws *jws, ClerkClaims *claims, const json_t *row)
+{
+	const json_t *opts = json_object_get(row, "opts");
+	const char *audience = json_string_value(json_object_get(opts, "aud"));
+	const char *issuer = json_string_value(json_object_get(opts, "iss"));
+	ClerkPolicy policy = {.accept_templates = true,
+						  .audiences = audience ? &audience : NULL,
+						  .n_audiences = audience ? 1 : 0};
+	double now = json_number_value(json_object_get(row, "now"));
+	ClerkStatus status = clerk_claims_check_type(jws, claims, &policy);
+
+	if (status == CLERK_OK && issuer != NULL &&
+		(claims->issuer == NULL || strcmp(claims->issuer, issuer) != 0))
+		status = CLERK_ISSUER_UNKNOWN;
+	if (status == CLERK_OK)
+		status = clerk_claims_check(claims, &policy, (int64_t) (now * 1e6));
+	return status;
+}
+
+static ClerkStatus
+judge(const json_t *row, const json_t *set, bool suite, bool with_alg)
+{
+	const char *layer = json_string_value(json_object_get(row, "layer"));
+	const json_t *token = json_object_get(row, "token");
+	ClerkJws jws;
+	ClerkClaims claims = {0};
+	ClerkStatus status;
+
+	if (!json_is_string(token))
+		return CLERK_TOKEN_NOT_COMPACT;
+	status = clerk_jws_parse(
+		(ClerkSlice){json_string_value(token), json_string_length(token)}, &jws);
+	if (status == CLERK_OK)
+		status = verify(&jws, set, with_alg);
+	if (status == CLERK_OK && strcmp(layer, "jwt") == 0)
+	{
+		status = clerk_claims_parse(jws.payload, &claims);
+		if (status == CLERK_OK && !suite)
+			status = check_claims(&jws, &claims, row);
+	}
+	clerk_claims_free(&claims);
+	clerk_jws_free(&jws);
+	return status;
+}
+
+/* The row's JWKS; text that is no clean JSON is no JWKS. */
+static json_t *
+jwks_of(const json_t *row)
+{
+	const json_t *raw = json_object_get(row, "jwks_raw");
+	ClerkJson json;
+
+	if (raw == NULL)
+		return json_incref(json_object_get(row, "jwks"));
+	if (!clerk_json_object((ClerkSlice){json_string_value(raw), json_string_length(raw)},
+						   &json))
+		return NULL;
+	return json.root;
+}
+
+/* Does the row need a symmetric key, which we refuse? */
+static bool
+is_symmetric(const json_t *row)
+{
+	const char *alg = json_string_value(json_object_get(row, "alg"));
+
+	return alg != NULL && strncmp(alg, "HS", 2) == 0;
+}
+
+/* Is the answer what the row expects?  Counts it if so. */
+static bool
+is_expected(const json_t *row, bool accepted, Counts *counts)
+{
+	const char *expect = json_string_value(json_object_get(row, "expect"));
+	int *counter = NULL;
+
+	if (strcmp(expect, "acceptable") == 0)
+		counter = accepted ? &counts->acceptable_accepted : &counts->acceptable_refused;
+	else if (strcmp(expect, "invalid") == 0)
+		counter = accepted ? NULL : &counts->refused_invalid;
+	else if (accepted)
+		counter = &counts->accepted_valid;
+	else if (is_symmetric(row))
+		counter = &counts->refused_by_policy;
+	if (counter != NULL)
+		++*counter;
+	return counter != NULL;
+}
+
+static void
+run_row(const json_t *row, bool suite, Counts *counts)
+{
+	const char *id = json_string_value(json_object_get(row, "id"));
+	json_t *set = jwks_of(row);
+	ClerkStatus status = judge(row, set, suite, false);
+	bool listed = json_object_del(differences, id) == 0;
+	bool good = is_expected(row, status == CLERK_OK, counts) != listed;
+
+	if (good && listed && status == CLERK_ALGORITHM_NOT_THE_KEYS)
+		good = judge(row, set, suite, true) == CLERK_OK;
+	counts->listed += listed && good;
+	counts->wrong += !good;
+	printf("%sok - %s: %s\n", good ? "" : "not ", id,
+		   clerk_status_reason(status)->detail);
+	json_decref(set);
+}
+
+/* Returns how many rows were wrong. */
+static int
+run_file(const char *dir, const char *name, bool suite)
+{
+	Counts counts = {0};
+	char path[4096];
+	char *line = NULL;
+	size_t size = 0;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "%s/%s", dir, name);
+	file = fopen(path, "r");
+	if (file == NULL)
+	{
+		perror(path);
+		exit(1);
+	}
+	while (getline(&line, &size, file) > 0)
+	{
+		json_t *row = json_loads(line, JSON_ALLOW_NUL, NULL);
+
+		run_row(row, suite, &counts);
+		json_decref(row);
+	}
+	free(line);
+	fclose(file);
+	printf(
+		"# %s: accepted valid %d, refused invalid %d, refused by policy (HS*, oct) %d, "
+		"policy rows %d accepted and %d refused, listed differences %d, wrong %d\n",
+		name, counts.accepted_valid, counts.refused_invalid, counts.refused_by_policy,
+		counts.acceptable_accepted, counts.acceptable_refused, counts.listed,
+		counts.wrong);
+	return counts.wrong;
+}
+
+static void
+read_differences(const char *path)
+{
+	char *line = NULL;
+	size_t size = 0;
+	FILE *file = fopen(path, "r");
+
+	differences = json_object();
+	while (file != NULL && getline(&line, &size, file) > 0)
+	{
+		char *tab = strchr(line, '\t');
+
+		if (line[0] != '#' && tab != NULL)
+		{
+			*tab = '\0';
+			json_object_set_new(differences, line, json_true());
+		}
+	}
+	free(line);
+	if (file != NULL)
+		fclose(file);
+}
+
+int
+main(int argc, char **argv)
+{
+	const char *id;
+	json_t *value;
+	int wrong;
+
+	if (argc != 3)
+	{
+		fprintf(stderr, "usage: conformance VECTORS_DIR DIFFERENCES\n");
+		return 1;
+	}
+	read_differences(argv[2]);
+	wrong = run_file(argv[1], "jws_cases.jsonl", false);
+	wrong += run_file(argv[1], "jsonsuite_cases.jsonl", true);
+	json_object_foreach(differences, id, value)
+		printf("not ok - %s is listed as a difference, and there is no such row\n", id);
+	return wrong > 0 || json_object_size(differences) > 0;
+}
