@@ -184,7 +184,8 @@ clerk_json_object(ClerkSlice text, ClerkJson *json)
 	json_error_t error;
 
 	json->root = NULL;
-	if (scan_text(&scan))
+	/* jansson passes over a NUL byte behind a number; PostgreSQL would stop there */
+	if (memchr(text.data, '\0', text.len) == NULL && scan_text(&scan))
 		json->root = json_loadb(scan.copy ? scan.copy : text.data, text.len,
 								JSON_REJECT_DUPLICATES | JSON_DECODE_INT_AS_REAL, &error);
 	free(scan.copy);
