@@ -203,7 +203,8 @@ clerk_claims_check(ClerkClaims *claims, const ClerkPolicy *policy, int64_t now)
 	status = read_times(claims);
 	if (status == CLERK_OK)
 		status = clerk_claims_check_times(&claims->times, policy, now);
-	if (status == CLERK_OK && sts != NULL && strcmp(json_string_value(sts), "pending") == 0)
+	if (status == CLERK_OK && sts != NULL &&
+		strcmp(json_string_value(sts), "pending") == 0)
 		return CLERK_SESSION_PENDING;
 	return status;
 }

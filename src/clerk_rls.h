@@ -19,7 +19,7 @@
 #include "compat.h"
 
 /* Unix time, in which tokens count, against PostgreSQL's, in microseconds. */
-#define CLERK_EPOCH_OFFSET \
+#define CLERK_EPOCH_OFFSET                                                               \
 	((int64) (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * USECS_PER_DAY)
 
 /* report.c */

@@ -22,7 +22,7 @@
 
 /* 18 lets a module say its name and version (pg_get_loaded_modules()). */
 #if PG_VERSION_NUM >= 180000
-#define CLERK_MODULE_MAGIC \
+#define CLERK_MODULE_MAGIC                                                               \
 	PG_MODULE_MAGIC_EXT(.name = "clerk_rls", .version = CLERK_RLS_VERSION)
 #else
 #define CLERK_MODULE_MAGIC PG_MODULE_MAGIC
@@ -30,11 +30,11 @@
 
 /* 18 dropped execute_once. */
 #if PG_VERSION_NUM >= 180000
-#define CLERK_EXECUTOR_RUN_PARAMS \
+#define CLERK_EXECUTOR_RUN_PARAMS                                                        \
 	QueryDesc *query_desc, ScanDirection direction, uint64 count
 #define CLERK_EXECUTOR_RUN_ARGS query_desc, direction, count
 #else
-#define CLERK_EXECUTOR_RUN_PARAMS \
+#define CLERK_EXECUTOR_RUN_PARAMS                                                        \
 	QueryDesc *query_desc, ScanDirection direction, uint64 count, bool execute_once
 #define CLERK_EXECUTOR_RUN_ARGS query_desc, direction, count, execute_once
 #endif

@@ -110,8 +110,8 @@ define_setting(Setting *setting)
 	if (setting->description == NULL || is_taken(setting->name))
 		return;
 	DefineCustomStringVariable(setting->name, setting->description, NULL, &setting->value,
-							   NULL, PGC_USERSET, GUC_NO_SHOW_ALL | GUC_NOT_IN_SAMPLE, NULL,
-							   assign_string, NULL);
+							   NULL, PGC_USERSET, GUC_NO_SHOW_ALL | GUC_NOT_IN_SAMPLE,
+							   NULL, assign_string, NULL);
 	setting->ours = true;
 }
 
@@ -129,11 +129,11 @@ define_settings(void)
 	DefineCustomBoolVariable("clerk.trust_request_claims",
 							 "Believe request.jwt.claims where no token is at hand.",
 							 "Whoever can set request.jwt.claims can then be anybody.",
-							 &trust_request_claims, false, PGC_SUSET, 0, NULL, assign_bool,
-							 NULL);
-	DefineCustomStringVariable("clerk.anon_role",
-							   "The role as which PostgREST runs anonymous requests.", NULL,
-							   &anon_role, "anon", PGC_SUSET, 0, NULL, assign_string, NULL);
+							 &trust_request_claims, false, PGC_SUSET, 0, NULL,
+							 assign_bool, NULL);
+	DefineCustomStringVariable(
+		"clerk.anon_role", "The role as which PostgREST runs anonymous requests.", NULL,
+		&anon_role, "anon", PGC_SUSET, 0, NULL, assign_string, NULL);
 	MarkGUCPrefixReserved("clerk");
 	defined = true;
 	clerk_config_invalidate();

@@ -129,13 +129,12 @@ digest_verify(const ClerkAlgorithm *algorithm, EVP_PKEY *pkey, ClerkSlice input,
 	EVP_PKEY_CTX *pkey_ctx;
 	bool valid;
 
-	valid =
-		ctx != NULL &&
-		EVP_DigestVerifyInit_ex(ctx, &pkey_ctx, algorithm->digest, NULL, NULL, pkey, NULL) ==
-			1 &&
-		(!algorithm->pss || use_pss(pkey_ctx)) &&
-		EVP_DigestVerify(ctx, signature, signature_len, (const unsigned char *) input.data,
-						 input.len) == 1;
+	valid = ctx != NULL &&
+			EVP_DigestVerifyInit_ex(ctx, &pkey_ctx, algorithm->digest, NULL, NULL, pkey,
+									NULL) == 1 &&
+			(!algorithm->pss || use_pss(pkey_ctx)) &&
+			EVP_DigestVerify(ctx, signature, signature_len,
+							 (const unsigned char *) input.data, input.len) == 1;
 	EVP_MD_CTX_free(ctx);
 	return valid;
 }

@@ -110,7 +110,8 @@ clerk_jws_parse(ClerkSlice token, ClerkJws *jws)
 		return CLERK_TOKEN_TOO_LARGE;
 	if (!split(token, part))
 		return CLERK_TOKEN_NOT_COMPACT;
-	jws->signing_input = (ClerkSlice){token.data, (size_t) (part[2].data - token.data) - 1};
+	jws->signing_input =
+		(ClerkSlice){token.data, (size_t) (part[2].data - token.data) - 1};
 	jws->buffer = malloc(token.len);
 	if (jws->buffer == NULL)
 		return CLERK_OUT_OF_MEMORY;

@@ -295,8 +295,7 @@ read_key(HeapTuple tuple, TupleDesc desc, void *arg)
 	key->jwk = *jwk;
 	memset(jwk, 0, sizeof(*jwk));
 	value = heap_getattr(tuple, JWKS_EXPIRES_AT, desc, &isnull);
-	key->expiry =
-		isnull ? PG_INT64_MAX : DatumGetTimestampTz(value) + CLERK_EPOCH_OFFSET;
+	key->expiry = isnull ? PG_INT64_MAX : DatumGetTimestampTz(value) + CLERK_EPOCH_OFFSET;
 	*(ClerkKey **) arg = key;
 }
 

@@ -25,13 +25,15 @@ is_fallback_role(const ClerkSession *session, const char *role)
 
 	if (text.data == NULL)
 		return false;
-	if (clerk_claims_parse(text, &claims) == CLERK_OK && clerk_claims_mention(&claims, role) &&
+	if (clerk_claims_parse(text, &claims) == CLERK_OK &&
+		clerk_claims_mention(&claims, role) &&
 		(claims.subject == NULL || strcmp(claims.subject, session->subject) == 0) &&
 		(claims.issuer == NULL || strcmp(claims.issuer, session->instance->issuer) == 0))
 	{
-		fallback = clerk_claims_parse((ClerkSlice){session->payload, strlen(session->payload)},
-									  &ours) == CLERK_OK &&
-				   !clerk_claims_mention(&ours, role);
+		fallback =
+			clerk_claims_parse((ClerkSlice){session->payload, strlen(session->payload)},
+							   &ours) == CLERK_OK &&
+			!clerk_claims_mention(&ours, role);
 		clerk_claims_free(&ours);
 	}
 	clerk_claims_free(&claims);

@@ -18,7 +18,7 @@ clerk_report_error(ClerkStatus status)
 	const ClerkReason *reason = clerk_status_reason(status);
 
 	ereport(ERROR, (errcode(status == CLERK_OUT_OF_MEMORY ? ERRCODE_OUT_OF_MEMORY
-														   : ERRCODE_CLERK_UNAUTHORIZED),
+														  : ERRCODE_CLERK_UNAUTHORIZED),
 					errmsg("%s", reason->message), errdetail("%s", reason->detail),
 					reason->hint ? errhint("%s", reason->hint) : 0, errhidestmt(true),
 					errhidecontext(true)));

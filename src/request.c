@@ -52,7 +52,8 @@ clerk_request_bearer(ClerkSlice header, ClerkSlice *token)
 	const size_t n = sizeof(scheme) - 1;
 
 	*token = header;
-	if (header.len > n && strncasecmp(header.data, scheme, n) == 0 && header.data[n] == ' ')
+	if (header.len > n && strncasecmp(header.data, scheme, n) == 0 &&
+		header.data[n] == ' ')
 	{
 		token->data += n;
 		token->len -= n;

@@ -126,8 +126,8 @@ begin_verification(void)
 {
 	Verification *verification;
 
-	MemoryContextSwitchTo(AllocSetContextCreate(CurrentMemoryContext, "clerk verification",
-												ALLOCSET_SMALL_SIZES));
+	MemoryContextSwitchTo(AllocSetContextCreate(
+		CurrentMemoryContext, "clerk verification", ALLOCSET_SMALL_SIZES));
 	verification = palloc0(sizeof(Verification));
 	verification->callback.func = free_verification;
 	verification->callback.arg = verification;
@@ -148,7 +148,8 @@ end_verification(MemoryContext old_context)
 static int64
 now(void)
 {
-	return Max(GetCurrentStatementStartTimestamp(), GetCurrentTransactionStartTimestamp()) +
+	return Max(GetCurrentStatementStartTimestamp(),
+			   GetCurrentTransactionStartTimestamp()) +
 		   CLERK_EPOCH_OFFSET;
 }
 
@@ -202,7 +203,8 @@ remember_token(const unsigned char *digest, ClerkSession *session)
 	bool found;
 
 	if (hash_get_num_entries(cache) >= MAX_CACHED_TOKENS)
-		forget_token(dlist_container(TokenEntry, recency, dlist_tail_node(&cache_recency)));
+		forget_token(
+			dlist_container(TokenEntry, recency, dlist_tail_node(&cache_recency)));
 	entry = hash_search(cache, digest, HASH_ENTER, &found);
 	Assert(!found);
 	entry->session = session;
@@ -471,8 +473,8 @@ trust_claims(Verification *verification, const ClerkSession **session)
 	if (status != CLERK_OK)
 		return status;
 	if (unsigned_context == NULL)
-		unsigned_context = AllocSetContextCreate(TopMemoryContext, "clerk unsigned claims",
-												 ALLOCSET_SMALL_SIZES);
+		unsigned_context = AllocSetContextCreate(
+			TopMemoryContext, "clerk unsigned claims", ALLOCSET_SMALL_SIZES);
 	MemoryContextReset(unsigned_context);
 	*session = make_session(unsigned_context, instance, claims, payload, PG_INT64_MAX);
 	return CLERK_OK;

@@ -21,7 +21,8 @@ add_candidate(ClerkRequest *request, ClerkSource source, ClerkStatus status,
 	if (n == 0)
 		request->candidates = palloc(8 * sizeof(ClerkCandidate));
 	else if (n >= 8 && (n & (n - 1)) == 0)
-		request->candidates = repalloc(request->candidates, 2 * n * sizeof(ClerkCandidate));
+		request->candidates =
+			repalloc(request->candidates, 2 * n * sizeof(ClerkCandidate));
 	request->candidates[n] = candidate;
 	return true;
 }

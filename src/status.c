@@ -10,9 +10,9 @@
 #include "clerk.h"
 
 #define CODE_INVALID "token-invalid", "token-invalid: the token is malformed"
-#define CODE_TYPE \
+#define CODE_TYPE                                                                        \
 	"token-type-mismatch", "token-type-mismatch: not the token of a user's session"
-#define CODE_ALGORITHM \
+#define CODE_ALGORITHM                                                                   \
 	"token-invalid-algorithm", "token-invalid-algorithm: the algorithm is not allowed"
 #define CODE_JWK "jwk-invalid", "jwk-invalid: the key cannot be used"
 
@@ -25,8 +25,10 @@ static const ClerkReason reasons[CLERK_N_STATUSES] = {
 	[CLERK_SOURCE_AMBIGUOUS] = {CODE_INVALID, "A header has several values.", NULL,
 								CLERK_STEP_SOURCE},
 
-	[CLERK_TOKEN_TOO_LARGE] = {"token-too-large", "token-too-large: the token is too large",
-							   "A token may have at most 16 KiB.", NULL, CLERK_STEP_SHAPE},
+	[CLERK_TOKEN_TOO_LARGE] = {"token-too-large",
+							   "token-too-large: the token is too large",
+							   "A token may have at most 16 KiB.", NULL,
+							   CLERK_STEP_SHAPE},
 	[CLERK_TOKEN_NOT_COMPACT] = {CODE_INVALID,
 								 "It is not three parts separated by two dots.", NULL,
 								 CLERK_STEP_SHAPE},
@@ -34,8 +36,8 @@ static const ClerkReason reasons[CLERK_N_STATUSES] = {
 								   "A part is not base64url without padding.", NULL,
 								   CLERK_STEP_SHAPE},
 	[CLERK_HEADER_NOT_JSON] = {CODE_INVALID,
-							   "The header is not a JSON object with unique members.", NULL,
-							   CLERK_STEP_SHAPE},
+							   "The header is not a JSON object with unique members.",
+							   NULL, CLERK_STEP_SHAPE},
 	[CLERK_HEADER_MEMBER] = {CODE_INVALID, "A header member has the wrong type.", NULL,
 							 CLERK_STEP_SHAPE},
 	[CLERK_HEADER_CRITICAL] = {CODE_INVALID,
@@ -58,7 +60,8 @@ static const ClerkReason reasons[CLERK_N_STATUSES] = {
 							CLERK_STEP_TYPE},
 	[CLERK_TYPE_NOT_SESSION] = {CODE_TYPE, "The header's \"cat\" is another category's.",
 								NULL, CLERK_STEP_TYPE},
-	[CLERK_TYPE_MACHINE] = {CODE_TYPE, "The subject is a machine.", NULL, CLERK_STEP_TYPE},
+	[CLERK_TYPE_MACHINE] = {CODE_TYPE, "The subject is a machine.", NULL,
+							CLERK_STEP_TYPE},
 	[CLERK_KEY_UNKNOWN] = {"jwk-kid-mismatch",
 						   "jwk-kid-mismatch: no key of the instance has the token's kid",
 						   "The instance has no usable key with the header's \"kid\".",
@@ -79,20 +82,23 @@ static const ClerkReason reasons[CLERK_N_STATUSES] = {
 	[CLERK_SUBJECT_INVALID] = {CODE_INVALID, "\"sub\" is not a non-empty string.", NULL,
 							   CLERK_STEP_SUBJECT},
 	[CLERK_CLAIM_TYPE] = {CODE_INVALID,
-						  "\"sid\", \"azp\", \"sts\" or \"act\" has the wrong type.", NULL,
-						  CLERK_STEP_SUBJECT},
-	[CLERK_TYPE_NO_SESSION_ID] = {CODE_TYPE,
-								  "The token has no session id, and its instance does not "
-								  "accept tokens of JWT templates.",
-								  NULL, CLERK_STEP_TYPE},
+						  "\"sid\", \"azp\", \"sts\" or \"act\" has the wrong type.",
+						  NULL, CLERK_STEP_SUBJECT},
+	[CLERK_TYPE_NO_SESSION_ID] =
+		{CODE_TYPE,
+		 "The token has no session id, and its instance does not "
+		 "accept tokens of JWT templates.",
+		 NULL, CLERK_STEP_TYPE},
 	[CLERK_AUDIENCE] = {CODE_INVALID, "\"aud\" names none of the instance's audiences.",
-						"Compare it with clerk.instances.audiences.", CLERK_STEP_AUDIENCE},
-	[CLERK_AUTHORIZED_PARTY] = {"token-invalid-authorized-parties",
-								"token-invalid-authorized-parties: the authorized party is "
-								"not allowed",
-								"\"azp\" is none of the instance's authorized parties.",
-								"Compare it with clerk.instances.authorized_parties.",
-								CLERK_STEP_AUTHORIZED_PARTY},
+						"Compare it with clerk.instances.audiences.",
+						CLERK_STEP_AUDIENCE},
+	[CLERK_AUTHORIZED_PARTY] =
+		{"token-invalid-authorized-parties",
+		 "token-invalid-authorized-parties: the authorized party is "
+		 "not allowed",
+		 "\"azp\" is none of the instance's authorized parties.",
+		 "Compare it with clerk.instances.authorized_parties.",
+		 CLERK_STEP_AUTHORIZED_PARTY},
 	[CLERK_EXPIRY_INVALID] = {CODE_INVALID, "\"exp\" is missing or not a usable number.",
 							  NULL, CLERK_STEP_EXPIRY},
 	[CLERK_EXPIRED] = {"token-expired", "token-expired: the token has expired",
@@ -115,7 +121,8 @@ static const ClerkReason reasons[CLERK_N_STATUSES] = {
 	[CLERK_TOO_OLD] = {"token-expired", "token-expired: the token has expired",
 					   "The token is older than the instance's max_token_age.",
 					   "Get a fresh token.", CLERK_STEP_ISSUED_AT},
-	[CLERK_SESSION_PENDING] = {"session-pending", "session-pending: the session is pending",
+	[CLERK_SESSION_PENDING] = {"session-pending",
+							   "session-pending: the session is pending",
 							   "\"sts\" is \"pending\", which counts as signed out.",
 							   "The user has a session task to finish in Clerk.",
 							   CLERK_STEP_SESSION_STATUS},
@@ -135,14 +142,15 @@ static const ClerkReason reasons[CLERK_N_STATUSES] = {
 	[CLERK_JWK_ALG_UNSUPPORTED] = {CODE_JWK,
 								   "Its \"alg\" is no signature algorithm for this key.",
 								   NULL, CLERK_STEP_NONE},
-	[CLERK_JWK_NOT_JSON] = {CODE_JWK, "It is not a JSON object with unique members.", NULL,
-							CLERK_STEP_NONE},
+	[CLERK_JWK_NOT_JSON] = {CODE_JWK, "It is not a JSON object with unique members.",
+							NULL, CLERK_STEP_NONE},
 	[CLERK_JWK_PRIVATE] = {CODE_JWK, "It holds a private key.",
 						   "Load public keys only, and replace this key: it has been "
 						   "shown.",
 						   CLERK_STEP_NONE},
 	[CLERK_JWK_SYMMETRIC] = {CODE_JWK, "It is a symmetric key (\"kty\": \"oct\").",
-							 "Whoever can verify with it can also sign.", CLERK_STEP_NONE},
+							 "Whoever can verify with it can also sign.",
+							 CLERK_STEP_NONE},
 	[CLERK_JWK_MEMBER] = {CODE_JWK, "A member it needs is missing or malformed.", NULL,
 						  CLERK_STEP_NONE},
 	[CLERK_JWK_RSA_SIZE] = {CODE_JWK, "An RSA key must have 2048 to 8192 bits.", NULL,

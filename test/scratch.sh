@@ -116,8 +116,8 @@ scratch_build()
 		scratch_quietly make PG_CONFIG="$PG_CONFIG"
 		scratch_quietly make PG_CONFIG="$PG_CONFIG" install
 		# shellcheck disable=SC2046 # flags are words
-		[ "$MINT" -nt test/tools/mint.c ] ||
-			scratch_quietly cc -O2 -Wall -Wextra -o "$MINT" test/tools/mint.c \
+		[ -z "$(find test/tools -newer "$MINT" -print -quit 2>&1)" ] ||
+			scratch_quietly cc -O2 -Wall -Wextra -o "$MINT" test/tools/mint.c test/tools/jose.c \
 				$(pkg-config --cflags --libs libcrypto jansson)
 	) 9>"$SCRATCH_TOP/build/make.lock"
 }

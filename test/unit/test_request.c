@@ -1,0 +1,96 @@
+/*
+ * test_request.c
+ *		Tokens in headers and cookies.
+ */
+#include "unit.h"
+
+static void
+header(ClerkStatus wanted, const char *headers, const char *wanted_value)
+{
+	ClerkJson json;
+	ClerkSlice value = {NULL, 0};
+	ClerkStatus status;
+
+	(void) clerk_json_object(unit_slice(headers), &json);
+	status = clerk_request_header(&json, "x", &value);
+	unit_status(status, wanted, "header: %s", headers);
+	if (wanted == CLERK_OK)
+		unit_ok(value.len == strlen(wanted_value) &&
+					memcmp(value.data, wanted_value, value.len) == 0,
+				"header: its value is %s", wanted_value);
+	clerk_json_free(&json);
+}
+
+static void
+bearer(const char *text, const char *wanted)
+{
+	ClerkSlice token;
+	bool found = clerk_request_bearer(unit_slice(text), &token);
+
+	unit_ok(found == (wanted != NULL) &&
+				(!found || (token.len == strlen(wanted) &&
+							memcmp(token.data, wanted, token.len) == 0)),
+			"bearer: \"%s\" is %s", text, wanted ? wanted : "of another scheme");
+}
+
+typedef struct Sunk
+{
+	char text[256];
+	int limit;
+} Sunk;
+
+static bool
+sink(void *context, ClerkSlice token)
+{
+	Sunk *sunk = context;
+
+	strncat(sunk->text, token.data, token.len);
+	strcat(sunk->text, ";");
+	return --sunk->limit > 0;
+}
+
+static void
+cookies(const char *text, int limit, const char *wanted)
+{
+	ClerkJson json;
+	Sunk sunk = {.limit = limit};
+
+	(void) clerk_json_object(unit_slice(text), &json);
+	clerk_request_cookies(&json, sink, &sunk);
+	unit_ok(strcmp(sunk.text, wanted) == 0, "cookies: %s give %s", text, wanted);
+	clerk_json_free(&json);
+}
+
+void
+test_request(void)
+{
+	header(CLERK_OK, "{\"x\":\"a\"}", "a");
+	header(CLERK_OK, "{\"x\":[\"a\"]}", "a");
+	header(CLERK_NO_TOKEN, "{}", NULL);
+	header(CLERK_NO_TOKEN, "{\"X\":\"a\"}", NULL);
+	header(CLERK_NO_TOKEN, "{\"x\":\"\"}", NULL);
+	header(CLERK_SOURCE_AMBIGUOUS, "{\"x\":[\"a\",\"b\"]}", NULL);
+	header(CLERK_SOURCE_AMBIGUOUS, "{\"x\":[\"a\",\"a\"]}", NULL);
+	header(CLERK_SOURCE_AMBIGUOUS, "{\"x\":[]}", NULL);
+	header(CLERK_SOURCE_AMBIGUOUS, "{\"x\":[[\"a\"]]}", NULL);
+	header(CLERK_SOURCE_AMBIGUOUS, "{\"x\":7}", NULL);
+	header(CLERK_SOURCE_AMBIGUOUS, "{\"x\":null}", NULL);
+
+	bearer("Bearer a.b.c", "a.b.c");
+	bearer("bEARER a.b.c", "a.b.c");
+	bearer("Bearer   a.b.c", "a.b.c");
+	bearer("a.b.c", "a.b.c");
+	bearer("Bearer ", "");
+	bearer("Bearer", "Bearer");
+	bearer("Bearera.b.c", "Bearera.b.c");
+	bearer("Basic dXNlcjpwYXNz", NULL);
+	bearer("Digest a=b, c=d", NULL);
+
+	cookies("{}", 9, "");
+	cookies("{\"__session\":\"a\"}", 9, "a;");
+	cookies("{\"__session\":\"a\",\"__session_x\":\"b\",\"other\":\"c\"}", 9, "b;a;");
+	cookies("{\"__sessions\":\"a\",\"_session\":\"b\",\"__session\":[\"c\"]}", 9, "");
+	cookies("{\"__session_x\":\"a\",\"__session_y\":\"b\",\"__session\":\"c\"}", 2,
+			"a;b;");
+	cookies("{\"__session_x\":\"a\",\"__session\":\"c\"}", 1, "a;");
+}
