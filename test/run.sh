@@ -31,7 +31,7 @@ count()
 show()
 {
 	printf '\n==> %s\n' "$1"
-	grep -vE '^ok |^$' "$1" | tail -n 60
+	grep -vE '^ok |^$' "$1" | head -n 100
 }
 
 #

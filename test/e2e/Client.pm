@@ -22,7 +22,8 @@ my %url = (
 	bare => $ENV{E2E_BARE});
 my $keys = $ENV{E2E_KEYS};
 my $json = JSON::PP->new->canonical->allow_nonref;
-my $http = HTTP::Tiny->new(timeout => 20);
+# A connection for each request: a kept one may be closed just as the next is sent.
+my $http = HTTP::Tiny->new(timeout => 20, keep_alive => 0);
 my $kept = "$keys/tokens";
 
 # The output of a command, which must succeed.
