@@ -19,7 +19,8 @@ our @EXPORT = qw(payload session_payload sign token ask sql jwks kept_tokens);
 my %url = (
 	main => $ENV{E2E_MAIN},
 	static => $ENV{E2E_STATIC},
-	bare => $ENV{E2E_BARE});
+	bare => $ENV{E2E_BARE},
+	supabase => $ENV{E2E_SUPABASE});
 my $keys = $ENV{E2E_KEYS};
 my $json = JSON::PP->new->canonical->allow_nonref;
 # A connection for each request: a kept one may be closed just as the next is sent.
@@ -107,7 +108,7 @@ sub jwks
 		  @names) . ']}';
 }
 
-# ask(METHOD, PATH, to => main|static|bare, token => ..., headers => {...}, body => {...})
+# ask(METHOD, PATH, to => main|static|bare|supabase, token => ..., headers => {...}, body => {...})
 # A header's value may be a list: then it is sent so many times, in this order.  Returns the
 # status, the decoded body and the bare one.
 sub ask

@@ -18,7 +18,7 @@ CREATE TABLE notes (
 );
 ALTER TABLE notes ENABLE ROW LEVEL SECURITY;
 CREATE POLICY own ON notes USING (user_id = clerk.uid());
-GRANT SELECT, INSERT, UPDATE, DELETE ON notes TO anon, web_anon, authenticated, editor;
+GRANT SELECT, INSERT, UPDATE, DELETE ON notes TO anon, web_anon, authenticated, editor, service_role;
 
 -- a row that is nobody's
 INSERT INTO notes (user_id, body) VALUES (NULL, 'orphan');

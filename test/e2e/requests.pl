@@ -289,6 +289,33 @@ sub test_roles
 		'nobody is anonymous');
 }
 
+# Supabase's own keys are tokens of another issuer, signed with a secret that we do not have.
+sub test_supabase
+{
+	my @supabase = (to => 'supabase');
+	my @hs256 = (alg => 'HS256', kid => '-', secret_file => "$ENV{E2E_KEYS}/jwt_secret");
+	my %key = map { $_ => sign(qq({"role":"$_","iss":"supabase","exp":4102444800}), @hs256) } qw(anon service_role);
+	my $disguised = token('user_alice', { role => 'authenticated' }, @hs256);
+	my $forged = sign('{"role":"service_role","exp":4102444800}', alg => 'HS256', kid => '-',
+		secret_file => "$ENV{E2E_KEYS}/clerk.pub");
+	my $apikey = { apikey => $key{anon} };
+
+	is(notes_of(@supabase, token => $alice, headers => $apikey), 'a2', 'Supabase: a Clerk token beside the anon key');
+	is_whoami(ask('GET', '/rpc/whoami', @supabase, token => $alice, headers => $apikey),
+		{ uid => 'user_alice', role => 'authenticated' }, 'Supabase: is signed in');
+	is_whoami(ask('GET', '/rpc/whoami', @supabase, token => $key{anon}, headers => $apikey),
+		{ uid => undef, role => 'anon' }, 'Supabase: the anon key is anonymous');
+	is(notes_of(@supabase, token => $key{anon}), '', 'Supabase: and sees nothing');
+	is_whoami(ask('GET', '/rpc/whoami', @supabase, token => $key{service_role}),
+		{ uid => undef, role => 'service_role' }, 'Supabase: the service_role key keeps its role');
+	is(notes_of(@supabase, token => $key{service_role}), 'a2 b1 b2 orphan', 'Supabase: and sees everything');
+	is_whoami(ask('GET', '/rpc/whoami', @supabase, token => $key{anon}, headers => { 'x-clerk-token' => $alice }),
+		{ uid => 'user_alice', role => 'authenticated' }, 'Supabase: the anon key, and x-clerk-token');
+	is_refused(ask('GET', '/notes', @supabase, token => $disguised),
+		401, 'jwk-kid-mismatch', "Supabase: its secret does not sign for Clerk's users");
+	is(ask('GET', '/notes', @supabase, token => $forged)->{status}, 401, 'Supabase: another secret');
+}
+
 sub test_transactions
 {
 	is_whoami(ask('GET', '/rpc/whoami', token => $alice), { uid => 'user_alice', read_only => 'on' },
@@ -402,6 +429,7 @@ test_clerk_header();
 test_odd_requests();
 test_cookies();
 test_roles();
+test_supabase();
 test_transactions();
 test_pool();
 test_rotation();

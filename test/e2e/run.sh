@@ -35,10 +35,11 @@ e2e_keys()
 }
 
 #
-# Three PostgRESTs for a version:
+# Four PostgRESTs for a version:
 #	main	as the README sets it up
 #	bare	without db-pre-request, where a policy is all there is
 #	static	keys in its own configuration, also a foreign issuer's; another anonymous role
+#	supabase	as the README sets it up beside Supabase's own keys
 #
 e2e_postgrests()
 {
@@ -55,6 +56,17 @@ e2e_postgrests()
 		'db-pre-request = "clerk.pre_request"' \
 		"jwt-secret = \"$(e2e_jwks clerk foreign | sed 's/"/\\"/g')\""
 	export E2E_STATIC=$SCRATCH_URL
+	scratch_postgrest "$version" "supabase-$version" "${all[@]}" 'db-anon-role = "anon"' \
+		'db-pre-request = "clerk.pre_request"' 'db-pre-config = "public.postgrest_config"'
+	export E2E_SUPABASE=$SCRATCH_URL
+}
+
+# The README's own words, so that they work, with a secret that the tests know.
+e2e_supabase_recipe()
+{
+	printf '%s' 'a JWT_SECRET of at least 32 characters, ÿ included' >"$E2E_KEYS/jwt_secret"
+	awk '/^CREATE SCHEMA private;/ { on = 1 } /^```/ { on = 0 } on' README.md |
+		sed "s/the JWT_SECRET of your .env/$(cat "$E2E_KEYS/jwt_secret")/"
 }
 
 e2e_version()
@@ -65,6 +77,7 @@ e2e_version()
 	scratch_sql -d postgres -c "CREATE DATABASE $PGDATABASE"
 	scratch_sql -o "$SCRATCH/setup.out" -v jwks="$(e2e_jwks clerk)" \
 		-v parties_jwks="$(e2e_jwks parties)" -f test/e2e/e2e.sql
+	e2e_supabase_recipe | scratch_sql
 	e2e_postgrests "$version"
 	E2E_LOGS=$(printf '%s ' "$SCRATCH"/*-"$version".log "$PGHOST"/postgres.log)
 	export E2E_LOGS
@@ -80,8 +93,8 @@ scratch_build
 scratch_postgres 'log_min_messages = debug1'
 scratch_sql -c 'CREATE ROLE authenticator LOGIN NOINHERIT' \
 	-c 'CREATE ROLE anon' -c 'CREATE ROLE web_anon' -c 'CREATE ROLE authenticated' \
-	-c 'CREATE ROLE editor' -c 'CREATE ROLE stranger' \
-	-c 'GRANT anon, web_anon, authenticated, editor TO authenticator'
+	-c 'CREATE ROLE editor' -c 'CREATE ROLE stranger' -c 'CREATE ROLE service_role BYPASSRLS' \
+	-c 'GRANT anon, web_anon, authenticated, editor, service_role TO authenticator'
 e2e_keys
 e2e_version 12
 e2e_version 11
