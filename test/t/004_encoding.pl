@@ -1,0 +1,41 @@
+# 004_encoding.pl
+#	Databases that are not UTF8: what they cannot hold is refused as a token, and nothing raises
+#	in a policy.
+
+use strict;
+use warnings FATAL => 'all';
+
+use FindBin;
+use lib $FindBin::Bin;
+use ClerkTest;
+use Test::More;
+
+my $node = start_node('encoding');
+my $issuer = vector('issuer_a');
+my $plain = mint(qq({"iss":"$issuer","sub":"user_alice","exp":4102444800}));
+my $escaped = mint(qq({"iss":"$issuer","sub":"user_alice","exp":4102444800,"name":"\\u00e9"}));
+my $raw = mint(qq({"iss":"$issuer","sub":"user_alice","exp":4102444800,"name":"\xc3\xa9"}));
+
+for my $encoding (qw(SQL_ASCII LATIN1))
+{
+	my $database = lc "d_$encoding";
+
+	$node->safe_psql('postgres',
+		"CREATE DATABASE $database ENCODING '$encoding' LOCALE 'C' TEMPLATE template0");
+	$node->safe_psql($database,
+		    "CREATE EXTENSION clerk_rls; SELECT clerk.add_instance('$issuer');"
+		  . "SELECT clerk.load_jwks('$issuer', '" . vector('jwks_a') . "')");
+	is($node->safe_psql($database, "SET clerk.token = '$plain'; SELECT clerk.uid(), clerk.jwt() ->> 'sub'"),
+		'user_alice|user_alice', "$encoding: an ASCII token");
+	for my $token ($escaped, $raw)
+	{
+		is($node->safe_psql($database, "SET clerk.token = '$token'; SELECT clerk.uid() IS NULL, clerk.jwt() IS NULL"),
+			't|t', "$encoding: a token beyond ASCII is nobody's");
+		my ($ret, $stdout, $stderr) = $node->psql($database, "SELECT clerk.verify('$token')");
+		like($stderr, qr/token-invalid.*encoding UTF8/s, "$encoding: and verify() says why");
+	}
+}
+is($node->safe_psql('postgres', "SET clerk.token = '$escaped'; SELECT clerk.claim('name')"),
+	"\xc3\xa9", 'UTF8 holds it');
+
+done_testing();
