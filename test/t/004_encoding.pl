@@ -16,15 +16,23 @@ my $plain = mint(qq({"iss":"$issuer","sub":"user_alice","exp":4102444800}));
 my $escaped = mint(qq({"iss":"$issuer","sub":"user_alice","exp":4102444800,"name":"\\u00e9"}));
 my $raw = mint(qq({"iss":"$issuer","sub":"user_alice","exp":4102444800,"name":"\xc3\xa9"}));
 
-for my $encoding (qw(SQL_ASCII LATIN1))
+sub database
 {
-	my $database = lc "d_$encoding";
+	my ($encoding) = @_;
+	my $name = lc "d_$encoding";
 
 	$node->safe_psql('postgres',
-		"CREATE DATABASE $database ENCODING '$encoding' LOCALE 'C' TEMPLATE template0");
-	$node->safe_psql($database,
+		"CREATE DATABASE $name ENCODING '$encoding' LOCALE 'C' TEMPLATE template0");
+	$node->safe_psql($name,
 		    "CREATE EXTENSION clerk_rls; SELECT clerk.add_instance('$issuer');"
 		  . "SELECT clerk.load_jwks('$issuer', '" . vector('jwks_a') . "')");
+	return $name;
+}
+
+for my $encoding (qw(SQL_ASCII LATIN1))
+{
+	my $database = database($encoding);
+
 	is($node->safe_psql($database, "SET clerk.token = '$plain'; SELECT clerk.uid(), clerk.jwt() ->> 'sub'"),
 		'user_alice|user_alice', "$encoding: an ASCII token");
 	for my $token ($escaped, $raw)
@@ -35,7 +43,12 @@ for my $encoding (qw(SQL_ASCII LATIN1))
 		like($stderr, qr/token-invalid.*encoding UTF8/s, "$encoding: and verify() says why");
 	}
 }
-is($node->safe_psql('postgres', "SET clerk.token = '$escaped'; SELECT clerk.claim('name')"),
-	"\xc3\xa9", 'UTF8 holds it');
+
+my $database = database('UTF8');
+for my $token ($escaped, $raw)
+{
+	is($node->safe_psql($database, "SET clerk.token = '$token'; SELECT clerk.claim('name') = U&'\\00E9'"),
+		't', 'UTF8 holds it');
+}
 
 done_testing();
