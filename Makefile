@@ -13,6 +13,7 @@ OBJS = \
 	src/jwk.o \
 	src/jwa.o \
 	src/claims.o \
+	src/has.o \
 	src/request.o \
 	src/report.o \
 	src/config.o \

@@ -393,6 +393,58 @@ CREATE FUNCTION clerk.is_authenticated() RETURNS boolean
 	AS 'MODULE_PATHNAME', 'clerk_rls_is_authenticated' LANGUAGE C STABLE PARALLEL SAFE;
 COMMENT ON FUNCTION clerk.is_authenticated() IS 'whether somebody is signed in; never NULL';
 
+CREATE FUNCTION clerk.is_impersonated() RETURNS boolean
+	AS 'MODULE_PATHNAME', 'clerk_rls_is_impersonated' LANGUAGE C STABLE PARALLEL SAFE;
+COMMENT ON FUNCTION clerk.is_impersonated() IS 'whether somebody else acts as the user ("act"); never NULL';
+
+--
+-- Organization and authorization, as @clerk/shared answers; NULL or false without an organization
+--
+
+CREATE FUNCTION clerk.org_id() RETURNS text
+	AS 'MODULE_PATHNAME', 'clerk_rls_org_id' LANGUAGE C STABLE PARALLEL SAFE;
+COMMENT ON FUNCTION clerk.org_id() IS 'Clerk id of the active organization';
+
+CREATE FUNCTION clerk.org_slug() RETURNS text
+	AS 'MODULE_PATHNAME', 'clerk_rls_org_slug' LANGUAGE C STABLE PARALLEL SAFE;
+COMMENT ON FUNCTION clerk.org_slug() IS 'slug of the active organization';
+
+CREATE FUNCTION clerk.org_role() RETURNS text
+	AS 'MODULE_PATHNAME', 'clerk_rls_org_role' LANGUAGE C STABLE PARALLEL SAFE;
+COMMENT ON FUNCTION clerk.org_role() IS 'the user''s role in the active organization, such as org:admin';
+
+CREATE FUNCTION clerk.org_permissions() RETURNS text[]
+	AS 'MODULE_PATHNAME', 'clerk_rls_org_permissions' LANGUAGE C STABLE PARALLEL SAFE;
+COMMENT ON FUNCTION clerk.org_permissions() IS 'the user''s permissions in the active organization, such as org:invoices:create';
+
+CREATE FUNCTION clerk.has(params jsonb) RETURNS boolean
+	AS 'MODULE_PATHNAME', 'clerk_rls_has' LANGUAGE C STABLE PARALLEL SAFE;
+COMMENT ON FUNCTION clerk.has(jsonb) IS 'Clerk''s has({role, permission, feature, plan, reverification}): all that is asked must be met';
+
+CREATE FUNCTION clerk.has_role(role text) RETURNS boolean
+	AS 'MODULE_PATHNAME', 'clerk_rls_has_role' LANGUAGE C STABLE PARALLEL SAFE;
+COMMENT ON FUNCTION clerk.has_role(text) IS 'whether the user has this role in the active organization; org: may be left out';
+
+CREATE FUNCTION clerk.has_permission(permission text) RETURNS boolean
+	AS 'MODULE_PATHNAME', 'clerk_rls_has_permission' LANGUAGE C STABLE PARALLEL SAFE;
+COMMENT ON FUNCTION clerk.has_permission(text) IS 'whether the user has this permission in the active organization; org: may be left out';
+
+CREATE FUNCTION clerk.has_feature(feature text) RETURNS boolean
+	AS 'MODULE_PATHNAME', 'clerk_rls_has_feature' LANGUAGE C STABLE PARALLEL SAFE;
+COMMENT ON FUNCTION clerk.has_feature(text) IS 'whether the user, or the active organization, has this feature: slug, or o:slug, u:slug';
+
+CREATE FUNCTION clerk.has_plan(plan text) RETURNS boolean
+	AS 'MODULE_PATHNAME', 'clerk_rls_has_plan' LANGUAGE C STABLE PARALLEL SAFE;
+COMMENT ON FUNCTION clerk.has_plan(text) IS 'whether the user, or the active organization, has this plan: slug, or o:slug, u:slug';
+
+CREATE FUNCTION clerk.has_reverified(preset text) RETURNS boolean
+	AS 'MODULE_PATHNAME', 'clerk_rls_has_reverified_preset' LANGUAGE C STABLE PARALLEL SAFE;
+COMMENT ON FUNCTION clerk.has_reverified(text) IS 'whether the user has verified credentials again: strict_mfa, strict, moderate or lax';
+
+CREATE FUNCTION clerk.has_reverified(level text, within interval) RETURNS boolean
+	AS 'MODULE_PATHNAME', 'clerk_rls_has_reverified' LANGUAGE C STABLE PARALLEL SAFE;
+COMMENT ON FUNCTION clerk.has_reverified(text, interval) IS 'whether the user has verified credentials again: first_factor, second_factor or multi_factor, within this time';
+
 --
 -- At the door
 --
@@ -469,6 +521,18 @@ GRANT EXECUTE ON FUNCTION clerk.issuer() TO PUBLIC;
 GRANT EXECUTE ON FUNCTION clerk.actor_id() TO PUBLIC;
 GRANT EXECUTE ON FUNCTION clerk.expires_at() TO PUBLIC;
 GRANT EXECUTE ON FUNCTION clerk.is_authenticated() TO PUBLIC;
+GRANT EXECUTE ON FUNCTION clerk.is_impersonated() TO PUBLIC;
+GRANT EXECUTE ON FUNCTION clerk.org_id() TO PUBLIC;
+GRANT EXECUTE ON FUNCTION clerk.org_slug() TO PUBLIC;
+GRANT EXECUTE ON FUNCTION clerk.org_role() TO PUBLIC;
+GRANT EXECUTE ON FUNCTION clerk.org_permissions() TO PUBLIC;
+GRANT EXECUTE ON FUNCTION clerk.has(jsonb) TO PUBLIC;
+GRANT EXECUTE ON FUNCTION clerk.has_role(text) TO PUBLIC;
+GRANT EXECUTE ON FUNCTION clerk.has_permission(text) TO PUBLIC;
+GRANT EXECUTE ON FUNCTION clerk.has_feature(text) TO PUBLIC;
+GRANT EXECUTE ON FUNCTION clerk.has_plan(text) TO PUBLIC;
+GRANT EXECUTE ON FUNCTION clerk.has_reverified(text) TO PUBLIC;
+GRANT EXECUTE ON FUNCTION clerk.has_reverified(text, interval) TO PUBLIC;
 GRANT EXECUTE ON FUNCTION clerk.verify(text) TO PUBLIC;
 GRANT EXECUTE ON FUNCTION clerk.authenticate(text) TO PUBLIC;
 GRANT EXECUTE ON FUNCTION clerk.pre_request() TO PUBLIC;

@@ -1,22 +1,31 @@
 /*
  * accessors.c
- *		The identity functions: they unpack what the door (session.c) answers.
+ *		The functions for policies: they unpack what the door (session.c) answers.
  *
  * A policy calls them once per row, so each place in a query that calls one keeps its
- * answer, and asks the door again only when its ticket is out of date.  The kept value
- * belongs to the query, not to the door: it stays valid for as long as the executor may
- * look at it, whatever happens to the session meanwhile.
+ * answer, and asks the door again only when its ticket is out of date, or its arguments are
+ * others.  The kept value belongs to the query, not to the door: it stays valid for as long
+ * as the executor may look at it, whatever happens to the session meanwhile.
  *
- * They return NULL (or false) to whoever is not signed in, and never raise for a token.
+ * They return NULL, or false, to whoever is not signed in, and never raise for a token.
  */
 #include "clerk_rls.h"
 
+#include "catalog/pg_type.h"
+#include "lib/stringinfo.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/datum.h"
 #include "utils/jsonb.h"
 
-/* The answer as a Datum in the current memory context; false for NULL. */
-typedef bool (*Unpack)(const ClerkSession *session, Datum *value);
+#define MAX_ARGUMENTS 2
+
+/*
+ * The answer to a call as a Datum in the current memory context; false for NULL.  Must not
+ * depend on anything but the session and the arguments.
+ */
+typedef bool (*Unpack)(const ClerkSession *session, FunctionCallInfo fcinfo,
+					   Datum *value);
 
 /* One place in a query: fn_extra. */
 typedef struct CallSite
@@ -25,25 +34,64 @@ typedef struct CallSite
 	Datum value;
 	bool isnull;
 	Datum previous; /* freed one change later, for a row that may still hold it */
+	NullableDatum arguments[MAX_ARGUMENTS];
 } CallSite;
+
+/* The lengths of the arguments: a text, a jsonb or an array, and an interval. */
+static const int argument_lengths[MAX_ARGUMENTS] = {-1, sizeof(Interval)};
+
+static void
+keep_arguments(CallSite *site, FunctionCallInfo fcinfo)
+{
+	for (int i = 0; i < PG_NARGS(); i++)
+	{
+		NullableDatum *kept = &site->arguments[i];
+
+		if (DatumGetPointer(kept->value) != NULL)
+			pfree(DatumGetPointer(kept->value));
+		kept->isnull = PG_ARGISNULL(i);
+		kept->value = (Datum) 0;
+		if (!kept->isnull)
+			kept->value = datumCopy(fcinfo->args[i].value, false, argument_lengths[i]);
+	}
+}
+
+static bool
+are_same_arguments(const CallSite *site, FunctionCallInfo fcinfo)
+{
+	for (int i = 0; i < PG_NARGS(); i++)
+	{
+		const NullableDatum *kept = &site->arguments[i];
+
+		if (kept->isnull != PG_ARGISNULL(i))
+			return false;
+		if (!kept->isnull && !datum_image_eq(kept->value, fcinfo->args[i].value, false,
+											 argument_lengths[i]))
+			return false;
+	}
+	return true;
+}
 
 /*
  * Keeps a copy of the answer in the memory of the query.  Only of the answer: what was
  * palloc'd to make it goes with the row.
  */
 static void
-keep_value(FmgrInfo *flinfo, uint64 ticket, bool byref, bool isnull, Datum value)
+keep_answer(FunctionCallInfo fcinfo, uint64 ticket, bool byref, bool isnull, Datum value)
 {
+	FmgrInfo *flinfo = fcinfo->flinfo;
 	MemoryContext old_context = MemoryContextSwitchTo(flinfo->fn_mcxt);
 	CallSite *site = flinfo->fn_extra;
 
 	if (site == NULL)
 		site = flinfo->fn_extra = palloc0(sizeof(CallSite));
+	site->ticket = 0;
 	if (byref && DatumGetPointer(site->previous) != NULL)
 		pfree(DatumGetPointer(site->previous));
 	site->previous = site->value;
 	site->value = isnull ? (Datum) 0 : datumCopy(value, !byref, byref ? -1 : 8);
 	site->isnull = isnull;
+	keep_arguments(site, fcinfo);
 	site->ticket = ticket;
 	MemoryContextSwitchTo(old_context);
 }
@@ -53,11 +101,11 @@ ask_the_door(FunctionCallInfo fcinfo, Unpack unpack, bool byref)
 {
 	const ClerkSession *session = clerk_session();
 	Datum value = (Datum) 0;
-	bool isnull = session == NULL || !unpack(session, &value);
+	bool isnull = session == NULL || !unpack(session, fcinfo, &value);
 	uint64 ticket = clerk_session_ticket(fcinfo->flinfo->fn_mcxt);
 
 	if (ticket != 0)
-		keep_value(fcinfo->flinfo, ticket, byref, isnull, value);
+		keep_answer(fcinfo, ticket, byref, isnull, value);
 	fcinfo->isnull = isnull;
 	return value;
 }
@@ -67,10 +115,23 @@ answer(FunctionCallInfo fcinfo, Unpack unpack, bool byref)
 {
 	const CallSite *site = fcinfo->flinfo->fn_extra;
 
-	if (unlikely(site == NULL || site->ticket != clerk_config_ticket))
+	if (unlikely(site == NULL || site->ticket != clerk_config_ticket ||
+				 !are_same_arguments(site, fcinfo)))
 		return ask_the_door(fcinfo, unpack, byref);
 	fcinfo->isnull = site->isnull;
 	return site->value;
+}
+
+/* A question that is answered true or false, and false to whoever is not signed in. */
+static inline Datum
+answer_question(FunctionCallInfo fcinfo, Unpack unpack)
+{
+	Datum value = answer(fcinfo, unpack, false);
+
+	if (fcinfo->isnull)
+		value = BoolGetDatum(false);
+	fcinfo->isnull = false;
+	return value;
 }
 
 static bool
@@ -82,50 +143,14 @@ unpack_string(const char *string, Datum *value)
 	return true;
 }
 
+/*
+ * Who is signed in
+ */
+
 static bool
-unpack_subject(const ClerkSession *session, Datum *value)
+unpack_subject(const ClerkSession *session, FunctionCallInfo fcinfo, Datum *value)
 {
 	return unpack_string(session->subject, value);
-}
-
-static bool
-unpack_session_id(const ClerkSession *session, Datum *value)
-{
-	return unpack_string(session->session_id, value);
-}
-
-static bool
-unpack_issuer(const ClerkSession *session, Datum *value)
-{
-	return unpack_string(session->instance->issuer, value);
-}
-
-static bool
-unpack_actor(const ClerkSession *session, Datum *value)
-{
-	return unpack_string(session->actor, value);
-}
-
-static bool
-unpack_expiry(const ClerkSession *session, Datum *value)
-{
-	*value = TimestampTzGetDatum(session->times.expiry - CLERK_EPOCH_OFFSET);
-	return true;
-}
-
-static bool
-unpack_authenticated(const ClerkSession *session, Datum *value)
-{
-	*value = BoolGetDatum(true);
-	return true;
-}
-
-/* json.c has made sure that this does not raise. */
-static bool
-unpack_claims(const ClerkSession *session, Datum *value)
-{
-	*value = DirectFunctionCall1(jsonb_in, CStringGetDatum(session->payload));
-	return true;
 }
 
 PG_FUNCTION_INFO_V1(clerk_rls_uid);
@@ -135,11 +160,23 @@ clerk_rls_uid(PG_FUNCTION_ARGS)
 	return answer(fcinfo, unpack_subject, true);
 }
 
+static bool
+unpack_session_id(const ClerkSession *session, FunctionCallInfo fcinfo, Datum *value)
+{
+	return unpack_string(session->session_id, value);
+}
+
 PG_FUNCTION_INFO_V1(clerk_rls_session_id);
 Datum
 clerk_rls_session_id(PG_FUNCTION_ARGS)
 {
 	return answer(fcinfo, unpack_session_id, true);
+}
+
+static bool
+unpack_issuer(const ClerkSession *session, FunctionCallInfo fcinfo, Datum *value)
+{
+	return unpack_string(session->instance->issuer, value);
 }
 
 PG_FUNCTION_INFO_V1(clerk_rls_issuer);
@@ -149,11 +186,38 @@ clerk_rls_issuer(PG_FUNCTION_ARGS)
 	return answer(fcinfo, unpack_issuer, true);
 }
 
+static bool
+unpack_actor(const ClerkSession *session, FunctionCallInfo fcinfo, Datum *value)
+{
+	return unpack_string(session->actor, value);
+}
+
 PG_FUNCTION_INFO_V1(clerk_rls_actor_id);
 Datum
 clerk_rls_actor_id(PG_FUNCTION_ARGS)
 {
 	return answer(fcinfo, unpack_actor, true);
+}
+
+static bool
+unpack_impersonated(const ClerkSession *session, FunctionCallInfo fcinfo, Datum *value)
+{
+	*value = BoolGetDatum(session->actor != NULL);
+	return true;
+}
+
+PG_FUNCTION_INFO_V1(clerk_rls_is_impersonated);
+Datum
+clerk_rls_is_impersonated(PG_FUNCTION_ARGS)
+{
+	return answer_question(fcinfo, unpack_impersonated);
+}
+
+static bool
+unpack_expiry(const ClerkSession *session, FunctionCallInfo fcinfo, Datum *value)
+{
+	*value = TimestampTzGetDatum(session->times.expiry - CLERK_EPOCH_OFFSET);
+	return true;
 }
 
 PG_FUNCTION_INFO_V1(clerk_rls_expires_at);
@@ -163,16 +227,30 @@ clerk_rls_expires_at(PG_FUNCTION_ARGS)
 	return answer(fcinfo, unpack_expiry, false);
 }
 
+static bool
+unpack_authenticated(const ClerkSession *session, FunctionCallInfo fcinfo, Datum *value)
+{
+	*value = BoolGetDatum(true);
+	return true;
+}
+
 PG_FUNCTION_INFO_V1(clerk_rls_is_authenticated);
 Datum
 clerk_rls_is_authenticated(PG_FUNCTION_ARGS)
 {
-	bool authenticated;
+	return answer_question(fcinfo, unpack_authenticated);
+}
 
-	(void) answer(fcinfo, unpack_authenticated, false);
-	authenticated = !fcinfo->isnull;
-	fcinfo->isnull = false;
-	PG_RETURN_BOOL(authenticated);
+/*
+ * What the token says
+ */
+
+/* json.c has made sure that this does not raise. */
+static bool
+unpack_claims(const ClerkSession *session, FunctionCallInfo fcinfo, Datum *value)
+{
+	*value = DirectFunctionCall1(jsonb_in, CStringGetDatum(session->payload));
+	return true;
 }
 
 PG_FUNCTION_INFO_V1(clerk_rls_jwt);
@@ -182,23 +260,227 @@ clerk_rls_jwt(PG_FUNCTION_ARGS)
 	return answer(fcinfo, unpack_claims, true);
 }
 
-PG_FUNCTION_INFO_V1(clerk_rls_claim);
-
 /* One of the claims by its path, as jsonb's #>> gives it. */
+static bool
+unpack_claim(const ClerkSession *session, FunctionCallInfo fcinfo, Datum *value)
+{
+	LOCAL_FCINFO(extract, 2);
+
+	InitFunctionCallInfoData(*extract, NULL, 2, fcinfo->fncollation, NULL, NULL);
+	extract->args[0].isnull = !unpack_claims(session, fcinfo, &extract->args[0].value);
+	extract->args[1] = fcinfo->args[0];
+	*value = jsonb_extract_path_text(extract);
+	return !extract->isnull;
+}
+
+PG_FUNCTION_INFO_V1(clerk_rls_claim);
 Datum
 clerk_rls_claim(PG_FUNCTION_ARGS)
 {
-	LOCAL_FCINFO(extract, 2);
-	Datum claims = answer(fcinfo, unpack_claims, true);
-	Datum value;
+	return answer(fcinfo, unpack_claim, true);
+}
 
-	if (fcinfo->isnull)
-		PG_RETURN_NULL();
-	InitFunctionCallInfoData(*extract, NULL, 2, fcinfo->fncollation, NULL, NULL);
-	extract->args[0].value = claims;
-	extract->args[0].isnull = false;
-	extract->args[1] = fcinfo->args[0];
-	value = jsonb_extract_path_text(extract);
-	fcinfo->isnull = extract->isnull;
-	return value;
+/*
+ * The organization
+ */
+
+static bool
+unpack_org_id(const ClerkSession *session, FunctionCallInfo fcinfo, Datum *value)
+{
+	return unpack_string(session->grants->org_id, value);
+}
+
+PG_FUNCTION_INFO_V1(clerk_rls_org_id);
+Datum
+clerk_rls_org_id(PG_FUNCTION_ARGS)
+{
+	return answer(fcinfo, unpack_org_id, true);
+}
+
+static bool
+unpack_org_slug(const ClerkSession *session, FunctionCallInfo fcinfo, Datum *value)
+{
+	return unpack_string(session->grants->org_slug, value);
+}
+
+PG_FUNCTION_INFO_V1(clerk_rls_org_slug);
+Datum
+clerk_rls_org_slug(PG_FUNCTION_ARGS)
+{
+	return answer(fcinfo, unpack_org_slug, true);
+}
+
+static bool
+unpack_org_role(const ClerkSession *session, FunctionCallInfo fcinfo, Datum *value)
+{
+	return unpack_string(session->grants->org_role, value);
+}
+
+PG_FUNCTION_INFO_V1(clerk_rls_org_role);
+Datum
+clerk_rls_org_role(PG_FUNCTION_ARGS)
+{
+	return answer(fcinfo, unpack_org_role, true);
+}
+
+static bool
+accumulate_permission(void *array, ClerkSlice feature, ClerkSlice name)
+{
+	StringInfoData permission;
+
+	initStringInfo(&permission);
+	if (feature.data != NULL)
+	{
+		appendStringInfoString(&permission, "org:");
+		appendBinaryStringInfo(&permission, feature.data, (int) feature.len);
+		appendStringInfoChar(&permission, ':');
+	}
+	appendBinaryStringInfo(&permission, name.data, (int) name.len);
+	accumArrayResult(array, CStringGetTextDatum(permission.data), false, TEXTOID,
+					 CurrentMemoryContext);
+	return true;
+}
+
+static bool
+unpack_org_permissions(const ClerkSession *session, FunctionCallInfo fcinfo, Datum *value)
+{
+	ArrayBuildState *array;
+
+	if (!session->grants->has_permissions)
+		return false;
+	array = initArrayResult(TEXTOID, CurrentMemoryContext, false);
+	clerk_has_permissions(session->grants, accumulate_permission, array);
+	*value = makeArrayResult(array, CurrentMemoryContext);
+	return true;
+}
+
+PG_FUNCTION_INFO_V1(clerk_rls_org_permissions);
+Datum
+clerk_rls_org_permissions(PG_FUNCTION_ARGS)
+{
+	return answer(fcinfo, unpack_org_permissions, true);
+}
+
+/*
+ * What the user may do; nobody may do NULL
+ */
+
+static bool
+ask_grants(const ClerkSession *session, FunctionCallInfo fcinfo,
+		   bool (*has)(const ClerkGrants *grants, ClerkSlice wanted), Datum *value)
+{
+	*value = BoolGetDatum(!PG_ARGISNULL(0) &&
+						  has(session->grants, clerk_text_slice(PG_GETARG_TEXT_PP(0))));
+	return true;
+}
+
+static bool
+unpack_has_role(const ClerkSession *session, FunctionCallInfo fcinfo, Datum *value)
+{
+	return ask_grants(session, fcinfo, clerk_has_role, value);
+}
+
+PG_FUNCTION_INFO_V1(clerk_rls_has_role);
+Datum
+clerk_rls_has_role(PG_FUNCTION_ARGS)
+{
+	return answer_question(fcinfo, unpack_has_role);
+}
+
+static bool
+unpack_has_permission(const ClerkSession *session, FunctionCallInfo fcinfo, Datum *value)
+{
+	return ask_grants(session, fcinfo, clerk_has_permission, value);
+}
+
+PG_FUNCTION_INFO_V1(clerk_rls_has_permission);
+Datum
+clerk_rls_has_permission(PG_FUNCTION_ARGS)
+{
+	return answer_question(fcinfo, unpack_has_permission);
+}
+
+static bool
+unpack_has_feature(const ClerkSession *session, FunctionCallInfo fcinfo, Datum *value)
+{
+	return ask_grants(session, fcinfo, clerk_has_feature, value);
+}
+
+PG_FUNCTION_INFO_V1(clerk_rls_has_feature);
+Datum
+clerk_rls_has_feature(PG_FUNCTION_ARGS)
+{
+	return answer_question(fcinfo, unpack_has_feature);
+}
+
+static bool
+unpack_has_plan(const ClerkSession *session, FunctionCallInfo fcinfo, Datum *value)
+{
+	return ask_grants(session, fcinfo, clerk_has_plan, value);
+}
+
+PG_FUNCTION_INFO_V1(clerk_rls_has_plan);
+Datum
+clerk_rls_has_plan(PG_FUNCTION_ARGS)
+{
+	return answer_question(fcinfo, unpack_has_plan);
+}
+
+static bool
+unpack_has_reverified_preset(const ClerkSession *session, FunctionCallInfo fcinfo,
+							 Datum *value)
+{
+	return ask_grants(session, fcinfo, clerk_has_reverified_preset, value);
+}
+
+PG_FUNCTION_INFO_V1(clerk_rls_has_reverified_preset);
+Datum
+clerk_rls_has_reverified_preset(PG_FUNCTION_ARGS)
+{
+	return answer_question(fcinfo, unpack_has_reverified_preset);
+}
+
+/* A month counts 30 days. */
+static double
+interval_minutes(const Interval *interval)
+{
+	return (double) interval->time / USECS_PER_MINUTE +
+		   (interval->day + (double) interval->month * DAYS_PER_MONTH) * 24 * 60;
+}
+
+static bool
+unpack_has_reverified(const ClerkSession *session, FunctionCallInfo fcinfo, Datum *value)
+{
+	*value = BoolGetDatum(
+		!PG_ARGISNULL(0) && !PG_ARGISNULL(1) &&
+		clerk_has_reverified(session->grants, clerk_text_slice(PG_GETARG_TEXT_PP(0)),
+							 interval_minutes(PG_GETARG_INTERVAL_P(1))));
+	return true;
+}
+
+PG_FUNCTION_INFO_V1(clerk_rls_has_reverified);
+Datum
+clerk_rls_has_reverified(PG_FUNCTION_ARGS)
+{
+	return answer_question(fcinfo, unpack_has_reverified);
+}
+
+static bool
+unpack_has(const ClerkSession *session, FunctionCallInfo fcinfo, Datum *value)
+{
+	Jsonb *params = PG_ARGISNULL(0) ? NULL : PG_GETARG_JSONB_P(0);
+	char *text =
+		params ? JsonbToCString(NULL, &params->root, (int) VARSIZE(params)) : NULL;
+
+	*value =
+		BoolGetDatum(text != NULL &&
+					 clerk_has_params(session->grants, (ClerkSlice){text, strlen(text)}));
+	return true;
+}
+
+PG_FUNCTION_INFO_V1(clerk_rls_has);
+Datum
+clerk_rls_has(PG_FUNCTION_ARGS)
+{
+	return answer_question(fcinfo, unpack_has);
 }

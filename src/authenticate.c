@@ -11,17 +11,11 @@
 #include "utils/builtins.h"
 #include "utils/jsonb.h"
 
-static ClerkSlice
-text_slice(const text *t)
-{
-	return (ClerkSlice){VARDATA_ANY(t), VARSIZE_ANY_EXHDR(t)};
-}
-
 static const ClerkSession *
 verify_or_raise(const text *token)
 {
 	const ClerkSession *session;
-	ClerkStatus status = clerk_session_verify(text_slice(token), &session);
+	ClerkStatus status = clerk_session_verify(clerk_text_slice(token), &session);
 
 	if (status != CLERK_OK)
 		clerk_report_error(status);

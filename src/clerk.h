@@ -245,6 +245,51 @@ extern ClerkStatus clerk_claims_check_times(const ClerkTimes *times,
 											const ClerkPolicy *policy, int64_t now);
 extern bool clerk_claims_mention(const ClerkClaims *claims, const char *value);
 
+/* has.c */
+typedef struct ClerkMask ClerkMask;
+typedef struct ClerkEntitlement ClerkEntitlement;
+
+typedef struct ClerkEntitlements
+{
+	bool readable; /* false also when the claim is absent or empty */
+	size_t n;
+	ClerkEntitlement *items;
+} ClerkEntitlements;
+
+typedef struct ClerkGrants
+{
+	bool unreadable;	/* Clerk's own parser throws: nothing is granted */
+	const char *org_id; /* NULL: no organization is active, so the next three are empty */
+	const char *org_slug; /* or NULL, as the role */
+	const char *org_role;
+	bool has_permissions; /* the list of them may be empty, but is there */
+	size_t n_permissions;
+	const ClerkSlice
+		*permissions; /* without masks, whole; with them, names for each bit */
+	size_t n_masks;
+	ClerkMask *masks;			/* of the organization's features, in their order */
+	ClerkEntitlements features; /* these two are there without an organization too */
+	ClerkEntitlements plans;
+	bool has_factor_ages;
+	double factor_age[2]; /* in minutes; -1: not verified */
+} ClerkGrants;
+
+typedef bool (*ClerkPermissionVisitor)(void *context, ClerkSlice feature,
+									   ClerkSlice name);
+
+extern size_t clerk_has_size(const ClerkClaims *claims);
+extern const ClerkGrants *clerk_has_decode(const ClerkClaims *claims, void *memory);
+extern void clerk_has_permissions(const ClerkGrants *grants, ClerkPermissionVisitor visit,
+								  void *context);
+extern bool clerk_has_role(const ClerkGrants *grants, ClerkSlice role);
+extern bool clerk_has_permission(const ClerkGrants *grants, ClerkSlice permission);
+extern bool clerk_has_feature(const ClerkGrants *grants, ClerkSlice feature);
+extern bool clerk_has_plan(const ClerkGrants *grants, ClerkSlice plan);
+extern bool clerk_has_reverified(const ClerkGrants *grants, ClerkSlice level,
+								 double minutes);
+extern bool clerk_has_reverified_preset(const ClerkGrants *grants, ClerkSlice preset);
+extern bool clerk_has_params(const ClerkGrants *grants, ClerkSlice params);
+
 /* request.c */
 typedef bool (*ClerkTokenSink)(void *context, ClerkSlice token);
 

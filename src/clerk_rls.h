@@ -22,6 +22,13 @@
 #define CLERK_EPOCH_OFFSET                                                               \
 	((int64) (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * USECS_PER_DAY)
 
+/* The bytes of a text, which live as long as it does. */
+static inline ClerkSlice
+clerk_text_slice(const text *t)
+{
+	return (ClerkSlice){VARDATA_ANY(t), VARSIZE_ANY_EXHDR(t)};
+}
+
 /* report.c */
 pg_noreturn extern void clerk_report_error(ClerkStatus status);
 extern text *clerk_report_text(ClerkStatus status);
@@ -111,6 +118,7 @@ typedef struct ClerkSession
 	const char *session_id; /* NULL when the token has none, as actor */
 	const char *actor;
 	const char *payload; /* the claims, as they were signed */
+	const ClerkGrants *grants;
 	ClerkTimes times;
 	int64 key_expiry;
 } ClerkSession;

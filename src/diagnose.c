@@ -55,12 +55,7 @@ clerk_rls_diagnose(PG_FUNCTION_ARGS)
 		source = clerk_session_source();
 	}
 	else
-	{
-		const text *token = PG_GETARG_TEXT_PP(0);
-
-		status = clerk_session_verify(
-			(ClerkSlice){VARDATA_ANY(token), VARSIZE_ANY_EXHDR(token)}, &session);
-	}
+		status = clerk_session_verify(clerk_text_slice(PG_GETARG_TEXT_PP(0)), &session);
 	InitMaterializedSRF(fcinfo, 0);
 	put_steps((ReturnSetInfo *) fcinfo->resultinfo, status, source);
 	return (Datum) 0;

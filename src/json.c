@@ -8,9 +8,10 @@
  *
  * - nesting is bounded, since PostgreSQL's parser recurses;
  * - an exponent is bounded, since numeric is;
- * - an integer may have any number of digits, as in jsonb.  jansson refuses what a double
- *   cannot hold, so it is shown null in place of such a number: nothing we decide on is
- *   that large, and a claim that should be a number then has the wrong type.
+ * - a number may have any number of digits, as in jsonb.  jansson refuses what a double
+ *   cannot hold, so it is shown an empty array in place of a number beyond 10^300: nothing
+ *   we decide on is that large, and a claim that should be a number then has the wrong
+ *   type, without being absent.
  *
  * All numbers come out as JSON_REAL.  Called by jws.c, jwk.c, claims.c and source.c.
  */
@@ -25,7 +26,7 @@
 #define MAX_DEPTH 256
 #define MAX_EXPONENT 999
 
-/* Digits plus exponent up to which a number surely fits a double (10^308). */
+/* Digits before the point plus exponent, up to which a number surely fits a double. */
 #define MAX_MAGNITUDE 300
 
 typedef struct Scan
@@ -34,7 +35,7 @@ typedef struct Scan
 	size_t pos;
 	int depth;
 	bool ascii;
-	char *copy; /* of text, with null for each wide number; NULL without any */
+	char *copy; /* of text, with [] for each wide number; NULL without any */
 } Scan;
 
 static int
@@ -72,21 +73,31 @@ scan_string(Scan *scan)
 	scan->pos++;
 }
 
-/* The digits of an exponent as a number that stays small. */
-static int
-scan_exponent(Scan *scan)
+/* exp = e [ minus / plus ] 1*DIGIT, as a number that stays small; false if malformed */
+static bool
+scan_exponent(Scan *scan, int *exponent)
 {
-	int exponent = 0;
+	bool negative;
+	size_t start;
 
-	for (; isdigit(peek(scan)); scan->pos++)
+	scan->pos++;
+	negative = peek(scan) == '-';
+	if (negative || peek(scan) == '+')
+		scan->pos++;
+	start = scan->pos;
+	for (*exponent = 0; isdigit(peek(scan)); scan->pos++)
 	{
-		if (exponent <= MAX_EXPONENT)
-			exponent = exponent * 10 + (peek(scan) - '0');
+		if (*exponent <= MAX_EXPONENT)
+			*exponent = *exponent * 10 + (peek(scan) - '0');
 	}
-	return exponent;
+	if (scan->pos == start || *exponent > MAX_EXPONENT)
+		return false;
+	if (negative)
+		*exponent = -*exponent;
+	return true;
 }
 
-/* Puts null in the place of the number, for jansson to read. */
+/* Puts an empty array in the place of the number, for jansson to read. */
 static bool
 blank_number(Scan *scan, size_t start)
 {
@@ -98,7 +109,7 @@ blank_number(Scan *scan, size_t start)
 		memcpy(scan->copy, scan->text.data, scan->text.len);
 	}
 	memset(scan->copy + start, ' ', scan->pos - start);
-	memcpy(scan->copy + start, "null", 4);
+	memcpy(scan->copy + start, "[]", 2);
 	return true;
 }
 
@@ -107,40 +118,24 @@ static bool
 scan_number(Scan *scan)
 {
 	size_t start = scan->pos;
-	size_t digits;
+	size_t digits = 1;
 	int exponent = 0;
 
 	if (peek(scan) == '-')
 		scan->pos++;
 	if (peek(scan) == '0')
-	{
 		scan->pos++;
-		digits = 1;
-	}
 	else if ((digits = skip_digits(scan)) == 0)
 		return false;
 	if (peek(scan) == '.')
 	{
-		size_t fraction;
-
 		scan->pos++;
-		fraction = skip_digits(scan);
-		if (fraction == 0)
+		if (skip_digits(scan) == 0)
 			return false;
-		digits += fraction;
 	}
-	if (peek(scan) == 'e' || peek(scan) == 'E')
-	{
-		scan->pos++;
-		if (peek(scan) == '+' || peek(scan) == '-')
-			scan->pos++;
-		if (!isdigit(peek(scan)))
-			return false;
-		exponent = scan_exponent(scan);
-	}
-	if (exponent > MAX_EXPONENT)
+	if ((peek(scan) == 'e' || peek(scan) == 'E') && !scan_exponent(scan, &exponent))
 		return false;
-	if (digits + (size_t) exponent > MAX_MAGNITUDE)
+	if (exponent + (long) digits > MAX_MAGNITUDE)
 		return blank_number(scan, start);
 	return true;
 }

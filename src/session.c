@@ -231,7 +231,7 @@ length(const char *text)
 	return text != NULL ? strlen(text) : 0;
 }
 
-/* One chunk in context; nothing in it is foreign. */
+/* One chunk in context, with what it points to; nothing in it is foreign. */
 static ClerkSession *
 make_session(MemoryContext context, const ClerkInstance *instance,
 			 const ClerkClaims *claims, ClerkSlice payload, int64 key_expiry)
@@ -239,12 +239,16 @@ make_session(MemoryContext context, const ClerkInstance *instance,
 	size_t subject_len = strlen(claims->subject);
 	size_t session_id_len = length(claims->session_id);
 	size_t actor_len = length(claims->actor);
+	Size grants_size = clerk_has_size(claims);
 	ClerkSession *session =
-		MemoryContextAlloc(context, sizeof(ClerkSession) + subject_len + session_id_len +
-										actor_len + payload.len + 4);
-	char *end = (char *) (session + 1);
+		MemoryContextAlloc(context, sizeof(ClerkSession) + grants_size + subject_len +
+										session_id_len + actor_len + payload.len + 4);
+	char *end = (char *) (session + 1) + grants_size;
 
+	StaticAssertStmt(sizeof(ClerkSession) % MAXIMUM_ALIGNOF == 0,
+					 "what comes behind a session must be aligned");
 	session->instance = instance;
+	session->grants = clerk_has_decode(claims, session + 1);
 	session->subject = append(&end, claims->subject, subject_len);
 	session->session_id = append(&end, claims->session_id, session_id_len);
 	session->actor = append(&end, claims->actor, actor_len);
