@@ -11,7 +11,7 @@
  *
  * What is malformed grants nothing.  Where Clerk's own parser throws, nothing at all is
  * granted.  Where JavaScript would make a string of something else, we do not: an
- * organization whose id, or a role which is no string is none.  A number beyond 10^300 is
+ * organization whose id, or a role which is no string is none.  A number beyond 10^308 is
  * no number (json.c).
  *
  * Called by session.c, which has the claims decoded once per token, and accessors.c.

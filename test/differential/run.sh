@@ -1,0 +1,33 @@
+#!/usr/bin/env bash
+#
+# run.sh
+#		The differential test: what Clerk's own packages answer, has.c must answer too, and so
+#		must SQL.
+#
+# usage: test/differential/run.sh		(in a database of its own, on the server that PGHOST names)
+#
+# CLERK_PAIRS_SEED chooses other tokens and questions.  The packages are those that
+# test/setup.sh has put into build/clerk.
+#
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+
+readonly N_TOKENS=2500
+out=build/differential
+status=0
+
+mkdir -p "$out"
+# shellcheck disable=SC2046 # flags are words
+cc -O1 -g -Wall -Wextra -fsanitize=address,undefined -D_GNU_SOURCE -Isrc -o "$out/differential" \
+	test/differential/differential.c src/{status,base64url,json,jws,jwk,jwa,claims,has}.c \
+	$(pkg-config --cflags --libs libcrypto jansson) -lm
+node test/differential/pairs.mjs build/clerk "$N_TOKENS" "${CLERK_PAIRS_SEED:-20261123}" >"$out/pairs.tsv"
+chmod a+r "$out/pairs.tsv"
+
+"$out/differential" <"$out/pairs.tsv" || status=1
+dropdb --if-exists differential 2>/dev/null
+createdb differential
+psql -XqAt -d differential -v ON_ERROR_STOP=1 -v pairs="$PWD/$out/pairs.tsv" \
+	-f test/differential/differential.sql | tee "$out/sql.out" || status=1
+! grep -q '^not ok' "$out/sql.out" || status=1
+exit $status
