@@ -159,6 +159,7 @@ main(void)
 	test_jwk();
 	test_jwa();
 	test_claims();
+	test_has();
 	test_request();
 	printf("1..%d\n", n_tests);
 	while (n_kept > 0)

@@ -42,6 +42,7 @@ extern void test_jws(void);
 extern void test_jwk(void);
 extern void test_jwa(void);
 extern void test_claims(void);
+extern void test_has(void);
 extern void test_request(void);
 
 #endif /* UNIT_H */
