@@ -34,9 +34,12 @@ openssl genpkey -quiet -algorithm RSA -pkeyopt rsa_keygen_bits:2048 -out "$SCRAT
 	openssl genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:2048 -out "$SCRATCH/key.pem" 2>/dev/null
 $rs256 sign "$SCRATCH/key.pem" ins_bench $issuer $n_tokens >"$SCRATCH/tokens"
 
+org_payload='{"iss":"'$issuer'","sub":"user_of_org","sid":"sess_1","exp":4102444800,"v":2,"fea":"o:invoices,o:notes",
+	"o":{"id":"org_1","rol":"member","slg":"acme","per":"read,manage","fpm":"3,1"}}'
 scratch_say "timing, $runs runs of each statement"
 scratch_sql -o "$SCRATCH/bench.out" -v runs="$runs" -v n_tokens=$n_tokens -v issuer=$issuer \
 	-v jwks="{\"keys\":[$("$MINT" jwk --key "$SCRATCH/key.pem" --kid ins_bench --alg RS256)]}" \
+	-v org_token="$("$MINT" token --key "$SCRATCH/key.pem" --kid ins_bench --alg RS256 "$org_payload")" \
 	-f test/bench/bench.sql <"$SCRATCH/tokens"
 # each token once in each round, and never one that the cache still knows
 for ((run = 1; run <= runs; run++)); do

@@ -76,7 +76,20 @@ CALL bench.measure('filter 1,000,000 rows, wrapped', :runs,
 	ARRAY['(select auth.jwt()->>''sub'')', '(select clerk.uid())'],
 	ARRAY['SELECT count(*) FROM bench.notes WHERE user_id = (SELECT auth.jwt() ->> ''sub'')',
 		'SELECT count(*) FROM bench.notes WHERE user_id = (SELECT clerk.uid())']);
+
+-- a permission that the user does not have, so that it is asked for on every row
+SELECT set_config('request.headers', json_build_object('authorization', 'Bearer ' || :'org_token')::text, false),
+	set_config('request.jwt.claims', '', false) \g /dev/null
+CALL bench.measure('permission or own, 1,000,000 rows', :runs,
+	ARRAY['literal', 'clerk.has_permission()', 'clerk.has()', 'claims in SQL'],
+	ARRAY['SELECT count(*) FROM bench.notes WHERE false OR user_id = clerk.uid()',
+		'SELECT count(*) FROM bench.notes WHERE clerk.has_permission(''org:notes:manage'') OR user_id = clerk.uid()',
+		'SELECT count(*) FROM bench.notes WHERE clerk.has(''{"permission": "org:notes:manage"}'') OR user_id = clerk.uid()',
+		'SELECT count(*) FROM bench.notes WHERE (clerk.jwt() -> ''o'' ->> ''rol'') = ''admin'' OR user_id = clerk.uid()']);
 INSERT INTO bench.targets VALUES
+	('permission or own, 1,000,000 rows', 'clerk.has_permission()', 'literal', '<= 1.30', false),
+	('permission or own, 1,000,000 rows', 'clerk.has()', 'literal', '', false),
+	('permission or own, 1,000,000 rows', 'claims in SQL', 'literal', '', false),
 	('filter 1,000,000 rows', 'clerk.uid()', 'literal', '<= 1.10', false),
 	('filter 1,000,000 rows, unwrapped', 'auth.jwt()->>''sub''', 'clerk.uid()', '>= 40', false),
 	('filter 1,000,000 rows, unwrapped', 'requesting_user_id()', 'clerk.uid()', '', false),
