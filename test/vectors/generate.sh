@@ -86,6 +86,12 @@ a custom_claims "{$ALICE,$TIMES,\"big\":123456789012345678901234567890,\"name\":
 a huge_integer "{$ALICE,$TIMES,\"big\":1$(printf '0%.0s' {1..400})}"
 a deep_claims "{$ALICE,$TIMES,\"deep\":$(printf '[%.0s' {1..200})$(printf ']%.0s' {1..200})}"
 
+# of an organization, of both versions
+readonly ORG='"v":2,"fea":"o:invoices,o:team","pla":"o:pro","fva":[9,-1],"o":{"id":"org_acme","slg":"acme","rol":"admin","per":"create,delete,read","fpm":"5,4"}'
+a org_v1 "{$ALICE,$TIMES,\"org_id\":\"org_acme\",\"org_slug\":\"acme\",\"org_role\":\"org:admin\",\"org_permissions\":[\"org:invoices:create\",\"org:invoices:read\",\"org:team:read\"]}"
+a org_v2 "{$ALICE,$TIMES,$ORG}"
+a org_pending "{$ALICE,$TIMES,$ORG,\"sts\":\"pending\"}"
+
 # times
 a expired "{$ALICE,\"exp\":1700000060,\"iat\":1700000000}"
 a bob_expired "{$BOB,\"exp\":1700000060,\"iat\":1700000000}"
