@@ -18,10 +18,12 @@ OBJS = \
 	src/report.o \
 	src/config.o \
 	src/source.o \
+	src/table.o \
 	src/keys.o \
 	src/session.o \
 	src/accessors.o \
 	src/authenticate.o \
+	src/idmap.o \
 	src/postgrest.o \
 	src/diagnose.o \
 	src/clerk_rls.o

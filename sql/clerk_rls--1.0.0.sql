@@ -61,7 +61,9 @@ CREATE TABLE clerk.instances (
 	accept_templates boolean NOT NULL DEFAULT true,
 	max_token_age interval
 		CONSTRAINT instances_max_token_age CHECK (max_token_age BETWEEN '1 second' AND '100 years'),
-	created_at timestamptz NOT NULL DEFAULT pg_catalog.now()
+	created_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
+	id_type text
+		CONSTRAINT instances_id_type CHECK (id_type IN ('uuid', 'bigint', 'text'))
 );
 
 COMMENT ON TABLE clerk.instances IS 'Clerk instances (and other issuers) whose tokens are verified';
@@ -77,6 +79,7 @@ COMMENT ON COLUMN clerk.instances.role IS 'the role to which clerk.pre_request()
 COMMENT ON COLUMN clerk.instances.accept_templates IS 'whether tokens without a session id (JWT templates) are accepted; they outlive a revoked session';
 COMMENT ON COLUMN clerk.instances.max_token_age IS 'refuse tokens issued longer ago than this, whatever their "exp"; NULL: no limit';
 COMMENT ON COLUMN clerk.instances.created_at IS 'when it was added';
+COMMENT ON COLUMN clerk.instances.id_type IS 'the type that its users'' local ids have, which clerk.map_id() then demands; NULL: any';
 
 CREATE TABLE clerk.jwks (
 	-- keys.c knows the order of the columns up to expires_at
@@ -446,6 +449,370 @@ CREATE FUNCTION clerk.has_reverified(level text, within interval) RETURNS boolea
 COMMENT ON FUNCTION clerk.has_reverified(text, interval) IS 'whether the user has verified credentials again: first_factor, second_factor or multi_factor, within this time';
 
 --
+-- Clerk ids and local ids
+--
+
+CREATE TABLE clerk.id_map (
+	-- idmap.c knows the order of the columns up to mapped_id
+	clerk_id text COLLATE "C" CONSTRAINT id_map_pkey PRIMARY KEY
+		CONSTRAINT id_map_clerk_id CHECK (pg_catalog.length(clerk_id) BETWEEN 1 AND 255),
+	mapped_id text COLLATE "C" NOT NULL
+		CONSTRAINT id_map_mapped_id CHECK (pg_catalog.length(mapped_id) BETWEEN 1 AND 255),
+	source regclass
+);
+
+-- A local id is one user's or one organization's; a UUID is the same in either case.
+CREATE UNIQUE INDEX id_map_mapped_id_key ON clerk.id_map (
+	(clerk_id OPERATOR(pg_catalog.^@) 'org_'),
+	(CASE WHEN mapped_id OPERATOR(pg_catalog.~) '^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$'
+		THEN pg_catalog.lower(mapped_id) ELSE mapped_id END));
+CREATE INDEX id_map_source_idx ON clerk.id_map (source) WHERE source IS NOT NULL;
+
+COMMENT ON TABLE clerk.id_map IS 'the local ids of Clerk users and organizations, for clerk.mapped_id() and its like';
+COMMENT ON COLUMN clerk.id_map.clerk_id IS 'user_... or org_...';
+COMMENT ON COLUMN clerk.id_map.mapped_id IS 'the local id, as text';
+COMMENT ON COLUMN clerk.id_map.source IS 'the table it comes from, see clerk.track_ids(); NULL: clerk.map_id()';
+COMMENT ON INDEX clerk.id_map_mapped_id_key IS 'a local id belongs to one user, or one organization';
+COMMENT ON INDEX clerk.id_map_source_idx IS 'the rows of a tracked table';
+
+SELECT pg_catalog.pg_extension_config_dump('clerk.id_map', '');
+
+CREATE FUNCTION clerk.mapped_id() RETURNS uuid
+	AS 'MODULE_PATHNAME', 'clerk_rls_mapped_id' LANGUAGE C STABLE PARALLEL SAFE;
+COMMENT ON FUNCTION clerk.mapped_id() IS 'local id of the signed-in user as uuid; NULL also when it is no uuid';
+
+CREATE FUNCTION clerk.mapped_bigint() RETURNS bigint
+	AS 'MODULE_PATHNAME', 'clerk_rls_mapped_bigint' LANGUAGE C STABLE PARALLEL SAFE;
+COMMENT ON FUNCTION clerk.mapped_bigint() IS 'local id of the signed-in user as bigint; NULL also when it is no bigint';
+
+CREATE FUNCTION clerk.mapped_text() RETURNS text
+	AS 'MODULE_PATHNAME', 'clerk_rls_mapped_text' LANGUAGE C STABLE PARALLEL SAFE;
+COMMENT ON FUNCTION clerk.mapped_text() IS 'local id of the signed-in user as text';
+
+CREATE FUNCTION clerk.mapped_org_id() RETURNS uuid
+	AS 'MODULE_PATHNAME', 'clerk_rls_mapped_org_id' LANGUAGE C STABLE PARALLEL SAFE;
+COMMENT ON FUNCTION clerk.mapped_org_id() IS 'local id of the active organization as uuid';
+
+CREATE FUNCTION clerk.mapped_id(clerk_id text) RETURNS uuid
+	AS 'MODULE_PATHNAME', 'clerk_rls_mapped_id_of' LANGUAGE C STABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION clerk.mapped_id(text) IS 'local id of any Clerk id as uuid';
+
+CREATE FUNCTION clerk.fits_id_type(mapped_id text, id_type text) RETURNS boolean
+	LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+	AS $$
+	SELECT CASE id_type
+		WHEN 'uuid' THEN mapped_id ~ '^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$'
+		WHEN 'bigint' THEN mapped_id ~ '^(0|-?[1-9][0-9]{0,18})$'
+			AND mapped_id::numeric BETWEEN -9223372036854775808 AND 9223372036854775807
+		ELSE true
+	END
+$$;
+COMMENT ON FUNCTION clerk.fits_id_type(text, text) IS 'whether a local id can be a value of this type (uuid, bigint or text)';
+
+CREATE FUNCTION clerk.map_id(clerk_id text, mapped_id text) RETURNS void
+	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+	AS $$
+#variable_conflict use_variable
+DECLARE
+	unfit record;
+BEGIN
+	IF coalesce(length(clerk_id) NOT BETWEEN 1 AND 255 OR length(mapped_id) NOT BETWEEN 1 AND 255, true) THEN
+		RAISE EXCEPTION USING
+			ERRCODE = 'invalid_parameter_value',
+			MESSAGE = 'a Clerk id and a local id of 1 to 255 characters must be given',
+			HINT = 'clerk.unmap_id() removes a mapping.';
+	END IF;
+	SELECT instance.issuer, instance.id_type INTO unfit
+	FROM clerk.instances AS instance
+	WHERE NOT clerk.fits_id_type(mapped_id, instance.id_type) AND NOT clerk_id ^@ 'org_';
+	IF FOUND THEN
+		RAISE EXCEPTION USING
+			ERRCODE = 'invalid_parameter_value',
+			MESSAGE = format('the local id is no %s', unfit.id_type),
+			DETAIL = format('Instance %s says so in clerk.instances.id_type.', unfit.issuer);
+	END IF;
+	INSERT INTO clerk.id_map AS map VALUES (clerk_id, mapped_id)
+		ON CONFLICT ON CONSTRAINT id_map_pkey DO UPDATE SET mapped_id = excluded.mapped_id WHERE map.source IS NULL;
+	IF NOT FOUND THEN
+		RAISE EXCEPTION USING
+			ERRCODE = 'object_not_in_prerequisite_state',
+			MESSAGE = 'the Clerk id is mapped by a tracked table',
+			HINT = 'Change it there: clerk.id_map.source names the table.';
+	END IF;
+EXCEPTION WHEN unique_violation THEN
+	RAISE EXCEPTION USING
+		ERRCODE = 'unique_violation',
+		MESSAGE = 'the local id is mapped already',
+		DETAIL = 'A local id belongs to one user, or one organization.',
+		HINT = 'Find it in clerk.id_map; clerk.unmap_id() removes a mapping.';
+END
+$$;
+COMMENT ON FUNCTION clerk.map_id(text, text) IS 'sets the local id of a Clerk user or organization';
+
+CREATE FUNCTION clerk.unmap_id(clerk_id text) RETURNS void
+	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+	AS $$
+BEGIN
+	DELETE FROM clerk.id_map AS map WHERE map.clerk_id = unmap_id.clerk_id AND map.source IS NULL;
+	IF FOUND THEN
+		RETURN;
+	ELSIF EXISTS (SELECT FROM clerk.id_map AS map WHERE map.clerk_id = unmap_id.clerk_id) THEN
+		RAISE EXCEPTION USING
+			ERRCODE = 'object_not_in_prerequisite_state',
+			MESSAGE = 'the Clerk id is mapped by a tracked table',
+			HINT = 'Change it there: clerk.id_map.source names the table.';
+	ELSE
+		RAISE EXCEPTION USING
+			ERRCODE = 'undefined_object',
+			MESSAGE = 'the Clerk id is not mapped';
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION clerk.unmap_id(text) IS 'removes what clerk.map_id() has set';
+
+-- SECURITY DEFINER: whoever may write to the tracked table writes to its mapping, too.
+CREATE FUNCTION clerk.track_id() RETURNS trigger
+	AS 'MODULE_PATHNAME', 'clerk_rls_track_id' LANGUAGE C SECURITY DEFINER SET search_path = pg_catalog, pg_temp;
+COMMENT ON FUNCTION clerk.track_id() IS 'trigger: keeps clerk.id_map in step with a table that clerk.track_ids() tracks';
+
+CREATE FUNCTION clerk.check_trackable(tab regclass, column_name name, types text[], is_local_id boolean) RETURNS void
+	LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+	AS $$
+DECLARE
+	tracked record;
+BEGIN
+	SELECT attnum, coalesce(nullif(typbasetype, 0), atttypid)::regtype::text AS type, attnotnull INTO tracked
+	FROM pg_attribute JOIN pg_type ON pg_type.oid = atttypid
+	WHERE attrelid = tab AND attname = column_name AND attnum > 0 AND NOT attisdropped;
+	IF NOT FOUND THEN
+		RAISE EXCEPTION USING
+			ERRCODE = 'undefined_column',
+			MESSAGE = format('column %I of table %s does not exist', column_name, tab);
+	ELSIF tracked.type <> ALL (types) THEN
+		RAISE EXCEPTION USING
+			ERRCODE = 'datatype_mismatch',
+			MESSAGE = format('column %I of table %s cannot be tracked', column_name, tab),
+			DETAIL = format('It is of type %s, and must be one of: %s.', tracked.type, array_to_string(types, ', '));
+	ELSIF is_local_id AND NOT tracked.attnotnull THEN
+		RAISE EXCEPTION USING
+			ERRCODE = 'object_not_in_prerequisite_state',
+			MESSAGE = format('column %I of table %s cannot be tracked', column_name, tab),
+			DETAIL = 'It may be null, and is to be the local id.',
+			HINT = format('ALTER TABLE %s ALTER COLUMN %I SET NOT NULL;', tab, column_name);
+	ELSIF NOT EXISTS (
+		SELECT FROM pg_index
+		WHERE indrelid = tab AND indisunique AND indisvalid AND indimmediate AND indpred IS NULL
+			AND indnkeyatts = 1 AND indkey[0] = tracked.attnum) THEN
+		RAISE EXCEPTION USING
+			ERRCODE = 'object_not_in_prerequisite_state',
+			MESSAGE = format('column %I of table %s cannot be tracked', column_name, tab),
+			DETAIL = 'It has no unique key of its own (neither partial nor deferrable), so two rows could have the same value.',
+			HINT = format('ALTER TABLE %s ADD UNIQUE (%I);', tab, column_name);
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION clerk.check_trackable(regclass, name, text[], boolean) IS 'raises if clerk.track_ids() cannot track a column';
+
+CREATE FUNCTION clerk.backfill_ids(tab regclass, clerk_id_column name, id_column name) RETURNS bigint
+	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+	AS $$
+DECLARE
+	chunk constant bigint := 100000;
+	blocks bigint := pg_relation_size(tab) / current_setting('block_size')::bigint;
+	mapped bigint := 0;
+	added bigint;
+BEGIN
+	-- what map_id() has set to the same values becomes the table's
+	EXECUTE format('UPDATE clerk.id_map AS map SET source = $1 FROM ONLY %s AS t
+		WHERE map.source IS NULL AND map.clerk_id = t.%I::text AND map.mapped_id = t.%I::text', tab, clerk_id_column, id_column)
+		USING tab;
+	GET DIAGNOSTICS mapped = ROW_COUNT;
+	FOR block IN 0 .. blocks BY chunk LOOP
+		EXECUTE format('INSERT INTO clerk.id_map (source, clerk_id, mapped_id)
+			SELECT $1, t.%1$I::text, t.%2$I::text FROM ONLY %3$s AS t
+			WHERE t.ctid >= $2 AND t.ctid < $3 AND t.%1$I IS NOT NULL
+				AND NOT EXISTS (SELECT FROM clerk.id_map AS map WHERE map.clerk_id = t.%1$I::text AND map.source = $1)',
+			clerk_id_column, id_column, tab)
+			USING tab, format('(%s,0)', block)::tid, format('(%s,0)', block + chunk)::tid;
+		GET DIAGNOSTICS added = ROW_COUNT;
+		mapped := mapped + added;
+		IF blocks > chunk THEN
+			RAISE NOTICE 'track_ids: % of % blocks of table % read, % ids mapped', least(block + chunk, blocks), blocks, tab, mapped;
+		END IF;
+	END LOOP;
+	RETURN mapped;
+EXCEPTION WHEN unique_violation THEN
+	RAISE EXCEPTION USING
+		ERRCODE = 'unique_violation',
+		MESSAGE = format('table %s has an id that is mapped already', tab),
+		DETAIL = 'A Clerk id has one local id, and a local id belongs to one user, or one organization.',
+		HINT = format('Compare its columns %I and %I with clerk.id_map; clerk.unmap_id() removes a mapping.', clerk_id_column, id_column);
+END
+$$;
+COMMENT ON FUNCTION clerk.backfill_ids(regclass, name, name) IS 'maps the rows that a table has when clerk.track_ids() begins; returns how many ids the table maps';
+
+CREATE FUNCTION clerk.track_ids(tab regclass, clerk_id_column name, id_column name) RETURNS bigint
+	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+	AS $$
+DECLARE
+	kind "char" := (SELECT CASE WHEN relispartition THEN 'p' ELSE relkind END FROM pg_class WHERE oid = tab);
+BEGIN
+	IF tab IS NULL OR clerk_id_column IS NULL OR id_column IS NULL THEN
+		RAISE EXCEPTION USING
+			ERRCODE = 'null_value_not_allowed',
+			MESSAGE = 'a table, its column of Clerk ids and its column of local ids must be given';
+	ELSIF kind <> 'r' THEN
+		RAISE EXCEPTION USING
+			ERRCODE = 'wrong_object_type',
+			MESSAGE = format('%s cannot be tracked', tab),
+			DETAIL = CASE kind
+				WHEN 'p' THEN 'A partitioned table has no key that is unique over all partitions.'
+				ELSE 'It is not a table, so no trigger could follow it.' END;
+	END IF;
+	EXECUTE format('LOCK TABLE ONLY %s IN SHARE ROW EXCLUSIVE MODE', tab);
+	IF EXISTS (SELECT FROM pg_trigger WHERE tgrelid = tab AND tgfoid = 'clerk.track_id()'::regprocedure) THEN
+		RAISE EXCEPTION USING
+			ERRCODE = 'duplicate_object',
+			MESSAGE = format('table %s is tracked already', tab),
+			HINT = format('To change that, run clerk.untrack_ids(%L) first.', tab);
+	END IF;
+	PERFORM clerk.check_trackable(tab, clerk_id_column, '{text,character varying}', false);
+	PERFORM clerk.check_trackable(tab, id_column, '{uuid,bigint,integer,smallint,text,character varying}', true);
+
+	-- what a table that is gone has left behind
+	DELETE FROM clerk.id_map WHERE source IS NOT NULL AND NOT EXISTS (SELECT FROM pg_class WHERE oid = source);
+	-- the first of these bears the columns, see tracked_columns() in idmap.c
+	EXECUTE format('CREATE TRIGGER clerk_track_ids AFTER INSERT OR DELETE OR UPDATE OF %I, %I ON %s FOR EACH ROW
+		EXECUTE FUNCTION clerk.track_id()', clerk_id_column, id_column, tab);
+	EXECUTE format('CREATE TRIGGER clerk_track_ids_update AFTER UPDATE ON %3$s FOR EACH ROW
+		WHEN (old.%1$I IS DISTINCT FROM new.%1$I OR old.%2$I IS DISTINCT FROM new.%2$I)
+		EXECUTE FUNCTION clerk.track_id()', clerk_id_column, id_column, tab);
+	EXECUTE format('CREATE TRIGGER clerk_track_ids_truncate AFTER TRUNCATE ON %s FOR EACH STATEMENT
+		EXECUTE FUNCTION clerk.track_id()', tab);
+	EXECUTE format('ALTER TABLE %s ENABLE ALWAYS TRIGGER clerk_track_ids, ENABLE ALWAYS TRIGGER clerk_track_ids_update,
+		ENABLE ALWAYS TRIGGER clerk_track_ids_truncate', tab);
+	RETURN clerk.backfill_ids(tab, clerk_id_column, id_column);
+END
+$$;
+COMMENT ON FUNCTION clerk.track_ids(regclass, name, name) IS
+	'lets a table of the application be the mapping from Clerk ids to local ids; returns how many it has';
+
+CREATE FUNCTION clerk.untrack_ids(tab regclass) RETURNS void
+	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+	AS $$
+DECLARE
+	tracking record;
+BEGIN
+	FOR tracking IN
+		SELECT tgname FROM pg_trigger WHERE tgrelid = tab AND tgfoid = 'clerk.track_id()'::regprocedure AND NOT tgisinternal
+	LOOP
+		EXECUTE format('DROP TRIGGER %I ON %s', tracking.tgname, tab);
+	END LOOP;
+	IF NOT FOUND THEN
+		RAISE EXCEPTION USING
+			ERRCODE = 'undefined_object',
+			MESSAGE = format('table %s is not tracked', coalesce(tab::text, 'NULL'));
+	END IF;
+	DELETE FROM clerk.id_map WHERE source = tab;
+END
+$$;
+COMMENT ON FUNCTION clerk.untrack_ids(regclass) IS 'ends clerk.track_ids(), and removes what it has mapped';
+
+--
+-- The functions of Supabase Auth, for policies that were written for it
+--
+
+CREATE TABLE clerk.auth_shim (
+	object text CONSTRAINT auth_shim_pkey PRIMARY KEY,
+	previous text
+);
+COMMENT ON TABLE clerk.auth_shim IS 'what clerk.install_auth_shim() has made, for clerk.remove_auth_shim()';
+COMMENT ON COLUMN clerk.auth_shim.object IS 'a function of schema auth, or the schema';
+COMMENT ON COLUMN clerk.auth_shim.previous IS 'the definition of the function that it has replaced, if any';
+SELECT pg_catalog.pg_extension_config_dump('clerk.auth_shim', '');
+
+CREATE FUNCTION clerk.is_auth_shim(function regprocedure) RETURNS boolean
+	LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+	AS $$
+	-- the body of the function depends on one of ours, and stops doing so when it is replaced
+	SELECT EXISTS (
+		SELECT FROM pg_depend AS body
+		JOIN pg_depend AS member ON member.classid = body.refclassid AND member.objid = body.refobjid
+		WHERE body.classid = 'pg_proc'::regclass AND body.objid = function AND body.refclassid = 'pg_proc'::regclass
+			AND member.deptype = 'e' AND member.refclassid = 'pg_extension'::regclass
+			AND member.refobjid = (SELECT oid FROM pg_extension WHERE extname = 'clerk_rls'))
+$$;
+COMMENT ON FUNCTION clerk.is_auth_shim(regprocedure) IS 'whether clerk.install_auth_shim() has made this function';
+
+CREATE FUNCTION clerk.install_auth_shim(overwrite boolean DEFAULT false) RETURNS void
+	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+	AS $$
+DECLARE
+	shim record;
+	existing regprocedure;
+BEGIN
+	IF to_regnamespace('auth') IS NULL THEN
+		CREATE SCHEMA auth;
+		COMMENT ON SCHEMA auth IS 'made by clerk.install_auth_shim()';
+		GRANT USAGE ON SCHEMA auth TO PUBLIC;
+		INSERT INTO clerk.auth_shim VALUES ('schema auth') ON CONFLICT DO NOTHING;
+	END IF;
+	FOR shim IN
+		SELECT * FROM (VALUES
+			('auth.uid()', 'uuid', 'clerk.mapped_id()', 'local id of the signed-in user, see clerk.mapped_id()'),
+			('auth.jwt()', 'jsonb', 'clerk.jwt()', 'claims of the verified token, see clerk.jwt()'),
+			('auth.role()', 'text', 'CASE WHEN clerk.is_authenticated() THEN coalesce(clerk.claim(''role''), ''authenticated'')
+				ELSE nullif(pg_catalog.current_setting(''role''), ''none'') END',
+				'role of the verified token; without one, the role that was set'),
+			('auth.email()', 'text', 'clerk.claim(''email'')', 'claim "email" of the verified token')
+		) AS shims (signature, type, expression, comment)
+	LOOP
+		existing := to_regprocedure(shim.signature);
+		CONTINUE WHEN clerk.is_auth_shim(existing);
+		IF existing IS NOT NULL AND NOT coalesce(overwrite, false) THEN
+			RAISE EXCEPTION USING
+				ERRCODE = 'duplicate_function',
+				MESSAGE = format('function %s exists already', shim.signature),
+				HINT = 'clerk.install_auth_shim(overwrite => true) replaces it, and clerk.remove_auth_shim() brings it back.';
+		END IF;
+		INSERT INTO clerk.auth_shim VALUES (shim.signature, pg_get_functiondef(existing))
+			ON CONFLICT (object) DO UPDATE SET previous = excluded.previous;
+		-- parsed here and now, so that nobody's search_path matters when it is called
+		EXECUTE format('CREATE OR REPLACE FUNCTION %s RETURNS %s LANGUAGE sql STABLE PARALLEL SAFE RETURN %s',
+			shim.signature, shim.type, shim.expression);
+		IF existing IS NULL THEN
+			EXECUTE format('COMMENT ON FUNCTION %s IS %L', shim.signature, shim.comment);
+		END IF;
+	END LOOP;
+END
+$$;
+COMMENT ON FUNCTION clerk.install_auth_shim(boolean) IS
+	'makes auth.uid(), auth.jwt(), auth.role() and auth.email() answer from the verified token, for policies written for Supabase Auth';
+
+CREATE FUNCTION clerk.remove_auth_shim() RETURNS void
+	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+	AS $$
+DECLARE
+	shim record;
+	owns_schema constant boolean := EXISTS (SELECT FROM clerk.auth_shim WHERE object = 'schema auth');
+BEGIN
+	FOR shim IN DELETE FROM clerk.auth_shim RETURNING * LOOP
+		CONTINUE WHEN shim.object = 'schema auth' OR NOT clerk.is_auth_shim(to_regprocedure(shim.object));
+		IF shim.previous IS NOT NULL THEN
+			EXECUTE shim.previous;
+		ELSE
+			EXECUTE format('DROP FUNCTION %s', shim.object);
+		END IF;
+	END LOOP;
+	IF owns_schema AND NOT EXISTS (
+		SELECT FROM pg_depend WHERE refclassid = 'pg_namespace'::regclass AND refobjid = to_regnamespace('auth')) THEN
+		DROP SCHEMA IF EXISTS auth;
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION clerk.remove_auth_shim() IS 'undoes clerk.install_auth_shim(): what it made is dropped, what it replaced is back';
+
+--
 -- At the door
 --
 
@@ -495,8 +862,12 @@ BEGIN
 			CASE WHEN acl.grantee = 0 THEN 'PUBLIC' ELSE acl.grantee::regrole::text END AS grantee
 		FROM (
 			SELECT 'r', c.oid, x.grantee
-			FROM pg_catalog.pg_class AS c, pg_catalog.aclexplode(c.relacl) AS x
-			WHERE c.oid IN ('clerk.instances'::regclass, 'clerk.jwks'::regclass) AND x.grantee <> c.relowner
+			FROM pg_catalog.pg_depend AS d
+			JOIN pg_catalog.pg_class AS c ON c.oid = d.objid,
+				pg_catalog.aclexplode(c.relacl) AS x
+			WHERE d.classid = 'pg_catalog.pg_class'::regclass AND d.refclassid = 'pg_catalog.pg_extension'::regclass
+				AND d.refobjid = (SELECT oid FROM pg_catalog.pg_extension WHERE extname = 'clerk_rls')
+				AND d.deptype = 'e' AND c.relkind IN ('r', 'v') AND x.grantee <> c.relowner
 			UNION
 			SELECT 'f', p.oid, x.grantee
 			FROM pg_catalog.pg_depend AS d
@@ -533,6 +904,11 @@ GRANT EXECUTE ON FUNCTION clerk.has_feature(text) TO PUBLIC;
 GRANT EXECUTE ON FUNCTION clerk.has_plan(text) TO PUBLIC;
 GRANT EXECUTE ON FUNCTION clerk.has_reverified(text) TO PUBLIC;
 GRANT EXECUTE ON FUNCTION clerk.has_reverified(text, interval) TO PUBLIC;
+GRANT EXECUTE ON FUNCTION clerk.mapped_id() TO PUBLIC;
+GRANT EXECUTE ON FUNCTION clerk.mapped_bigint() TO PUBLIC;
+GRANT EXECUTE ON FUNCTION clerk.mapped_text() TO PUBLIC;
+GRANT EXECUTE ON FUNCTION clerk.mapped_org_id() TO PUBLIC;
+GRANT EXECUTE ON FUNCTION clerk.mapped_id(text) TO PUBLIC;
 GRANT EXECUTE ON FUNCTION clerk.verify(text) TO PUBLIC;
 GRANT EXECUTE ON FUNCTION clerk.authenticate(text) TO PUBLIC;
 GRANT EXECUTE ON FUNCTION clerk.pre_request() TO PUBLIC;

@@ -20,12 +20,9 @@
 
 #define MAX_ARGUMENTS 2
 
-/*
- * The answer to a call as a Datum in the current memory context; false for NULL.  Must not
- * depend on anything but the session and the arguments.
- */
-typedef bool (*Unpack)(const ClerkSession *session, FunctionCallInfo fcinfo,
-					   Datum *value);
+/* Lengths of types, as pg_type has them: of a text or the like, and of what fits a Datum. */
+#define VARLENA (-1)
+#define BY_VALUE 8
 
 /* One place in a query: fn_extra. */
 typedef struct CallSite
@@ -39,7 +36,7 @@ typedef struct CallSite
 } CallSite;
 
 /* The lengths of the arguments: a text, a jsonb or an array, and an interval. */
-static const int argument_lengths[MAX_ARGUMENTS] = {-1, sizeof(Interval)};
+static const int argument_lengths[MAX_ARGUMENTS] = {VARLENA, sizeof(Interval)};
 
 /* Constants, that is, or parameters. */
 static bool
@@ -90,7 +87,7 @@ are_same_arguments(const CallSite *site, FunctionCallInfo fcinfo)
  * palloc'd to make it goes with the row.
  */
 static void
-keep_answer(FunctionCallInfo fcinfo, uint64 ticket, bool byref, bool isnull, Datum value)
+keep_answer(FunctionCallInfo fcinfo, uint64 ticket, int typlen, bool isnull, Datum value)
 {
 	FmgrInfo *flinfo = fcinfo->flinfo;
 	MemoryContext old_context = MemoryContextSwitchTo(flinfo->fn_mcxt);
@@ -102,10 +99,10 @@ keep_answer(FunctionCallInfo fcinfo, uint64 ticket, bool byref, bool isnull, Dat
 		site->fixed = are_fixed_arguments(fcinfo);
 	}
 	site->ticket = 0;
-	if (byref && DatumGetPointer(site->previous) != NULL)
+	if (typlen != BY_VALUE && DatumGetPointer(site->previous) != NULL)
 		pfree(DatumGetPointer(site->previous));
 	site->previous = site->value;
-	site->value = isnull ? (Datum) 0 : datumCopy(value, !byref, byref ? -1 : 8);
+	site->value = isnull ? (Datum) 0 : datumCopy(value, typlen == BY_VALUE, typlen);
 	site->isnull = isnull;
 	if (!site->fixed)
 		keep_arguments(site, fcinfo);
@@ -114,7 +111,7 @@ keep_answer(FunctionCallInfo fcinfo, uint64 ticket, bool byref, bool isnull, Dat
 }
 
 static pg_noinline Datum
-ask_the_door(FunctionCallInfo fcinfo, Unpack unpack, bool byref)
+ask_the_door(FunctionCallInfo fcinfo, ClerkUnpack unpack, int typlen)
 {
 	const ClerkSession *session = clerk_session();
 	Datum value = (Datum) 0;
@@ -122,28 +119,40 @@ ask_the_door(FunctionCallInfo fcinfo, Unpack unpack, bool byref)
 	uint64 ticket = clerk_session_ticket(fcinfo->flinfo->fn_mcxt);
 
 	if (ticket != 0)
-		keep_answer(fcinfo, ticket, byref, isnull, value);
+		keep_answer(fcinfo, ticket, typlen, isnull, value);
 	fcinfo->isnull = isnull;
 	return value;
 }
 
 static inline Datum
-answer(FunctionCallInfo fcinfo, Unpack unpack, bool byref)
+answer(FunctionCallInfo fcinfo, ClerkUnpack unpack, int typlen)
 {
 	const CallSite *site = fcinfo->flinfo->fn_extra;
 
 	if (unlikely(site == NULL || site->ticket != clerk_config_ticket ||
 				 !(site->fixed || are_same_arguments(site, fcinfo))))
-		return ask_the_door(fcinfo, unpack, byref);
+		return ask_the_door(fcinfo, unpack, typlen);
 	fcinfo->isnull = site->isnull;
 	return site->value;
 }
 
+/*
+ * The same for functions elsewhere.  unpack makes the answer in the current memory context,
+ * or returns false for NULL; it is not asked when nobody is signed in.  It must not depend
+ * on anything that changes within a run of the executor but the arguments.  typlen is the
+ * length of the type, as in pg_type, and 8 for every type that is passed by value.
+ */
+Datum
+clerk_accessors_answer(FunctionCallInfo fcinfo, ClerkUnpack unpack, int typlen)
+{
+	return answer(fcinfo, unpack, typlen);
+}
+
 /* A question that is answered true or false, and false to whoever is not signed in. */
 static inline Datum
-answer_question(FunctionCallInfo fcinfo, Unpack unpack)
+answer_question(FunctionCallInfo fcinfo, ClerkUnpack unpack)
 {
-	Datum value = answer(fcinfo, unpack, false);
+	Datum value = answer(fcinfo, unpack, BY_VALUE);
 
 	if (fcinfo->isnull)
 		value = BoolGetDatum(false);
@@ -174,7 +183,7 @@ PG_FUNCTION_INFO_V1(clerk_rls_uid);
 Datum
 clerk_rls_uid(PG_FUNCTION_ARGS)
 {
-	return answer(fcinfo, unpack_subject, true);
+	return answer(fcinfo, unpack_subject, VARLENA);
 }
 
 static bool
@@ -187,7 +196,7 @@ PG_FUNCTION_INFO_V1(clerk_rls_session_id);
 Datum
 clerk_rls_session_id(PG_FUNCTION_ARGS)
 {
-	return answer(fcinfo, unpack_session_id, true);
+	return answer(fcinfo, unpack_session_id, VARLENA);
 }
 
 static bool
@@ -200,7 +209,7 @@ PG_FUNCTION_INFO_V1(clerk_rls_issuer);
 Datum
 clerk_rls_issuer(PG_FUNCTION_ARGS)
 {
-	return answer(fcinfo, unpack_issuer, true);
+	return answer(fcinfo, unpack_issuer, VARLENA);
 }
 
 static bool
@@ -213,7 +222,7 @@ PG_FUNCTION_INFO_V1(clerk_rls_actor_id);
 Datum
 clerk_rls_actor_id(PG_FUNCTION_ARGS)
 {
-	return answer(fcinfo, unpack_actor, true);
+	return answer(fcinfo, unpack_actor, VARLENA);
 }
 
 static bool
@@ -241,7 +250,7 @@ PG_FUNCTION_INFO_V1(clerk_rls_expires_at);
 Datum
 clerk_rls_expires_at(PG_FUNCTION_ARGS)
 {
-	return answer(fcinfo, unpack_expiry, false);
+	return answer(fcinfo, unpack_expiry, BY_VALUE);
 }
 
 static bool
@@ -274,7 +283,7 @@ PG_FUNCTION_INFO_V1(clerk_rls_jwt);
 Datum
 clerk_rls_jwt(PG_FUNCTION_ARGS)
 {
-	return answer(fcinfo, unpack_claims, true);
+	return answer(fcinfo, unpack_claims, VARLENA);
 }
 
 /* One of the claims by its path, as jsonb's #>> gives it. */
@@ -294,7 +303,7 @@ PG_FUNCTION_INFO_V1(clerk_rls_claim);
 Datum
 clerk_rls_claim(PG_FUNCTION_ARGS)
 {
-	return answer(fcinfo, unpack_claim, true);
+	return answer(fcinfo, unpack_claim, VARLENA);
 }
 
 /*
@@ -311,7 +320,7 @@ PG_FUNCTION_INFO_V1(clerk_rls_org_id);
 Datum
 clerk_rls_org_id(PG_FUNCTION_ARGS)
 {
-	return answer(fcinfo, unpack_org_id, true);
+	return answer(fcinfo, unpack_org_id, VARLENA);
 }
 
 static bool
@@ -324,7 +333,7 @@ PG_FUNCTION_INFO_V1(clerk_rls_org_slug);
 Datum
 clerk_rls_org_slug(PG_FUNCTION_ARGS)
 {
-	return answer(fcinfo, unpack_org_slug, true);
+	return answer(fcinfo, unpack_org_slug, VARLENA);
 }
 
 static bool
@@ -337,7 +346,7 @@ PG_FUNCTION_INFO_V1(clerk_rls_org_role);
 Datum
 clerk_rls_org_role(PG_FUNCTION_ARGS)
 {
-	return answer(fcinfo, unpack_org_role, true);
+	return answer(fcinfo, unpack_org_role, VARLENA);
 }
 
 static bool
@@ -375,7 +384,7 @@ PG_FUNCTION_INFO_V1(clerk_rls_org_permissions);
 Datum
 clerk_rls_org_permissions(PG_FUNCTION_ARGS)
 {
-	return answer(fcinfo, unpack_org_permissions, true);
+	return answer(fcinfo, unpack_org_permissions, VARLENA);
 }
 
 /*

@@ -11,6 +11,8 @@
 
 #include "postgres.h"
 
+#include "access/htup.h"
+#include "access/tupdesc.h"
 #include "access/xact.h"
 #include "fmgr.h"
 #include "utils/timestamp.h"
@@ -88,6 +90,13 @@ extern void clerk_source_read(ClerkRequest *request);
 extern void clerk_source_free(ClerkRequest *request);
 extern const char *clerk_source_name(ClerkSource source);
 
+/* table.c */
+typedef void (*ClerkRowReader)(HeapTuple tuple, TupleDesc desc, void *arg);
+
+extern Oid clerk_table_oid(const char *name);
+extern bool clerk_table_read(Oid relid, const char *index_name, int n_keys,
+							 const char *const *key, ClerkRowReader read, void *arg);
+
 /* keys.c */
 typedef struct ClerkKey
 {
@@ -100,13 +109,16 @@ typedef struct ClerkKey
 typedef struct ClerkInstance
 {
 	const char *issuer;
-	const char *role; /* NULL: pre_request() leaves the role alone */
+	const char *role;	  /* NULL: pre_request() leaves the role alone */
+	const char *id_claim; /* NULL: no claim holds local ids */
+	bool has_uuid_fallback;
 	ClerkPolicy policy;
 	ClerkKey *keys; /* those that have been asked for */
 } ClerkInstance;
 
 extern void clerk_keys_init(void);
 extern uint64 clerk_keys_refresh(void);
+extern bool clerk_keys_has_uuid_fallback(HeapTuple tuple, TupleDesc desc);
 extern ClerkInstance *clerk_keys_instance(const char *issuer);
 extern const ClerkKey *clerk_keys_find(ClerkInstance *instance, const char *kid);
 
@@ -129,5 +141,12 @@ extern ClerkStatus clerk_session_status(void);
 extern ClerkSource clerk_session_source(void);
 extern uint64 clerk_session_ticket(MemoryContext context);
 extern ClerkStatus clerk_session_verify(ClerkSlice token, const ClerkSession **session);
+
+/* accessors.c */
+typedef bool (*ClerkUnpack)(const ClerkSession *session, FunctionCallInfo fcinfo,
+							Datum *value);
+
+extern Datum clerk_accessors_answer(FunctionCallInfo fcinfo, ClerkUnpack unpack,
+									int typlen);
 
 #endif /* CLERK_RLS_H */

@@ -8,29 +8,20 @@
  * relcache invalidation, which reaches every backend, here and on standbys, and once more
  * this one if the transaction rolls back.
  *
- * The tables are read with a catalog snapshot, which is always the latest: a key that was
- * removed must not verify in a REPEATABLE READ transaction that began before.  Reading
- * them this way needs no privilege, so callers need none on the tables.
- *
  * A row that cannot be used counts as absent; load_jwks() says so when it is loaded.
  * Called by session.c; the SQL functions at the end by the trigger and by load_jwks().
  */
 #include "clerk_rls.h"
 
-#include "access/genam.h"
 #include "access/htup_details.h"
-#include "access/table.h"
-#include "catalog/namespace.h"
 #include "catalog/pg_type.h"
 #include "commands/trigger.h"
 #include "common/hashfn.h"
 #include "funcapi.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
-#include "utils/fmgroids.h"
 #include "utils/inval.h"
 #include "utils/jsonb.h"
-#include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
 
@@ -122,8 +113,6 @@ clerk_keys_init(void)
 uint64
 clerk_keys_refresh(void)
 {
-	Oid namespace_oid;
-
 	if (!stale)
 		return epoch;
 	if (keys_context == NULL)
@@ -134,44 +123,9 @@ clerk_keys_refresh(void)
 	epoch++;
 	/* before the look-ups: what changes during them makes it stale again */
 	stale = false;
-	namespace_oid = get_namespace_oid("clerk", true);
-	instances_oid = get_relname_relid("instances", namespace_oid);
-	jwks_oid = get_relname_relid("jwks", namespace_oid);
+	instances_oid = clerk_table_oid("instances");
+	jwks_oid = clerk_table_oid("jwks");
 	return epoch;
-}
-
-typedef void (*RowReader)(HeapTuple tuple, TupleDesc desc, void *arg);
-
-/*
- * Hands the row with this primary key to read; false when there is none.  What this leaves
- * behind is in the current context, which therefore must not be keys_context: a stream of
- * unknown kids would fill it.
- */
-static bool
-read_row(Oid relid, const char *index_name, int n_keys, const char *const *key,
-		 RowReader read, void *arg)
-{
-	Relation rel = OidIsValid(relid) ? try_table_open(relid, AccessShareLock) : NULL;
-	ScanKeyData scan_key[2];
-	SysScanDesc scan;
-	HeapTuple tuple;
-	Oid index;
-	bool found;
-
-	if (rel == NULL)
-		return false;
-	index = get_relname_relid(index_name, RelationGetNamespace(rel));
-	for (int i = 0; i < n_keys; i++)
-		ScanKeyInit(&scan_key[i], (AttrNumber) (i + 1), BTEqualStrategyNumber, F_TEXTEQ,
-					CStringGetTextDatum(key[i]));
-	scan = systable_beginscan(rel, index, OidIsValid(index), NULL, n_keys, scan_key);
-	tuple = systable_getnext(scan);
-	found = HeapTupleIsValid(tuple);
-	if (found)
-		read(tuple, RelationGetDescr(rel), arg);
-	systable_endscan(scan);
-	table_close(rel, AccessShareLock);
-	return found;
 }
 
 /* A text[] as strings; NULL for a NULL array, and *n_strings untouched. */
@@ -208,6 +162,16 @@ read_interval(HeapTuple tuple, TupleDesc desc, int column)
 		   (interval->day + (int64) interval->month * DAYS_PER_MONTH) * USECS_PER_DAY;
 }
 
+/* Does this row of clerk.instances say id_fallback = 'uuid_v5'? */
+bool
+clerk_keys_has_uuid_fallback(HeapTuple tuple, TupleDesc desc)
+{
+	bool isnull;
+	Datum value = heap_getattr(tuple, INSTANCE_ID_FALLBACK, desc, &isnull);
+
+	return strcmp(TextDatumGetCString(value), "uuid_v5") == 0;
+}
+
 static void
 read_instance(HeapTuple tuple, TupleDesc desc, void *arg)
 {
@@ -215,10 +179,14 @@ read_instance(HeapTuple tuple, TupleDesc desc, void *arg)
 	ClerkInstance *instance = palloc0(sizeof(ClerkInstance));
 	ClerkPolicy *policy = &instance->policy;
 	bool isnull;
-	Datum role = heap_getattr(tuple, INSTANCE_ROLE, desc, &isnull);
+	Datum value = heap_getattr(tuple, INSTANCE_ROLE, desc, &isnull);
 
 	if (!isnull)
-		instance->role = pstrdup(NameStr(*DatumGetName(role)));
+		instance->role = pstrdup(NameStr(*DatumGetName(value)));
+	value = heap_getattr(tuple, INSTANCE_ID_CLAIM, desc, &isnull);
+	if (!isnull)
+		instance->id_claim = TextDatumGetCString(value);
+	instance->has_uuid_fallback = clerk_keys_has_uuid_fallback(tuple, desc);
 	policy->authorized_parties = read_strings(tuple, desc, INSTANCE_AUTHORIZED_PARTIES,
 											  &policy->n_authorized_parties);
 	policy->audiences =
@@ -241,7 +209,8 @@ clerk_keys_instance(const char *issuer)
 
 	if (entry != NULL)
 		return entry->instance;
-	if (!read_row(instances_oid, "instances_pkey", 1, &issuer, read_instance, &instance))
+	if (!clerk_table_read(instances_oid, "instances_pkey", 1, &issuer, read_instance,
+						  &instance))
 		return NULL;
 	instance->issuer = MemoryContextStrdup(keys_context, issuer);
 	instances_insert(instances, instance->issuer, &found)->instance = instance;
@@ -311,7 +280,8 @@ clerk_keys_find(ClerkInstance *instance, const char *kid)
 		if (strcmp(key->kid, kid) == 0)
 			return key;
 	}
-	if (!read_row(jwks_oid, "jwks_pkey", 2, primary_key, read_key, &key) || key == NULL)
+	if (!clerk_table_read(jwks_oid, "jwks_pkey", 2, primary_key, read_key, &key) ||
+		key == NULL)
 		return NULL;
 	key->kid = MemoryContextStrdup(keys_context, kid);
 	key->next = instance->keys;

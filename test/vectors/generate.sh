@@ -92,6 +92,13 @@ a org_v1 "{$ALICE,$TIMES,\"org_id\":\"org_acme\",\"org_slug\":\"acme\",\"org_rol
 a org_v2 "{$ALICE,$TIMES,$ORG}"
 a org_pending "{$ALICE,$TIMES,$ORG,\"sts\":\"pending\"}"
 
+# with a claim that holds a local id
+a external_uuid "{$ALICE,$TIMES,\"external_id\":\"A0EEBC99-9C0B-4EF8-BB6D-6BB9BD380A11\",\"email\":\"alice@example.com\"}"
+a external_bigint "{$ALICE,$TIMES,\"external_id\":9007199254740993}"
+a external_null "{$ALICE,$TIMES,\"external_id\":null}"
+a external_empty "{$ALICE,$TIMES,\"external_id\":\"\"}"
+a external_object "{$ALICE,$TIMES,\"external_id\":{\"id\":1}}"
+
 # times
 a expired "{$ALICE,\"exp\":1700000060,\"iat\":1700000000}"
 a bob_expired "{$BOB,\"exp\":1700000060,\"iat\":1700000000}"

@@ -1,0 +1,465 @@
+/*
+ * idmap.c
+ *		Clerk ids and the ids that an application already has.
+ *
+ * The local id of a user is what clerk.id_map says; else the claim that the instance names
+ * (id_claim); else, unless the instance wants none, the UUID of version 5 (RFC 9562 section
+ * 5.5) of the Clerk id in a namespace of ours.  So the first request after a sign-up has an
+ * id before anything was written, and the same one everywhere.
+ *
+ * A value that does not fit the type that is asked for is NULL; it never falls back, since
+ * that would be somebody else's id.  A row is looked up once for each place in a query and
+ * run of the executor: no trigger tells anybody about new rows, so many sign-ups disturb no
+ * reader.
+ *
+ * The functions for policies never raise.  The trigger, by which a table of the application
+ * is the mapping, raises where one Clerk id or one local id would be two.
+ */
+#include "clerk_rls.h"
+
+#include <ctype.h>
+
+#include "access/htup_details.h"
+#include "catalog/pg_type.h"
+#include "commands/trigger.h"
+#include "common/cryptohash.h"
+#include "common/sha1.h"
+#include "executor/spi.h"
+#include "mb/pg_wchar.h"
+#include "utils/builtins.h"
+#include "utils/jsonb.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+#include "utils/uuid.h"
+
+#define UUID_TEXT_LENGTH 36
+
+/* As the constraints of clerk.id_map have it. */
+#define MAX_ID_LENGTH 255
+
+/* The UUID of version 5 of "clerk.com" in RFC 9562's namespace for domain names. */
+static const unsigned char uuid_namespace[UUID_LEN] = {0x27, 0xf4, 0x1e, 0xbc, 0x28, 0xf4,
+													   0x57, 0x01, 0x84, 0xa4, 0xf8, 0x3d,
+													   0xc1, 0xd6, 0x65, 0x1c};
+
+typedef enum IdMapColumn
+{
+	ID_MAP_CLERK_ID = 1,
+	ID_MAP_MAPPED_ID
+} IdMapColumn;
+
+static pg_uuid_t *
+make_uuid(const char *clerk_id)
+{
+	pg_cryptohash_ctx *ctx = pg_cryptohash_create(PG_SHA1);
+	unsigned char digest[SHA1_DIGEST_LENGTH];
+	pg_uuid_t *uuid = palloc(sizeof(pg_uuid_t));
+
+	if (ctx == NULL || pg_cryptohash_init(ctx) < 0 ||
+		pg_cryptohash_update(ctx, uuid_namespace, UUID_LEN) < 0 ||
+		pg_cryptohash_update(ctx, (const uint8 *) clerk_id, strlen(clerk_id)) < 0 ||
+		pg_cryptohash_final(ctx, digest, sizeof(digest)) < 0)
+		ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR),
+						errmsg("could not compute a SHA-1 digest")));
+	pg_cryptohash_free(ctx);
+	memcpy(uuid->data, digest, UUID_LEN);
+	uuid->data[6] = (uuid->data[6] & 0x0f) | 0x50;
+	uuid->data[8] = (uuid->data[8] & 0x3f) | 0x80;
+	return uuid;
+}
+
+/* 8-4-4-4-12 hexadecimal digits, the one form that is unique but for its case. */
+static bool
+is_uuid(const char *text)
+{
+	for (int i = 0; i < UUID_TEXT_LENGTH; i++)
+	{
+		bool hyphen = i == 8 || i == 13 || i == 18 || i == 23;
+
+		if (hyphen ? text[i] != '-' : !isxdigit((unsigned char) text[i]))
+			return false;
+	}
+	return text[UUID_TEXT_LENGTH] == '\0';
+}
+
+/* A local id as a value of a type; false when it does not fit. */
+typedef bool (*Convert)(const char *text, Datum *value);
+
+static bool
+to_uuid(const char *text, Datum *value)
+{
+	if (!is_uuid(text))
+		return false;
+	*value = DirectFunctionCall1(uuid_in, CStringGetDatum(text));
+	return true;
+}
+
+/* Only as bigint itself would be written, so that no two texts are one number. */
+static bool
+to_bigint(const char *text, Datum *value)
+{
+	char *end;
+	int64 number;
+
+	errno = 0;
+	number = strtoll(text, &end, 10);
+	if (errno != 0 || strcmp(text, psprintf(INT64_FORMAT, number)) != 0)
+		return false;
+	*value = Int64GetDatum(number);
+	return true;
+}
+
+static bool
+to_text(const char *text, Datum *value)
+{
+	if (text[0] == '\0')
+		return false;
+	*value = CStringGetTextDatum(text);
+	return true;
+}
+
+static void
+read_mapped_id(HeapTuple tuple, TupleDesc desc, void *arg)
+{
+	bool isnull;
+	Datum value = heap_getattr(tuple, ID_MAP_MAPPED_ID, desc, &isnull);
+
+	*(char **) arg = TextDatumGetCString(value);
+}
+
+/* The row of clerk.id_map, or NULL. */
+static const char *
+mapped_by_row(const char *clerk_id)
+{
+	char *mapped_id = NULL;
+
+	(void) clerk_table_read(clerk_table_oid("id_map"), "id_map_pkey", 1, &clerk_id,
+							read_mapped_id, &mapped_id);
+	return mapped_id;
+}
+
+/*
+ * The claim that the instance names: NULL when it is absent or null, and a text that fits
+ * no type when it is neither a string nor a number.
+ */
+static const char *
+mapped_by_claim(const ClerkSession *session)
+{
+	const char *name = session->instance->id_claim;
+	Jsonb *claims;
+	JsonbValue *claim;
+
+	if (name == NULL)
+		return NULL;
+	claims =
+		DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(session->payload)));
+	claim = getKeyJsonValueFromContainer(&claims->root, name, (int) strlen(name), NULL);
+	if (claim == NULL || claim->type == jbvNull)
+		return NULL;
+	if (claim->type == jbvString)
+		return pnstrdup(claim->val.string.val, claim->val.string.len);
+	if (claim->type == jbvNumeric)
+		return DatumGetCString(
+			DirectFunctionCall1(numeric_out, NumericGetDatum(claim->val.numeric)));
+	return "";
+}
+
+static const char *
+mapped_by_uuid(const char *clerk_id)
+{
+	return DatumGetCString(
+		DirectFunctionCall1(uuid_out, UUIDPGetDatum(make_uuid(clerk_id))));
+}
+
+static bool
+map_user(const ClerkSession *session, Convert convert, Datum *value)
+{
+	const char *mapped_id = mapped_by_row(session->subject);
+
+	if (mapped_id == NULL)
+		mapped_id = mapped_by_claim(session);
+	if (mapped_id == NULL && session->instance->has_uuid_fallback)
+		mapped_id = mapped_by_uuid(session->subject);
+	return mapped_id != NULL && convert(mapped_id, value);
+}
+
+static bool
+unpack_mapped_id(const ClerkSession *session, FunctionCallInfo fcinfo, Datum *value)
+{
+	return map_user(session, to_uuid, value);
+}
+
+PG_FUNCTION_INFO_V1(clerk_rls_mapped_id);
+Datum
+clerk_rls_mapped_id(PG_FUNCTION_ARGS)
+{
+	return clerk_accessors_answer(fcinfo, unpack_mapped_id, UUID_LEN);
+}
+
+static bool
+unpack_mapped_bigint(const ClerkSession *session, FunctionCallInfo fcinfo, Datum *value)
+{
+	return map_user(session, to_bigint, value);
+}
+
+PG_FUNCTION_INFO_V1(clerk_rls_mapped_bigint);
+Datum
+clerk_rls_mapped_bigint(PG_FUNCTION_ARGS)
+{
+	return clerk_accessors_answer(fcinfo, unpack_mapped_bigint, sizeof(int64));
+}
+
+static bool
+unpack_mapped_text(const ClerkSession *session, FunctionCallInfo fcinfo, Datum *value)
+{
+	return map_user(session, to_text, value);
+}
+
+PG_FUNCTION_INFO_V1(clerk_rls_mapped_text);
+Datum
+clerk_rls_mapped_text(PG_FUNCTION_ARGS)
+{
+	return clerk_accessors_answer(fcinfo, unpack_mapped_text, -1);
+}
+
+/* Of an id that no token vouches for: no claim, and the fallback only where it is wanted. */
+static bool
+map_other(const char *clerk_id, bool has_uuid_fallback, Datum *value)
+{
+	const char *mapped_id = mapped_by_row(clerk_id);
+
+	if (mapped_id == NULL && has_uuid_fallback)
+		mapped_id = mapped_by_uuid(clerk_id);
+	return mapped_id != NULL && to_uuid(mapped_id, value);
+}
+
+static bool
+unpack_mapped_org_id(const ClerkSession *session, FunctionCallInfo fcinfo, Datum *value)
+{
+	return session->grants->org_id != NULL &&
+		   map_other(session->grants->org_id, session->instance->has_uuid_fallback,
+					 value);
+}
+
+PG_FUNCTION_INFO_V1(clerk_rls_mapped_org_id);
+Datum
+clerk_rls_mapped_org_id(PG_FUNCTION_ARGS)
+{
+	return clerk_accessors_answer(fcinfo, unpack_mapped_org_id, UUID_LEN);
+}
+
+static void
+read_fallback(HeapTuple tuple, TupleDesc desc, void *arg)
+{
+	if (!clerk_keys_has_uuid_fallback(tuple, desc))
+		*(bool *) arg = false;
+}
+
+/* An id does not say its instance, so without a session each of them must want it. */
+static bool
+wants_uuid_fallback(const ClerkSession *session)
+{
+	bool wanted = true;
+
+	if (session != NULL)
+		return session->instance->has_uuid_fallback;
+	(void) clerk_table_read(clerk_table_oid("instances"), "instances_pkey", 0, NULL,
+							read_fallback, &wanted);
+	return wanted;
+}
+
+PG_FUNCTION_INFO_V1(clerk_rls_mapped_id_of);
+
+/* For any Clerk id, also when nobody is signed in. */
+Datum
+clerk_rls_mapped_id_of(PG_FUNCTION_ARGS)
+{
+	const char *clerk_id = text_to_cstring(PG_GETARG_TEXT_PP(0));
+	const ClerkSession *session = clerk_session();
+	Datum value;
+	bool mapped;
+
+	if (session != NULL && strcmp(clerk_id, session->subject) == 0)
+		mapped = map_user(session, to_uuid, &value);
+	else
+		mapped = map_other(clerk_id, wants_uuid_fallback(session), &value);
+	if (!mapped)
+		PG_RETURN_NULL();
+	return value;
+}
+
+/*
+ * The table of an application as the mapping
+ */
+
+#define MAX_PARAMETERS 3
+
+/* A statement of the trigger's, planned once per backend. */
+typedef struct Statement
+{
+	const char *text;
+	int n_parameters;
+	Oid types[MAX_PARAMETERS];
+	SPIPlanPtr plan;
+} Statement;
+
+static Statement forget_table = {
+	"DELETE FROM clerk.id_map WHERE source = $1", 1, {REGCLASSOID}, NULL};
+static Statement forget_row = {
+	"DELETE FROM clerk.id_map WHERE source = $1 AND clerk_id = $2",
+	2,
+	{REGCLASSOID, TEXTOID},
+	NULL};
+static Statement add_row = {
+	"INSERT INTO clerk.id_map (source, clerk_id, mapped_id) VALUES ($1, $2, $3)"
+	" ON CONFLICT DO NOTHING",
+	3,
+	{REGCLASSOID, TEXTOID, TEXTOID},
+	NULL};
+static Statement adopt_row = {
+	"UPDATE clerk.id_map SET source = $1"
+	" WHERE clerk_id = $2 AND mapped_id = $3 AND source IS NULL",
+	3,
+	{REGCLASSOID, TEXTOID, TEXTOID},
+	NULL};
+
+/* The columns of a tracked table, and the values of a row; NULL: not mapped. */
+typedef struct TrackedRow
+{
+	char *clerk_id;
+	char *mapped_id;
+} TrackedRow;
+
+/* Returns how many rows were affected. */
+static uint64
+run(Statement *statement, Relation rel, const TrackedRow *row)
+{
+	Datum values[MAX_PARAMETERS] = {ObjectIdGetDatum(RelationGetRelid(rel))};
+
+	if (statement->plan == NULL)
+	{
+		statement->plan =
+			SPI_prepare(statement->text, statement->n_parameters, statement->types);
+		if (statement->plan == NULL || SPI_keepplan(statement->plan) != 0)
+			elog(ERROR, "could not plan: %s", statement->text);
+	}
+	if (row != NULL)
+	{
+		values[1] = CStringGetTextDatum(row->clerk_id);
+		if (row->mapped_id != NULL)
+			values[2] = CStringGetTextDatum(row->mapped_id);
+	}
+	if (SPI_execute_plan(statement->plan, values, NULL, false, 0) < 0)
+		elog(ERROR, "could not execute: %s", statement->text);
+	return SPI_processed;
+}
+
+/*
+ * The trigger that bears the columns says UPDATE OF them, first that of the Clerk id, then
+ * that of the local id: PostgreSQL keeps such a list right when columns are renamed, and
+ * writes it into a dump, which it would not do for arguments.
+ */
+static const int16 *
+tracked_columns(Relation rel, Oid function)
+{
+	const TriggerDesc *desc = rel->trigdesc;
+
+	for (int i = 0; i < desc->numtriggers; i++)
+	{
+		if (desc->triggers[i].tgfoid == function && desc->triggers[i].tgnattr == 2)
+			return desc->triggers[i].tgattr;
+	}
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("table \"%s\" is tracked in part only", RelationGetRelationName(rel)),
+			 errhint("Run clerk.untrack_ids() and clerk.track_ids() again.")));
+}
+
+static TrackedRow
+read_tracked_row(Relation rel, HeapTuple tuple, const int16 *columns)
+{
+	return (TrackedRow){SPI_getvalue(tuple, RelationGetDescr(rel), columns[0]),
+						SPI_getvalue(tuple, RelationGetDescr(rel), columns[1])};
+}
+
+static bool
+is_mappable(const char *id)
+{
+	int length = pg_mbstrlen(id);
+
+	return length >= 1 && length <= MAX_ID_LENGTH;
+}
+
+/* The ids themselves are not shown: they may be personal. */
+static void
+add_mapping(Relation rel, const TrackedRow *row)
+{
+	if (!is_mappable(row->clerk_id) || !is_mappable(row->mapped_id))
+		ereport(ERROR, (errcode(ERRCODE_CHECK_VIOLATION),
+						errmsg("an id is too short or too long to be mapped"),
+						errdetail("The ids in the tracked columns of table \"%s\" must have 1 "
+								  "to %d characters.",
+								  RelationGetRelationName(rel), MAX_ID_LENGTH),
+						errtable(rel)));
+	if (run(&add_row, rel, row) == 0 && run(&adopt_row, rel, row) == 0)
+		ereport(ERROR, (errcode(ERRCODE_UNIQUE_VIOLATION),
+						errmsg("one of the ids is mapped already"),
+						errdetail("Table \"%s\" maps a Clerk id, or to a local id, that "
+								  "clerk.id_map has from elsewhere.",
+								  RelationGetRelationName(rel)),
+						errtable(rel)));
+}
+
+static void
+track_row(Relation rel, Oid function, HeapTuple old_tuple, HeapTuple new_tuple)
+{
+	const int16 *columns = tracked_columns(rel, function);
+	TrackedRow row;
+
+	if (old_tuple != NULL)
+	{
+		row = read_tracked_row(rel, old_tuple, columns);
+		if (row.clerk_id != NULL)
+			(void) run(&forget_row, rel, &row);
+	}
+	if (new_tuple != NULL)
+	{
+		row = read_tracked_row(rel, new_tuple, columns);
+		if (row.clerk_id != NULL && row.mapped_id != NULL)
+			add_mapping(rel, &row);
+	}
+}
+
+PG_FUNCTION_INFO_V1(clerk_rls_track_id);
+
+/*
+ * The trigger, after each row and after TRUNCATE.  It follows an update where the condition
+ * of a trigger of its own says that a column has changed, and not where a statement names
+ * the column, since a trigger before it may change what no statement names.
+ */
+Datum
+clerk_rls_track_id(PG_FUNCTION_ARGS)
+{
+	const TriggerData *trigger = (TriggerData *) fcinfo->context;
+	TriggerEvent event;
+	Relation rel;
+	Oid function;
+
+	if (!CALLED_AS_TRIGGER(fcinfo))
+		ereport(ERROR, (errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+						errmsg("clerk.track_id() must be called as a trigger")));
+	event = trigger->tg_event;
+	rel = trigger->tg_relation;
+	function = trigger->tg_trigger->tgfoid;
+	SPI_connect();
+	if (TRIGGER_FIRED_BY_TRUNCATE(event))
+		(void) run(&forget_table, rel, NULL);
+	else if (TRIGGER_FIRED_BY_INSERT(event))
+		track_row(rel, function, NULL, trigger->tg_trigtuple);
+	else if (TRIGGER_FIRED_BY_DELETE(event))
+		track_row(rel, function, trigger->tg_trigtuple, NULL);
+	else if (trigger->tg_trigger->tgnattr == 0)
+		track_row(rel, function, trigger->tg_trigtuple, trigger->tg_newtuple);
+	SPI_finish();
+	return PointerGetDatum(NULL);
+}
