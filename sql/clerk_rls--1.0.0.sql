@@ -617,7 +617,7 @@ CREATE FUNCTION clerk.backfill_ids(tab regclass, clerk_id_column name, id_column
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 	AS $$
 DECLARE
-	chunk constant bigint := 100000;
+	chunk constant bigint := 16384;
 	blocks bigint := pg_relation_size(tab) / current_setting('block_size')::bigint;
 	mapped bigint := 0;
 	added bigint;

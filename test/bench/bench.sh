@@ -17,6 +17,7 @@ bash test/setup.sh
 
 runs=${1:-15}
 n_tokens=2000
+n_ids=${N_IDS:-10000000}
 issuer=https://clerk.bench.example
 rs256=build/rs256
 
@@ -36,10 +37,11 @@ $rs256 sign "$SCRATCH/key.pem" ins_bench $issuer $n_tokens >"$SCRATCH/tokens"
 
 org_payload='{"iss":"'$issuer'","sub":"user_of_org","sid":"sess_1","exp":4102444800,"v":2,"fea":"o:invoices,o:notes",
 	"o":{"id":"org_1","rol":"member","slg":"acme","per":"read,manage","fpm":"3,1"}}'
+org_token=$("$MINT" token --key "$SCRATCH/key.pem" --kid ins_bench --alg RS256 "$org_payload")
 scratch_say "timing, $runs runs of each statement"
 scratch_sql -o "$SCRATCH/bench.out" -v runs="$runs" -v n_tokens=$n_tokens -v issuer=$issuer \
 	-v jwks="{\"keys\":[$("$MINT" jwk --key "$SCRATCH/key.pem" --kid ins_bench --alg RS256)]}" \
-	-v org_token="$("$MINT" token --key "$SCRATCH/key.pem" --kid ins_bench --alg RS256 "$org_payload")" \
+	-v org_token="$org_token" -v n_ids="$n_ids" \
 	-f test/bench/bench.sql <"$SCRATCH/tokens"
 # each token once in each round, and never one that the cache still knows
 for ((run = 1; run <= runs; run++)); do
@@ -48,6 +50,24 @@ for ((run = 1; run <= runs; run++)); do
 	raw "verify $n_tokens new tokens" 'EVP_DigestVerify' "$run" \
 		"$($rs256 verify "$SCRATCH/key.pem" <"$SCRATCH/tokens") * $n_tokens / 1e6"
 done
+
+# Milliseconds a query for a reader of the mapping, by turns alone and during sign-ups.
+reader()
+{
+	PGOPTIONS="-c clerk.token=$org_token" "$SCRATCH_BINDIR/pgbench" -n -T 3 -f "$SCRATCH/reader.sql" |
+		awk '/^latency average/ { print $4 }'
+}
+echo "SELECT count(*) FROM bench.notes WHERE id < 2000 AND clerk.mapped_id() IS NOT NULL" >"$SCRATCH/reader.sql"
+echo "INSERT INTO bench.users (clerk_id) VALUES ('user_' || gen_random_uuid())" >"$SCRATCH/writer.sql"
+scratch_sql -c 'CREATE INDEX ON bench.notes (id)' \
+	-c "INSERT INTO bench.targets VALUES ('read the mapping', 'during 1,000 sign-ups/s', 'alone', '<= 1.10')"
+for ((run = 1; run <= (runs + 2) / 3; run++)); do
+	raw 'read the mapping' alone "$run" "$(reader)"
+	"$SCRATCH_BINDIR/pgbench" -n -R 1000 -T 4 -f "$SCRATCH/writer.sql" >"$SCRATCH/writer.out" 2>&1 &
+	raw 'read the mapping' 'during 1,000 sign-ups/s' "$run" "$(reader)"
+	wait $!
+done
+grep '^tps' "$SCRATCH/writer.out"
 
 scratch_sql -c "COPY (SELECT * FROM bench.raw ORDER BY work, variant, run) TO STDOUT CSV HEADER" >build/bench.csv
 scratch_sql -f test/bench/report.sql

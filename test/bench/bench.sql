@@ -16,10 +16,9 @@ CREATE TABLE bench.tokens (n serial, token text);
 \copy bench.tokens (token) FROM pstdin
 SELECT token AS token, clerk.verify(token) ->> 'sub' AS subject, clerk.verify(token) AS claims FROM bench.tokens WHERE n = 1 \gset
 
--- a thousand users, of whom one owns half of the rows
+-- a thousand users, each with a thousand rows
 CREATE TABLE bench.notes AS
-	SELECT i AS id, CASE WHEN i % 2 = 0 THEN :'subject' ELSE 'user_' || lpad((i % 1000)::text, 27, '0') END AS user_id
-	FROM generate_series(1, 1000000) AS i;
+	SELECT i AS id, 'user_' || lpad((i % 1000)::text, 27, '0') AS user_id FROM generate_series(1, 1000000) AS i;
 GRANT SELECT ON bench.notes TO authenticated;
 VACUUM ANALYZE bench.notes;
 
@@ -86,6 +85,32 @@ CALL bench.measure('permission or own, 1,000,000 rows', :runs,
 		'SELECT count(*) FROM bench.notes WHERE clerk.has_permission(''org:notes:manage'') OR user_id = clerk.uid()',
 		'SELECT count(*) FROM bench.notes WHERE clerk.has(''{"permission": "org:notes:manage"}'') OR user_id = clerk.uid()',
 		'SELECT count(*) FROM bench.notes WHERE (clerk.jwt() -> ''o'' ->> ''rol'') = ''admin'' OR user_id = clerk.uid()']);
+
+-- the mapping, with ten rows and with ten million
+CREATE TABLE bench.owned AS
+	SELECT i AS id, CASE WHEN i % 2 = 0 THEN clerk.mapped_id() ELSE gen_random_uuid() END AS owner FROM generate_series(1, 1000000) AS i;
+GRANT SELECT ON bench.owned TO authenticated;
+VACUUM ANALYZE bench.owned;
+SELECT clerk.mapped_id() AS mapped \gset
+INSERT INTO clerk.id_map SELECT 'user_mapped_' || i, i FROM generate_series(1, 9) AS i;
+SELECT clerk.map_id('user_of_org', :'mapped') \g /dev/null
+CALL bench.measure('mapped, 1,000,000 rows, 10 ids', :runs,
+	ARRAY['literal', 'clerk.mapped_id()'],
+	ARRAY[format('SELECT count(*) FROM bench.owned WHERE owner = %L', :'mapped'),
+		'SELECT count(*) FROM bench.owned WHERE owner = clerk.mapped_id()']);
+INSERT INTO clerk.id_map SELECT 'user_mapped_' || i, i FROM generate_series(10, :n_ids) AS i;
+VACUUM ANALYZE clerk.id_map;
+CALL bench.measure('mapped, 1,000,000 rows, ' || :n_ids || ' ids', :runs,
+	ARRAY['literal', 'clerk.mapped_id()'],
+	ARRAY[format('SELECT count(*) FROM bench.owned WHERE owner = %L', :'mapped'),
+		'SELECT count(*) FROM bench.owned WHERE owner = clerk.mapped_id()']);
+INSERT INTO bench.targets
+SELECT DISTINCT work, 'clerk.mapped_id()', 'literal', '<= 1.10', false FROM bench.raw WHERE work LIKE 'mapped%';
+-- for the sign-ups
+CREATE TABLE bench.users (id bigint GENERATED ALWAYS AS IDENTITY (START 1000000000) PRIMARY KEY, clerk_id text UNIQUE);
+SELECT clerk.track_ids('bench.users', 'clerk_id', 'id') \g /dev/null
+SELECT set_config('clerk.token', :'org_token', false) \g /dev/null
+
 INSERT INTO bench.targets VALUES
 	('permission or own, 1,000,000 rows', 'clerk.has_permission()', 'literal', '<= 1.30', false),
 	('permission or own, 1,000,000 rows', 'clerk.has()', 'literal', '', false),
