@@ -20,6 +20,7 @@ OBJS = \
 	src/source.o \
 	src/table.o \
 	src/keys.o \
+	src/refresh.o \
 	src/session.o \
 	src/accessors.o \
 	src/authenticate.o \

@@ -82,13 +82,15 @@ COMMENT ON COLUMN clerk.instances.created_at IS 'when it was added';
 COMMENT ON COLUMN clerk.instances.id_type IS 'the type that its users'' local ids have, which clerk.map_id() then demands; NULL: any';
 
 CREATE TABLE clerk.jwks (
-	-- keys.c knows the order of the columns up to expires_at
+	-- keys.c knows the order of the columns up to any_kid
 	issuer text COLLATE "C" NOT NULL
 		CONSTRAINT jwks_issuer_fkey REFERENCES clerk.instances ON UPDATE CASCADE ON DELETE CASCADE,
 	kid text COLLATE "C" NOT NULL,
 	jwk jsonb NOT NULL,
 	expires_at timestamptz
 		CONSTRAINT jwks_expires_at CHECK (pg_catalog.isfinite(expires_at)),
+	any_kid boolean NOT NULL DEFAULT false,
+	is_retired boolean NOT NULL DEFAULT false,
 	created_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
 	CONSTRAINT jwks_pkey PRIMARY KEY (issuer, kid)
 );
@@ -98,6 +100,8 @@ COMMENT ON COLUMN clerk.jwks.issuer IS 'the instance; its keys verify no other i
 COMMENT ON COLUMN clerk.jwks.kid IS 'the key id that a token''s header names';
 COMMENT ON COLUMN clerk.jwks.jwk IS 'the key as a JSON Web Key, public members only';
 COMMENT ON COLUMN clerk.jwks.expires_at IS 'when a retiring key stops verifying; NULL: it is current';
+COMMENT ON COLUMN clerk.jwks.any_kid IS 'whether it verifies tokens whose kid the instance does not know; set by clerk.load_pem()';
+COMMENT ON COLUMN clerk.jwks.is_retired IS 'whether clerk.retire_key() has ended it, so that no JWKS brings it back';
 COMMENT ON COLUMN clerk.jwks.created_at IS 'when it was first loaded';
 
 SELECT pg_catalog.pg_extension_config_dump('clerk.instances', '');
@@ -156,22 +160,32 @@ CREATE FUNCTION clerk.decode_publishable_key(publishable_key text) RETURNS text
 	LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp
 	AS $$
 DECLARE
-	encoded text := substring(publishable_key FROM '^pk_(?:live|test)_([A-Za-z0-9+/]+)={0,2}$');
+	encoded text := substring(publishable_key FROM '^pk_(?:live|test)_([^_]+)$');
+	digits text := rtrim(encoded, '=');
 	host text;
+	problem text;
 BEGIN
-	IF encoded IS NOT NULL AND length(encoded) % 4 <> 1 THEN
+	IF encoded IS NULL THEN
+		problem := 'It must be pk_live_ or pk_test_ and base64 behind it.';
+	ELSIF digits !~ '^[A-Za-z0-9+/]+$' OR length(digits) % 4 = 1 OR encoded !~ '^[^=]+={0,2}$' THEN
+		problem := 'What is behind pk_live_ or pk_test_ is not base64.';
+	ELSE
 		-- ASCII or nothing; the last byte, $, ends the host
-		host := encode(decode(rpad(encoded, (length(encoded) + 3) / 4 * 4, '='), 'base64'), 'escape');
-		host := substring(host FROM '^([A-Za-z0-9.-]+\.[A-Za-z0-9.-]+(?::[0-9]+)?)[$]$');
+		host := encode(decode(rpad(digits, (length(digits) + 3) / 4 * 4, '='), 'base64'), 'escape');
+		IF host !~ '^[^$]*[$]$' THEN
+			problem := 'What it encodes does not end with a $, or has another one.';
+		ELSIF host !~ '^[A-Za-z0-9.-]+\.[A-Za-z0-9.-]+(:[0-9]+)?[$]$' THEN
+			problem := 'What it encodes is not the name of a host.';
+		END IF;
 	END IF;
-	IF host IS NULL THEN
+	IF problem IS NOT NULL THEN
 		RAISE EXCEPTION USING
 			ERRCODE = 'invalid_parameter_value',
 			MESSAGE = 'invalid publishable key',
-			DETAIL = 'A publishable key is pk_live_ or pk_test_ and the base64 of the instance''s Frontend API host with a $ behind it.',
+			DETAIL = problem,
 			HINT = 'Copy it from the API keys page of the Clerk Dashboard.';
 	END IF;
-	RETURN host;
+	RETURN rtrim(host, '$');
 END
 $$;
 COMMENT ON FUNCTION clerk.decode_publishable_key(text) IS 'the Frontend API host in a publishable key';
@@ -332,21 +346,23 @@ BEGIN
 	WITH document AS MATERIALIZED (
 		SELECT key.kid, key.jwk FROM jsonb_each(usable) AS key (kid, jwk)
 	), before AS MATERIALIZED (
-		SELECT key.kid, key.jwk, key.expires_at FROM clerk.jwks AS key WHERE key.issuer = load_jwks.issuer
+		SELECT key.kid, key.jwk, key.expires_at, key.is_retired
+		FROM clerk.jwks AS key WHERE key.issuer = load_jwks.issuer AND NOT key.any_kid
 	), retired AS (
 		UPDATE clerk.jwks AS key SET expires_at = now() + load_jwks.grace
-		WHERE key.issuer = load_jwks.issuer
+		WHERE key.issuer = load_jwks.issuer AND NOT key.any_kid
 			AND key.kid NOT IN (SELECT document.kid FROM document)
 			AND (key.expires_at IS NULL OR key.expires_at > now() + load_jwks.grace)
 	), loaded AS (
 		INSERT INTO clerk.jwks AS key (issuer, kid, jwk)
 		SELECT load_jwks.issuer, document.kid, document.jwk
 		FROM document LEFT JOIN before USING (kid)
-		WHERE before.jwk IS DISTINCT FROM document.jwk OR before.expires_at IS NOT NULL
-		ON CONFLICT ON CONSTRAINT jwks_pkey DO UPDATE SET jwk = excluded.jwk, expires_at = NULL
+		WHERE (before.jwk IS DISTINCT FROM document.jwk OR before.expires_at IS NOT NULL) AND before.is_retired IS NOT TRUE
+		ON CONFLICT ON CONSTRAINT jwks_pkey DO UPDATE SET jwk = excluded.jwk, expires_at = NULL, any_kid = false
 	)
 	SELECT coalesce(document.kid, before.kid),
 		CASE
+			WHEN before.is_retired THEN 'retired'
 			WHEN before.kid IS NULL THEN 'added'
 			WHEN document.kid IS NULL THEN 'retiring'
 			WHEN before.jwk = document.jwk AND before.expires_at IS NULL THEN 'unchanged'
@@ -359,6 +375,306 @@ END
 $$;
 COMMENT ON FUNCTION clerk.load_jwks(text, jsonb, interval) IS
 	'takes the keys of a JWKS for an instance; a key that is no longer in it verifies for the grace, then not';
+
+CREATE FUNCTION clerk.jwk_of_spki(der bytea) RETURNS jsonb
+	AS 'MODULE_PATHNAME', 'clerk_rls_jwk_of_spki' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION clerk.jwk_of_spki(bytea) IS 'the public key in a SubjectPublicKeyInfo as a JSON Web Key';
+
+CREATE FUNCTION clerk.jwk_thumbprint(jwk jsonb) RETURNS text
+	LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+	AS $$
+	-- RFC 7638: what the key is made of, in alphabetical order, without white space
+	SELECT translate(rtrim(encode(sha256(convert_to(
+			'{' || string_agg(to_json(member.key)::text || ':' || member.value::text, ',' ORDER BY member.key COLLATE "C") || '}',
+		'UTF8')), 'base64'), '='), '+/', '-_')
+	FROM jsonb_each(jwk) AS member
+	WHERE member.key = ANY ('{kty,n,e,crv,x,y}')
+$$;
+COMMENT ON FUNCTION clerk.jwk_thumbprint(jsonb) IS 'SHA-256 thumbprint of a public JSON Web Key (RFC 7638)';
+
+CREATE FUNCTION clerk.load_pem(issuer text, pem text, kid text DEFAULT NULL) RETURNS text
+	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+	AS $$
+#variable_conflict use_variable
+DECLARE
+	-- the lines between BEGIN and END, or all there is
+	body text := regexp_replace(regexp_replace(pem, '-----(BEGIN|END) [A-Z0-9 ]+-----', '', 'g'), '\s', '', 'g');
+	jwk jsonb;
+	problem text;
+BEGIN
+	PERFORM FROM clerk.instances AS instance WHERE instance.issuer = load_pem.issuer FOR UPDATE;
+	IF NOT FOUND THEN
+		RAISE EXCEPTION USING
+			ERRCODE = 'undefined_object',
+			MESSAGE = format('instance %s is not registered', coalesce(issuer, 'NULL')),
+			HINT = 'Register it with clerk.add_instance().';
+	ELSIF coalesce(kid = '' OR body !~ '^[A-Za-z0-9+/]+={0,2}$' OR length(body) % 4 <> 0, body IS NULL) THEN
+		RAISE EXCEPTION USING
+			ERRCODE = 'invalid_parameter_value',
+			MESSAGE = 'the key is refused',
+			DETAIL = 'It is not a public key in PEM form, or the kid is empty.',
+			HINT = 'Copy the JWT public key from the API keys page of the Clerk Dashboard.';
+	END IF;
+	jwk := clerk.jwk_of_spki(decode(body, 'base64'));
+	problem := (clerk.check_jwk(jwk)).problem;
+	IF problem IS NOT NULL THEN
+		RAISE EXCEPTION USING
+			ERRCODE = 'invalid_parameter_value',
+			MESSAGE = 'the key is refused',
+			DETAIL = problem;
+	END IF;
+	INSERT INTO clerk.jwks AS key (issuer, kid, jwk, any_kid)
+		SELECT issuer, new_kid, jwk || jsonb_build_object('kid', new_kid, 'use', 'sig'), kid IS NULL
+		FROM coalesce(kid, clerk.jwk_thumbprint(jwk)) AS new_kid
+		ON CONFLICT ON CONSTRAINT jwks_pkey DO UPDATE
+			SET jwk = excluded.jwk, expires_at = NULL, any_kid = excluded.any_kid, is_retired = false
+		RETURNING key.kid INTO kid;
+	RETURN kid;
+END
+$$;
+COMMENT ON FUNCTION clerk.load_pem(text, text, text) IS
+	'takes a public key in PEM form for an instance; without a kid, for tokens of any kid it does not know; returns the kid';
+
+CREATE FUNCTION clerk.retire_key(issuer text, kid text) RETURNS void
+	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+	AS $$
+BEGIN
+	UPDATE clerk.jwks AS key SET expires_at = least(key.expires_at, now()), is_retired = true
+	WHERE key.issuer = retire_key.issuer AND key.kid = retire_key.kid;
+	IF NOT FOUND THEN
+		RAISE EXCEPTION USING
+			ERRCODE = 'undefined_object',
+			MESSAGE = format('instance %s has no key %s', coalesce(quote_literal(issuer), 'NULL'), coalesce(quote_literal(kid), 'NULL'));
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION clerk.retire_key(text, text) IS
+	'ends a key at once and for good: no JWKS brings it back until its row of clerk.jwks is deleted';
+
+--
+-- Keys that are fetched
+--
+
+CREATE TABLE clerk.jwks_refreshes (
+	issuer text COLLATE "C" CONSTRAINT jwks_refreshes_pkey PRIMARY KEY
+		CONSTRAINT jwks_refreshes_issuer_fkey REFERENCES clerk.instances ON UPDATE CASCADE ON DELETE CASCADE,
+	attempted_at timestamptz,
+	succeeded_at timestamptz,
+	failed_at timestamptz,
+	failure text,
+	request_id bigint
+);
+COMMENT ON TABLE clerk.jwks_refreshes IS 'how clerk.refresh_jwks() went';
+COMMENT ON COLUMN clerk.jwks_refreshes.issuer IS 'the instance';
+COMMENT ON COLUMN clerk.jwks_refreshes.attempted_at IS 'when its keys were last asked for';
+COMMENT ON COLUMN clerk.jwks_refreshes.succeeded_at IS 'when they last came';
+COMMENT ON COLUMN clerk.jwks_refreshes.failed_at IS 'when they last did not';
+COMMENT ON COLUMN clerk.jwks_refreshes.failure IS 'why';
+COMMENT ON COLUMN clerk.jwks_refreshes.request_id IS 'the request of pg_net whose answer is to be collected';
+SELECT pg_catalog.pg_extension_config_dump('clerk.jwks_refreshes', '');
+
+CREATE FUNCTION clerk.unknown_kid_at(issuer text) RETURNS timestamptz
+	AS 'MODULE_PATHNAME', 'clerk_rls_unknown_kid_at' LANGUAGE C VOLATILE STRICT;
+COMMENT ON FUNCTION clerk.unknown_kid_at(text) IS 'when a token last named a key that the instance does not have, since the server started';
+
+CREATE FUNCTION clerk.extension_schema(extension name) RETURNS regnamespace
+	LANGUAGE sql STABLE STRICT SET search_path = pg_catalog, pg_temp
+	AS $$ SELECT extnamespace::regnamespace FROM pg_extension WHERE extname = extension $$;
+COMMENT ON FUNCTION clerk.extension_schema(name) IS 'the schema of another extension; NULL when it is not there';
+
+CREATE FUNCTION clerk.parse_jwks_response(status integer, content text) RETURNS jsonb
+	LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp
+	AS $$
+BEGIN
+	IF status IS DISTINCT FROM 200 THEN
+		RAISE EXCEPTION USING ERRCODE = 'data_exception', MESSAGE = format('the server answered with HTTP status %s', coalesce(status, 0));
+	ELSIF content IS NULL OR octet_length(content) > 1048576 THEN
+		RAISE EXCEPTION USING ERRCODE = 'data_exception', MESSAGE = 'the answer is empty, or larger than 1 MiB';
+	END IF;
+	RETURN content::jsonb;
+EXCEPTION WHEN invalid_text_representation OR untranslatable_character THEN
+	RAISE EXCEPTION USING ERRCODE = 'data_exception', MESSAGE = 'the answer is not JSON';
+END
+$$;
+COMMENT ON FUNCTION clerk.parse_jwks_response(integer, text) IS 'the JWKS in an HTTP response; raises when there is none';
+
+-- Each of these returns true when keys were loaded, and false when the answer is to come.
+CREATE FUNCTION clerk.refresh_through_http(issuer text, url text) RETURNS boolean
+	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+	AS $$
+DECLARE
+	response record;
+BEGIN
+	PERFORM set_config('http.timeout_msec', '10000', true);
+	EXECUTE format('SELECT status, content FROM %s.http_get($1)', clerk.extension_schema('http')) INTO response USING url;
+	PERFORM clerk.load_jwks(issuer, clerk.parse_jwks_response(response.status, response.content));
+	RETURN true;
+END
+$$;
+COMMENT ON FUNCTION clerk.refresh_through_http(text, text) IS 'fetches the keys of an instance through the extension http, with a timeout of 10 seconds';
+
+CREATE FUNCTION clerk.refresh_through_pg_net(issuer text, url text) RETURNS boolean
+	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+	AS $$
+#variable_conflict use_variable
+DECLARE
+	request bigint := (SELECT refresh.request_id FROM clerk.jwks_refreshes AS refresh WHERE refresh.issuer = refresh_through_pg_net.issuer);
+	response record;
+BEGIN
+	IF request IS NULL THEN
+		EXECUTE 'SELECT net.http_get($1, timeout_milliseconds => 10000)' INTO request USING url;
+		UPDATE clerk.jwks_refreshes AS refresh SET request_id = request WHERE refresh.issuer = refresh_through_pg_net.issuer;
+		RETURN false;
+	END IF;
+	EXECUTE 'SELECT status_code, content, timed_out, error_msg FROM net._http_response WHERE id = $1' INTO response USING request;
+	IF response.status_code IS NULL AND response.timed_out IS NULL AND response.error_msg IS NULL THEN
+		-- pg_net forgets its answers, so that this one may never come
+		UPDATE clerk.jwks_refreshes AS refresh SET request_id = NULL
+		WHERE refresh.issuer = refresh_through_pg_net.issuer AND refresh.attempted_at < now() - interval '5 minutes';
+		RETURN false;
+	END IF;
+	UPDATE clerk.jwks_refreshes AS refresh SET request_id = NULL WHERE refresh.issuer = refresh_through_pg_net.issuer;
+	IF response.timed_out OR response.error_msg IS NOT NULL THEN
+		RAISE EXCEPTION USING
+			ERRCODE = 'data_exception', MESSAGE = coalesce(response.error_msg, 'the server did not answer in time');
+	END IF;
+	PERFORM clerk.load_jwks(issuer, clerk.parse_jwks_response(response.status_code, response.content));
+	RETURN true;
+END
+$$;
+COMMENT ON FUNCTION clerk.refresh_through_pg_net(text, text) IS
+	'asks for the keys of an instance through pg_net; the next call collects the answer';
+
+CREATE FUNCTION clerk.refresh_one(issuer text, OUT outcome text, OUT detail text)
+	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+	AS $$
+#variable_conflict use_variable
+DECLARE
+	url constant text := (SELECT jwks_url FROM clerk.instances AS instance WHERE instance.issuer = refresh_one.issuer);
+BEGIN
+	INSERT INTO clerk.jwks_refreshes AS refresh (issuer, attempted_at) VALUES (issuer, clock_timestamp())
+		ON CONFLICT ON CONSTRAINT jwks_refreshes_pkey DO UPDATE SET attempted_at = excluded.attempted_at WHERE refresh.request_id IS NULL;
+	BEGIN
+		IF url IS NULL THEN
+			RAISE EXCEPTION USING ERRCODE = 'data_exception', MESSAGE = 'the instance has no jwks_url';
+		ELSIF clerk.extension_schema('http') IS NOT NULL THEN
+			outcome := CASE WHEN clerk.refresh_through_http(issuer, url) THEN 'refreshed' ELSE 'requested' END;
+		ELSE
+			outcome := CASE WHEN clerk.refresh_through_pg_net(issuer, url) THEN 'refreshed' ELSE 'requested' END;
+		END IF;
+	EXCEPTION WHEN OTHERS THEN
+		outcome := 'failed';
+		detail := SQLERRM;
+	END;
+	UPDATE clerk.jwks_refreshes AS refresh SET
+		request_id = CASE outcome WHEN 'failed' THEN NULL ELSE refresh.request_id END,
+		succeeded_at = CASE outcome WHEN 'refreshed' THEN clock_timestamp() ELSE refresh.succeeded_at END,
+		failed_at = CASE outcome WHEN 'failed' THEN clock_timestamp() ELSE refresh.failed_at END,
+		failure = CASE outcome WHEN 'failed' THEN detail WHEN 'refreshed' THEN NULL ELSE refresh.failure END
+	WHERE refresh.issuer = refresh_one.issuer;
+END
+$$;
+COMMENT ON FUNCTION clerk.refresh_one(text) IS 'fetches the keys of an instance and records how it went; the old keys stay when it fails';
+
+CREATE FUNCTION clerk.refresh_jwks(issuer text DEFAULT NULL) RETURNS TABLE (instance text, outcome text, detail text)
+	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+	AS $$
+#variable_conflict use_column
+BEGIN
+	IF issuer IS NOT NULL AND NOT EXISTS (SELECT FROM clerk.instances AS i WHERE i.issuer = refresh_jwks.issuer) THEN
+		RAISE EXCEPTION USING
+			ERRCODE = 'undefined_object',
+			MESSAGE = format('instance %s is not registered', refresh_jwks.issuer),
+			HINT = 'Register it with clerk.add_instance().';
+	ELSIF clerk.extension_schema('http') IS NULL AND clerk.extension_schema('pg_net') IS NULL THEN
+		RAISE EXCEPTION USING
+			ERRCODE = 'feature_not_supported',
+			MESSAGE = 'neither the extension http nor pg_net is installed, so nothing can be fetched',
+			HINT = (
+				SELECT 'Run this in a shell, or from cron: '
+					|| string_agg(format('curl -sf %s/.well-known/jwks.json | psql -v ON_ERROR_STOP=1 -d %s -c ''\set jwks `cat`'' -c "SELECT * FROM clerk.load_jwks(''%s'', :''jwks'')"',
+						rtrim(i.issuer, '/'), current_database(), i.issuer), '; ' ORDER BY i.issuer)
+				FROM clerk.instances AS i WHERE refresh_jwks.issuer IS NULL OR i.issuer = refresh_jwks.issuer);
+	END IF;
+	RETURN QUERY
+		SELECT i.issuer, refreshed.outcome, refreshed.detail
+		FROM (SELECT issuer FROM clerk.instances WHERE refresh_jwks.issuer IS NULL OR issuer = refresh_jwks.issuer ORDER BY issuer) AS i,
+			clerk.refresh_one(i.issuer) AS refreshed;
+END
+$$;
+COMMENT ON FUNCTION clerk.refresh_jwks(text) IS
+	'fetches the keys of an instance, or of all, through the extension http or pg_net; the old keys stay when it fails';
+
+CREATE FUNCTION clerk.run_jwks_refresh(every interval) RETURNS void
+	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+	AS $$
+DECLARE
+	due text;
+BEGIN
+	-- the job before this one may still be waiting for a server
+	IF NOT pg_try_advisory_xact_lock(hashtext('clerk_rls'), hashtext('refresh_jwks')) THEN
+		RETURN;
+	END IF;
+	FOR due IN
+		SELECT instance.issuer
+		FROM clerk.instances AS instance LEFT JOIN clerk.jwks_refreshes AS refresh USING (issuer)
+		WHERE refresh.attempted_at IS NULL
+			OR refresh.request_id IS NOT NULL
+			-- a job is never on time to the second
+			OR refresh.attempted_at <= now() - every + interval '5 seconds'
+			OR (refresh.attempted_at <= now() - interval '5 minutes'
+				AND clerk.unknown_kid_at(instance.issuer) >= date_trunc('second', refresh.attempted_at))
+		ORDER BY instance.issuer
+	LOOP
+		PERFORM clerk.refresh_jwks(due);
+	END LOOP;
+END
+$$;
+COMMENT ON FUNCTION clerk.run_jwks_refresh(interval) IS
+	'the job of clerk.schedule_jwks_refresh(): fetches what is older than that, and early where a token named an unknown key';
+
+CREATE FUNCTION clerk.schedule_jwks_refresh(every interval) RETURNS void
+	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+	AS $$
+DECLARE
+	job constant text := 'clerk_rls: refresh of JWKS';
+BEGIN
+	IF clerk.extension_schema('pg_cron') IS NULL THEN
+		RAISE EXCEPTION USING
+			ERRCODE = 'feature_not_supported',
+			MESSAGE = 'the extension pg_cron is not installed in this database',
+			HINT = format('Run this every minute, from cron: psql -d %s -c "SELECT clerk.run_jwks_refresh(''%s'')"', current_database(), coalesce(every, '15 minutes'));
+	ELSIF every < interval '1 minute' THEN
+		RAISE EXCEPTION USING
+			ERRCODE = 'invalid_parameter_value',
+			MESSAGE = 'the keys cannot be fetched more often than once a minute';
+	END IF;
+	EXECUTE 'SELECT count(cron.unschedule(jobid)) FROM cron.job WHERE jobname = $1 AND database = current_database()' USING job;
+	IF every IS NOT NULL THEN
+		EXECUTE 'SELECT cron.schedule($1, ''* * * * *'', $2)' USING job, format('SELECT clerk.run_jwks_refresh(%L)', every);
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION clerk.schedule_jwks_refresh(interval) IS 'lets pg_cron fetch the keys this often, and early where a token named an unknown key; NULL ends that';
+
+CREATE FUNCTION clerk.health() RETURNS TABLE (
+	issuer text, current_keys bigint, retiring_keys bigint, ended_keys bigint, newest_key_age interval,
+	refreshed_at timestamptz, refresh_failed_at timestamptz, refresh_failure text, unknown_kid_at timestamptz)
+	LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+	AS $$
+	SELECT instance.issuer,
+		count(*) FILTER (WHERE key.kid IS NOT NULL AND key.expires_at IS NULL),
+		count(*) FILTER (WHERE key.expires_at > now()),
+		count(*) FILTER (WHERE key.expires_at <= now()),
+		now() - max(key.created_at),
+		refresh.succeeded_at, refresh.failed_at, refresh.failure, clerk.unknown_kid_at(instance.issuer)
+	FROM clerk.instances AS instance
+	LEFT JOIN clerk.jwks AS key USING (issuer)
+	LEFT JOIN clerk.jwks_refreshes AS refresh USING (issuer)
+	GROUP BY instance.issuer, refresh.issuer
+	ORDER BY instance.issuer
+$$;
+COMMENT ON FUNCTION clerk.health() IS 'each instance: its keys, how fetching them went, and when a token last named an unknown one; for pg_monitor';
 
 --
 -- Identity
@@ -833,7 +1149,7 @@ CREATE FUNCTION clerk.pre_config() RETURNS void
 	AS $$
 BEGIN
 	PERFORM set_config('pgrst.jwt_secret',
-		json_build_object('keys', coalesce(json_agg(key.jwk ORDER BY key.issuer, key.kid), '[]'))::text, true)
+		json_build_object('keys', coalesce(json_agg(CASE WHEN key.any_kid THEN key.jwk OPERATOR(pg_catalog.-) 'kid' ELSE key.jwk END ORDER BY key.issuer, key.kid), '[]'))::text, true)
 	FROM clerk.jwks AS key
 	WHERE key.expires_at IS NULL OR key.expires_at OPERATOR(pg_catalog.>) now();
 END
@@ -914,3 +1230,4 @@ GRANT EXECUTE ON FUNCTION clerk.authenticate(text) TO PUBLIC;
 GRANT EXECUTE ON FUNCTION clerk.pre_request() TO PUBLIC;
 GRANT EXECUTE ON FUNCTION clerk.pre_config() TO PUBLIC;
 GRANT EXECUTE ON FUNCTION clerk.diagnose(text) TO PUBLIC;
+GRANT EXECUTE ON FUNCTION clerk.health() TO pg_monitor;

@@ -60,3 +60,26 @@ clerk_base64url_decode(ClerkSlice text, unsigned char *out, size_t *outlen)
 	*outlen = n;
 	return true;
 }
+
+/*
+ * Encodes len bytes into out, which has room for len * 4 / 3 + 2 characters, and ends it
+ * with a NUL.
+ */
+void
+clerk_base64url_encode(const unsigned char *data, size_t len, char *out)
+{
+	static const char digits[] =
+		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+	uint32_t bits = 0;
+	int n_bits = 0;
+
+	for (size_t i = 0; i < len; i++)
+	{
+		bits = (bits << 8 | data[i]) & 0xffff;
+		for (n_bits += 8; n_bits >= 6; n_bits -= 6)
+			*out++ = digits[bits >> (n_bits - 6) & 63];
+	}
+	if (n_bits > 0)
+		*out++ = digits[bits << (6 - n_bits) & 63];
+	*out = '\0';
+}

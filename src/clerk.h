@@ -93,6 +93,7 @@ typedef enum ClerkStatus
 
 	/* a key is refused, and with it the document it came in */
 	CLERK_JWK_NOT_JSON,
+	CLERK_JWK_NOT_SPKI,
 	CLERK_JWK_PRIVATE,
 	CLERK_JWK_SYMMETRIC,
 	CLERK_JWK_MEMBER,
@@ -142,6 +143,7 @@ extern bool clerk_status_ignores_jwk(ClerkStatus status);
 
 /* base64url.c */
 extern bool clerk_base64url_decode(ClerkSlice text, unsigned char *out, size_t *outlen);
+extern void clerk_base64url_encode(const unsigned char *data, size_t len, char *out);
 
 /* json.c */
 typedef struct ClerkJson
@@ -190,6 +192,11 @@ typedef struct ClerkJwk
 
 extern ClerkStatus clerk_jwk_parse(ClerkSlice json, ClerkJwk *jwk);
 extern void clerk_jwk_free(ClerkJwk *jwk);
+
+/* Room for the JWK of the largest key, without a kid. */
+#define CLERK_MAX_JWK 2048
+
+extern ClerkStatus clerk_jwk_of_spki(ClerkSlice der, char json[CLERK_MAX_JWK]);
 
 /* jwa.c */
 #define CLERK_DIGEST_LENGTH 32

@@ -114,6 +114,9 @@ typedef struct ClerkInstance
 	bool has_uuid_fallback;
 	ClerkPolicy policy;
 	ClerkKey *keys; /* those that have been asked for */
+	bool knows_keys_for_any_kid;
+	ClerkKey *keys_for_any_kid;
+	TimestampTz unknown_kid_at; /* when refresh.c was last told of one */
 } ClerkInstance;
 
 extern void clerk_keys_init(void);
@@ -121,6 +124,10 @@ extern uint64 clerk_keys_refresh(void);
 extern bool clerk_keys_has_uuid_fallback(HeapTuple tuple, TupleDesc desc);
 extern ClerkInstance *clerk_keys_instance(const char *issuer);
 extern const ClerkKey *clerk_keys_find(ClerkInstance *instance, const char *kid);
+extern const ClerkKey *clerk_keys_for_any_kid(ClerkInstance *instance);
+
+/* refresh.c */
+extern void clerk_refresh_mark_unknown_kid(ClerkInstance *instance);
 
 /* session.c */
 typedef struct ClerkSession

@@ -395,12 +395,13 @@ static void
 add_mapping(Relation rel, const TrackedRow *row)
 {
 	if (!is_mappable(row->clerk_id) || !is_mappable(row->mapped_id))
-		ereport(ERROR, (errcode(ERRCODE_CHECK_VIOLATION),
-						errmsg("an id is too short or too long to be mapped"),
-						errdetail("The ids in the tracked columns of table \"%s\" must have 1 "
-								  "to %d characters.",
-								  RelationGetRelationName(rel), MAX_ID_LENGTH),
-						errtable(rel)));
+		ereport(ERROR,
+				(errcode(ERRCODE_CHECK_VIOLATION),
+				 errmsg("an id is too short or too long to be mapped"),
+				 errdetail("The ids in the tracked columns of table \"%s\" must have 1 "
+						   "to %d characters.",
+						   RelationGetRelationName(rel), MAX_ID_LENGTH),
+				 errtable(rel)));
 	if (run(&add_row, rel, row) == 0 && run(&adopt_row, rel, row) == 0)
 		ereport(ERROR, (errcode(ERRCODE_UNIQUE_VIOLATION),
 						errmsg("one of the ids is mapped already"),

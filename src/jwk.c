@@ -11,14 +11,17 @@
  */
 #include "clerk.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <jansson.h>
 #include <openssl/bn.h>
 #include <openssl/core_names.h>
+#include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/param_build.h>
+#include <openssl/x509.h>
 
 #define MIN_RSA_BITS 2048
 #define MAX_RSA_BITS 8192
@@ -282,4 +285,125 @@ clerk_jwk_free(ClerkJwk *jwk)
 {
 	EVP_PKEY_free(jwk->pkey);
 	memset(jwk, 0, sizeof(*jwk));
+}
+
+/* Encodes a number of the key, in width bytes, or as many as it has if that is 0. */
+static bool
+encode_number(EVP_PKEY *pkey, const char *param, int width, char *out)
+{
+	unsigned char data[MAX_MEMBER];
+	BIGNUM *number = NULL;
+	bool fits = false;
+
+	if (EVP_PKEY_get_bn_param(pkey, param, &number) == 1)
+	{
+		if (width == 0)
+			width = BN_num_bytes(number);
+		fits = width <= MAX_MEMBER && BN_bn2binpad(number, data, width) == width;
+	}
+	if (fits)
+		clerk_base64url_encode(data, (size_t) width, out);
+	BN_free(number);
+	return fits;
+}
+
+static ClerkStatus
+write_rsa(EVP_PKEY *pkey, char *json)
+{
+	char n[MAX_MEMBER * 4 / 3 + 2];
+	char e[MAX_MEMBER * 4 / 3 + 2];
+
+	if (EVP_PKEY_get_bits(pkey) > MAX_RSA_BITS)
+		return CLERK_JWK_RSA_SIZE;
+	if (!encode_number(pkey, OSSL_PKEY_PARAM_RSA_N, 0, n) ||
+		!encode_number(pkey, OSSL_PKEY_PARAM_RSA_E, 0, e) ||
+		strlen(e) > MAX_EXPONENT_BITS)
+		return CLERK_JWK_RSA_EXPONENT;
+	snprintf(json, CLERK_MAX_JWK, "{\"kty\":\"RSA\",\"n\":\"%s\",\"e\":\"%s\"}", n, e);
+	return CLERK_OK;
+}
+
+static ClerkStatus
+write_ec(EVP_PKEY *pkey, char *json)
+{
+	char group[64] = "";
+	char x[128], y[128];
+
+	(void) EVP_PKEY_get_group_name(pkey, group, sizeof(group), NULL);
+	for (size_t i = 0; i < sizeof(curves) / sizeof(curves[0]); i++)
+	{
+		int size = (int) curves[i].size;
+
+		if (strcmp(group, curves[i].group) != 0)
+			continue;
+		if (!encode_number(pkey, OSSL_PKEY_PARAM_EC_PUB_X, size, x) ||
+			!encode_number(pkey, OSSL_PKEY_PARAM_EC_PUB_Y, size, y))
+			return CLERK_JWK_POINT;
+		snprintf(json, CLERK_MAX_JWK,
+				 "{\"kty\":\"EC\",\"crv\":\"%s\",\"x\":\"%s\",\"y\":\"%s\"}",
+				 curves[i].crv, x, y);
+		return CLERK_OK;
+	}
+	return CLERK_JWK_KTY_UNKNOWN;
+}
+
+static ClerkStatus
+write_okp(EVP_PKEY *pkey, char *json)
+{
+	unsigned char data[32];
+	size_t len = sizeof(data);
+	char x[64];
+
+	if (EVP_PKEY_get_raw_public_key(pkey, data, &len) != 1)
+		return CLERK_JWK_POINT;
+	clerk_base64url_encode(data, len, x);
+	snprintf(json, CLERK_MAX_JWK, "{\"kty\":\"OKP\",\"crv\":\"Ed25519\",\"x\":\"%s\"}",
+			 x);
+	return CLERK_OK;
+}
+
+static ClerkStatus
+write_key(EVP_PKEY *pkey, char *json)
+{
+	if (EVP_PKEY_is_a(pkey, "RSA"))
+		return write_rsa(pkey, json);
+	if (EVP_PKEY_is_a(pkey, "EC"))
+		return write_ec(pkey, json);
+	if (EVP_PKEY_is_a(pkey, "ED25519"))
+		return write_okp(pkey, json);
+	return CLERK_JWK_KTY_UNKNOWN;
+}
+
+/* Is it the DER form of a private key, in any of its structures? */
+static bool
+is_private_der(ClerkSlice der)
+{
+	const unsigned char *data = (const unsigned char *) der.data;
+	EVP_PKEY *pkey = d2i_AutoPrivateKey(NULL, &data, (long) der.len);
+
+	EVP_PKEY_free(pkey);
+	return pkey != NULL;
+}
+
+/*
+ * The JWK of a SubjectPublicKeyInfo (RFC 5280 section 4.1.2.7), which is what stands in a
+ * PEM file between BEGIN and END PUBLIC KEY.  Whether the key may be used is for
+ * clerk_jwk_parse() to say.
+ */
+ClerkStatus
+clerk_jwk_of_spki(ClerkSlice der, char json[CLERK_MAX_JWK])
+{
+	const unsigned char *data = (const unsigned char *) der.data;
+	EVP_PKEY *pkey = d2i_PUBKEY(NULL, &data, (long) der.len);
+	ClerkStatus status;
+
+	if (pkey == NULL)
+		status = is_private_der(der) ? CLERK_JWK_PRIVATE : CLERK_JWK_NOT_SPKI;
+	else if (data != (const unsigned char *) der.data + der.len)
+		status = CLERK_JWK_NOT_SPKI;
+	else
+		status = write_key(pkey, json);
+	EVP_PKEY_free(pkey);
+	ERR_clear_error();
+	return status;
 }

@@ -46,7 +46,8 @@ typedef enum JwksColumn
 	JWKS_ISSUER = 1,
 	JWKS_KID,
 	JWKS_JWK,
-	JWKS_EXPIRES_AT
+	JWKS_EXPIRES_AT,
+	JWKS_ANY_KID
 } JwksColumn;
 
 typedef struct InstanceEntry
@@ -254,6 +255,7 @@ static void
 read_key(HeapTuple tuple, TupleDesc desc, void *arg)
 {
 	ClerkJwk *jwk = alloc_owning_jwk(CurrentMemoryContext, sizeof(ClerkJwk), 0);
+	ClerkKey **list = arg;
 	ClerkKey *key;
 	bool isnull;
 	Datum value = heap_getattr(tuple, JWKS_JWK, desc, &isnull);
@@ -263,9 +265,12 @@ read_key(HeapTuple tuple, TupleDesc desc, void *arg)
 	key = alloc_owning_jwk(keys_context, sizeof(ClerkKey), offsetof(ClerkKey, jwk));
 	key->jwk = *jwk;
 	memset(jwk, 0, sizeof(*jwk));
+	value = heap_getattr(tuple, JWKS_KID, desc, &isnull);
+	key->kid = MemoryContextStrdup(keys_context, TextDatumGetCString(value));
 	value = heap_getattr(tuple, JWKS_EXPIRES_AT, desc, &isnull);
 	key->expiry = isnull ? PG_INT64_MAX : DatumGetTimestampTz(value) + CLERK_EPOCH_OFFSET;
-	*(ClerkKey **) arg = key;
+	key->next = *list;
+	*list = key;
 }
 
 /* The key of an instance with this kid, or NULL; it may have expired. */
@@ -273,20 +278,37 @@ const ClerkKey *
 clerk_keys_find(ClerkInstance *instance, const char *kid)
 {
 	const char *const primary_key[] = {instance->issuer, kid};
-	ClerkKey *key;
 
-	for (key = instance->keys; key != NULL; key = key->next)
+	for (const ClerkKey *key = instance->keys; key != NULL; key = key->next)
 	{
 		if (strcmp(key->kid, kid) == 0)
 			return key;
 	}
-	if (!clerk_table_read(jwks_oid, "jwks_pkey", 2, primary_key, read_key, &key) ||
-		key == NULL)
+	if (!clerk_table_read(jwks_oid, "jwks_pkey", 2, primary_key, read_key,
+						  &instance->keys) ||
+		instance->keys == NULL || strcmp(instance->keys->kid, kid) != 0)
 		return NULL;
-	key->kid = MemoryContextStrdup(keys_context, kid);
-	key->next = instance->keys;
-	instance->keys = key;
-	return key;
+	return instance->keys;
+}
+
+static void
+read_key_for_any_kid(HeapTuple tuple, TupleDesc desc, void *arg)
+{
+	bool isnull;
+
+	if (DatumGetBool(heap_getattr(tuple, JWKS_ANY_KID, desc, &isnull)))
+		read_key(tuple, desc, arg);
+}
+
+/* The list of the keys that an instance has for tokens of any kid, or NULL. */
+const ClerkKey *
+clerk_keys_for_any_kid(ClerkInstance *instance)
+{
+	if (!instance->knows_keys_for_any_kid)
+		(void) clerk_table_read(jwks_oid, "jwks_pkey", 1, &instance->issuer,
+								read_key_for_any_kid, &instance->keys_for_any_kid);
+	instance->knows_keys_for_any_kid = true;
+	return instance->keys_for_any_kid;
 }
 
 PG_FUNCTION_INFO_V1(clerk_rls_invalidate);
@@ -323,4 +345,21 @@ clerk_rls_check_jwk(PG_FUNCTION_ARGS)
 	values[1] = CStringGetTextDatum(clerk_status_reason(status)->detail);
 	PG_RETURN_DATUM(
 		HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc), values, nulls)));
+}
+
+PG_FUNCTION_INFO_V1(clerk_rls_jwk_of_spki);
+
+/* For load_pem(): the key that stands in a PEM file, as a JWK. */
+Datum
+clerk_rls_jwk_of_spki(PG_FUNCTION_ARGS)
+{
+	char json[CLERK_MAX_JWK];
+	ClerkStatus status = clerk_jwk_of_spki(clerk_text_slice(PG_GETARG_BYTEA_PP(0)), json);
+	const ClerkReason *reason = clerk_status_reason(status);
+
+	if (status != CLERK_OK)
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						errmsg("the key is refused"), errdetail("%s", reason->detail),
+						reason->hint ? errhint("%s", reason->hint) : 0));
+	return DirectFunctionCall1(jsonb_in, CStringGetDatum(json));
 }

@@ -298,24 +298,52 @@ identify_token(Verification *verification, ClerkSlice token, ClerkInstance **ins
 	return identify(&verification->claims, verification->jws.payload, instance);
 }
 
+static ClerkStatus
+verify_with_key(const ClerkJws *jws, const ClerkKey *key)
+{
+	ClerkStatus status;
+
+	if (key->expiry <= now())
+		return CLERK_KEY_UNKNOWN;
+	status = clerk_jwa_check(&key->jwk, jws);
+	return status == CLERK_OK ? clerk_jwa_verify(&key->jwk, jws) : status;
+}
+
+/*
+ * By the key that the token names; if the instance has none of that name, by one of those
+ * that it has for any, which come from a PEM file without a kid.
+ */
+static ClerkStatus
+verify_signature(const ClerkJws *jws, ClerkInstance *instance, int64 *key_expiry)
+{
+	const ClerkKey *key = jws->kid != NULL ? clerk_keys_find(instance, jws->kid) : NULL;
+	bool is_named = key != NULL;
+	ClerkStatus status = CLERK_KEY_UNKNOWN;
+
+	if (!is_named)
+		key = clerk_keys_for_any_kid(instance);
+	if (key == NULL && jws->kid != NULL)
+		clerk_refresh_mark_unknown_kid(instance);
+	for (; key != NULL; key = is_named ? NULL : key->next)
+	{
+		*key_expiry = key->expiry;
+		status = verify_with_key(jws, key);
+		if (status == CLERK_OK)
+			break;
+	}
+	return status;
+}
+
 /* The rest of the pipeline, for a token that identify_token() has found to be ours. */
 static ClerkStatus
 verify_token(Verification *verification, ClerkInstance *instance, int64 *key_expiry)
 {
 	const ClerkJws *jws = &verification->jws;
-	const ClerkKey *key;
 	ClerkStatus status =
 		clerk_claims_check_type(jws, &verification->claims, &instance->policy);
 
-	if (status != CLERK_OK)
-		return status;
-	key = jws->kid != NULL ? clerk_keys_find(instance, jws->kid) : NULL;
-	if (key == NULL || key->expiry <= now())
-		return CLERK_KEY_UNKNOWN;
-	*key_expiry = key->expiry;
-	status = clerk_jwa_check(&key->jwk, jws);
 	if (status == CLERK_OK)
-		status = clerk_jwa_verify(&key->jwk, jws);
+		status = verify_signature(jws, instance, key_expiry);
 	if (status == CLERK_OK)
 		status = clerk_claims_check(&verification->claims, &instance->policy, now());
 	return status;

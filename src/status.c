@@ -144,6 +144,10 @@ static const ClerkReason reasons[CLERK_N_STATUSES] = {
 								   NULL, CLERK_STEP_NONE},
 	[CLERK_JWK_NOT_JSON] = {CODE_JWK, "It is not a JSON object with unique members.",
 							NULL, CLERK_STEP_NONE},
+	[CLERK_JWK_NOT_SPKI] =
+		{CODE_JWK, "It is not a public key in PEM form.",
+		 "Copy the JWT public key from the API keys page of the Clerk Dashboard.",
+		 CLERK_STEP_NONE},
 	[CLERK_JWK_PRIVATE] = {CODE_JWK, "It holds a private key.",
 						   "Load public keys only, and replace this key: it has been "
 						   "shown.",
