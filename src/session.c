@@ -322,15 +322,15 @@ verify_signature(const ClerkJws *jws, ClerkInstance *instance, int64 *key_expiry
 
 	if (!is_named)
 		key = clerk_keys_for_any_kid(instance);
-	if (key == NULL && jws->kid != NULL)
-		clerk_refresh_mark_unknown_kid(instance);
 	for (; key != NULL; key = is_named ? NULL : key->next)
 	{
 		*key_expiry = key->expiry;
 		status = verify_with_key(jws, key);
 		if (status == CLERK_OK)
-			break;
+			return status;
 	}
+	if (!is_named && jws->kid != NULL)
+		clerk_refresh_mark_unknown_kid(instance);
 	return status;
 }
 

@@ -19,7 +19,11 @@ readonly TIMES='"exp":4102444800,"nbf":1700000000,"iat":1700000000'
 readonly ALICE="\"iss\":\"$A\",\"sub\":\"user_alice\",\"sid\":\"sess_alice\",\"azp\":\"https://app.example.com\""
 readonly BOB="\"iss\":\"$A\",\"sub\":\"user_bob\",\"sid\":\"sess_bob\",\"azp\":\"https://app.example.com\""
 
-quote() { printf "'%s'" "${1//\'/\'\'}"; }
+# psql reads \n between quotes as the end of a line
+quote() {
+	local text=${1//\'/\'\'}
+	printf "'%s'" "${text//$'\n'/\\n}"
+}
 
 # variable NAME VALUE: a psql variable
 variable() { printf '\\set %s %s\n' "$1" "$(quote "$2")"; }
@@ -58,6 +62,9 @@ variable jwk_weak "$(jwk weak ins_weak RS256)"
 variable jwks_a "$(keys "$(jwk a ins_a RS256)")"
 variable jwks_a_next "$(keys "$(jwk a_next ins_a_next RS256)")"
 variable jwks_b "$(keys "$(jwk b ins_b RS256)")"
+variable pem_a "$(openssl pkey -in a.pem -pubout)"
+variable pem_ed25519 "$(openssl pkey -in ed25519.pem -pubout)"
+variable pem_weak "$(openssl pkey -in weak.pem -pubout)"
 variable jwks_all "$(keys "$(jwk a ins_a RS256)" "$(jwk ec_256 ins_es256 ES256)" \
 	"$(jwk ec_384 ins_es384 ES384)" "$(jwk ec_521 ins_es512 ES512)" \
 	"$(jwk ed25519 ins_eddsa EdDSA)" "$(jwk a_next ins_ps256 PS256)")"
