@@ -3,8 +3,10 @@
 # run.sh
 #		What "make test" runs: everything, on a PostgreSQL of its own, and one line of count.
 #
-# usage: test/run.sh [STEP...]		(default: all of warnings layers unit conformance
-#									differential regress isolation tap e2e)
+# usage: test/run.sh [--show] [STEP...]	(default: all of warnings layers unit conformance
+#										differential regress isolation tap trixie e2e)
+#
+# --show prints the lines that say "ok", too.  CLERK_SETUP=no installs nothing before.
 #
 # CLERK_VECTORS is the folder with the conformance data of other projects, which is not
 # part of this one; without it the conformance step is skipped.
@@ -12,12 +14,17 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-bash test/setup.sh --with-tests
+[ "${CLERK_SETUP:-}" = no ] || bash test/setup.sh --with-tests
 # shellcheck source-path=SCRIPTDIR/.. source=test/scratch.sh
 . test/scratch.sh
 
 passed=0
 failed=0
+show_all=
+if [ "${1:-}" = --show ]; then
+	show_all=yes
+	shift
+fi
 
 # count STEP PASSED FAILED
 count()
@@ -52,6 +59,7 @@ counted()
 		n_not_ok=1
 	fi
 	[ "$n_not_ok" = 0 ] || show "$out"
+	[ -z "$show_all" ] || grep -E "$ok|$not_ok|# SKIP" "$out" || true
 	count "$step" "$n_ok" "$n_not_ok"
 }
 
@@ -121,6 +129,12 @@ tap()
 	)
 }
 
+# Where pgsql-http is not to be had, in a Debian that has it.
+trixie()
+{
+	bash test/trixie.sh
+}
+
 e2e()
 {
 	bash test/e2e/run.sh
@@ -145,6 +159,15 @@ run_step()
 			sed -n 's/^ok - /# /p' "$SCRATCH/differential.out"
 			;;
 		regress | isolation) counted "$1" '^(test|ok).* (ok|ms)' '(FAILED|^not ok)' "$1" ;;
+		trixie)
+			if [ -e "$("$PG_CONFIG" --sharedir)/extension/http.control" ]; then
+				scratch_say 'trixie: not needed, as pgsql-http is installed here'
+			elif [ "$(id -u)" != 0 ]; then
+				scratch_say 'trixie: skipped, as it needs root'
+			else
+				counted trixie '^(ok |test .* ok )' '^(not ok|.*FAILED)' trixie
+			fi
+			;;
 		tap) counted tap '^ok ' '^not ok ' tap ;;
 		e2e) counted e2e '^ok ' '^not ok ' e2e ;;
 		*) scratch_die "no such step: $1" ;;
@@ -152,8 +175,9 @@ run_step()
 }
 
 scratch_build
+# shellcheck disable=SC2119 # no arguments
 scratch_postgres
-[ $# -gt 0 ] || set -- warnings layers unit conformance differential regress isolation tap e2e
+[ $# -gt 0 ] || set -- warnings layers unit conformance differential regress isolation tap trixie e2e
 for step; do
 	run_step "$step"
 done

@@ -70,6 +70,22 @@ have_postgres()
 		[ -x "$("$pg_config" --bindir)/initdb" ]
 }
 
+# pgsql-http and pg_cron, where Debian has both for this PostgreSQL; else what makes a
+# Debian that does (test/trixie.sh).
+missing_extensions()
+{
+	local server extension
+
+	server=$(postgres_package)
+	if [ "$(apt-cache --no-all-versions show "$server-http" 2>/dev/null)" ]; then
+		for extension in http cron; do
+			dpkg -s "$server-$extension" >/dev/null 2>&1 || echo "$server-$extension"
+		done
+	elif [ "$(id -u)" = 0 ]; then
+		have mmdebstrap || echo mmdebstrap
+	fi
+}
+
 # Prints the Debian packages that are missing, one a line.
 missing_packages()
 {
@@ -96,6 +112,7 @@ missing_packages()
 		have node || echo nodejs
 		have clang || echo clang
 		perl -MIPC::Run -e 1 2>/dev/null || echo libipc-run-perl
+		missing_extensions
 	fi
 }
 
