@@ -106,6 +106,31 @@ CALL bench.measure('mapped, 1,000,000 rows, ' || :n_ids || ' ids', :runs,
 		'SELECT count(*) FROM bench.owned WHERE owner = clerk.mapped_id()']);
 INSERT INTO bench.targets
 SELECT DISTINCT work, 'clerk.mapped_id()', 'literal', '<= 1.10', false FROM bench.raw WHERE work LIKE 'mapped%';
+-- a new token of an instance among a hundred, with ten keys each
+CREATE PROCEDURE bench.measure_instances(work text) LANGUAGE plpgsql AS $$
+BEGIN
+	CALL bench.measure('verify new tokens', 10, ARRAY[work], ARRAY['SELECT count(clerk.verify(token)) FROM (SELECT token FROM bench.tokens ORDER BY n) AS t']);
+END
+$$;
+CREATE PROCEDURE bench.add_instances() LANGUAGE plpgsql AS $$
+BEGIN
+	PERFORM clerk.add_instance('https://clerk.bench.example/' || i) FROM generate_series(1, 99) AS i;
+	INSERT INTO clerk.jwks (issuer, kid, jwk)
+	SELECT instance.issuer, 'ins_' || i, jwk || jsonb_build_object('kid', 'ins_' || i)
+	FROM clerk.instances AS instance, generate_series(1, 9) AS i, (SELECT jwk FROM clerk.jwks WHERE kid = 'ins_bench') AS key;
+END
+$$;
+CALL bench.measure_instances('with 1 instance of 1 key');
+CALL bench.add_instances();
+CALL bench.measure_instances('with 100 instances of 10 keys');
+DELETE FROM clerk.instances WHERE issuer <> :'issuer';
+DELETE FROM clerk.jwks WHERE kid <> 'ins_bench';
+CALL bench.measure_instances('with 1 instance of 1 key');
+CALL bench.add_instances();
+CALL bench.measure_instances('with 100 instances of 10 keys');
+DELETE FROM clerk.instances WHERE issuer <> :'issuer';
+DELETE FROM clerk.jwks WHERE kid <> 'ins_bench';
+INSERT INTO bench.targets VALUES ('verify new tokens', 'with 100 instances of 10 keys', 'with 1 instance of 1 key', '<= 1.2', false);
 -- for the sign-ups
 CREATE TABLE bench.users (id bigint GENERATED ALWAYS AS IDENTITY (START 1000000000) PRIMARY KEY, clerk_id text UNIQUE);
 SELECT clerk.track_ids('bench.users', 'clerk_id', 'id') \g /dev/null

@@ -375,6 +375,22 @@ sub seconds_until
 	return undef;
 }
 
+# A child that asks with a token until it is told to stop, and counts what is refused.
+sub keep_asking
+{
+	my ($token, $stop) = @_;
+	my $pid = fork // die "fork: $!\n";
+
+	return $pid if $pid;
+	my $refused = 0;
+	until (-e $stop)
+	{
+		$refused++ if ask('GET', '/notes', token => $token)->{status} != 200;
+	}
+	require POSIX;
+	POSIX::_exit($refused > 255 ? 255 : $refused);
+}
+
 sub test_rotation
 {
 	my $load = "SELECT clerk.load_jwks('https://clerk.e2e.example', :'jwks', :'grace')";
@@ -383,11 +399,22 @@ sub test_rotation
 
 	is_refused(ask('GET', '/notes', headers => { 'x-clerk-token' => $new }), 401, 'jwk-kid-mismatch',
 		'a key that is not loaded yet');
+	my $stop = "$ENV{E2E_KEYS}/stop-$$";
+	my @asking = map { keep_asking($old, $stop) } 1 .. 3;
 	sql($load, jwks => jwks('clerk_next'), grace => '1 hour');
 	is(notes_of(headers => { 'x-clerk-token' => $new }), 'a2', 'the database takes a new key at once');
 	my $seconds = seconds_until($new, 200);
 	ok(defined $seconds, 'PostgREST takes it without a restart') and diag(sprintf 'after %.2f s', $seconds);
 	is(notes_of(token => $old), 'a2', 'the old key still verifies: it is retiring');
+	push @asking, keep_asking($new, $stop);
+	sleep 0.5;
+	open(my $file, '>', $stop) or die "$stop: $!\n";
+	close $file;
+	for my $pid (@asking)
+	{
+		waitpid $pid, 0;
+		is($? >> 8, 0, 'no valid token was refused meanwhile');
+	}
 
 	sql("UPDATE clerk.jwks SET expires_at = now() WHERE kid = 'ins_clerk'");
 	is_refused(ask('GET', '/notes', headers => { 'x-clerk-token' => $old }), 401, 'jwk-kid-mismatch',
@@ -397,6 +424,12 @@ sub test_rotation
 
 	sql($load, jwks => jwks('clerk', 'clerk_next'), grace => '0');
 	ok(defined seconds_until($old, 200), 'the old key is back');
+
+	sql($load, jwks => jwks('clerk_next'), grace => '1 second');
+	is(notes_of(token => $old), 'a2', 'a second of grace');
+	sleep 1;
+	is(scalar(grep { ask('GET', '/notes', token => $old)->{status} != 401 } 1 .. 20), 0, 'and not a moment longer');
+	sql($load, jwks => jwks('clerk', 'clerk_next'), grace => '0');
 }
 
 # Neither a token, nor a part of one, nor a claim.  Also shows that the logs are not empty.

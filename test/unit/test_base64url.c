@@ -9,11 +9,14 @@ accepts(const char *text, const char *wanted, size_t wanted_len)
 {
 	ClerkSlice slice = unit_slice(text);
 	unsigned char out[64];
+	char encoded[64];
 	size_t len = 99;
 
 	unit_ok(clerk_base64url_decode(slice, out, &len) && len == wanted_len &&
 				memcmp(out, wanted, len) == 0,
 			"base64url: \"%s\"", text);
+	clerk_base64url_encode((const unsigned char *) wanted, wanted_len, encoded);
+	unit_ok(strcmp(encoded, text) == 0, "base64url: and back");
 }
 
 static void

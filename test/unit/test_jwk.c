@@ -5,6 +5,7 @@
 #include "unit.h"
 
 #include <openssl/bn.h>
+#include <openssl/x509.h>
 
 static ClerkStatus
 parse(const char *text)
@@ -163,6 +164,60 @@ test_others(void)
 	key(CLERK_JWK_PRIVATE, "RS256", "{\"use\":\"enc\",\"d\":\"AQ\"}");
 }
 
+/* A public key in DER form comes out as the JWK that the signer makes of it. */
+static void
+spki_of(const char *alg)
+{
+	unsigned char *der = NULL;
+	int len = i2d_PUBKEY(unit_key(alg), &der);
+	ClerkSlice slice = unit_bytes(der, (size_t) len);
+	char json[CLERK_MAX_JWK];
+	json_t *wanted = jose_jwk(unit_key(alg), false);
+	json_t *got;
+
+	unit_status(clerk_jwk_of_spki(slice, json), CLERK_OK, "spki: %s", alg);
+	got = json_loads(json, 0, NULL);
+	unit_ok(json_equal(wanted, got), "spki: %s is the same JWK", alg);
+	slice.len--;
+	unit_status(clerk_jwk_of_spki(slice, json), CLERK_JWK_NOT_SPKI, "spki: %s cut short",
+				alg);
+	json_decref(wanted);
+	json_decref(got);
+	OPENSSL_free(der);
+}
+
+static void
+spki_status(ClerkStatus wanted, EVP_PKEY *pkey, bool private_key, const char *what)
+{
+	unsigned char *der = NULL;
+	int len = private_key ? i2d_PrivateKey(pkey, &der) : i2d_PUBKEY(pkey, &der);
+	char json[CLERK_MAX_JWK];
+
+	unit_status(clerk_jwk_of_spki(unit_bytes(der, (size_t) len), json), wanted,
+				"spki: %s", what);
+	OPENSSL_free(der);
+}
+
+static void
+test_spki(void)
+{
+	static const char *const algs[] = {"RS256", "ES256", "ES384", "ES512", "EdDSA"};
+	EVP_PKEY *x25519 = EVP_PKEY_Q_keygen(NULL, NULL, "X25519");
+	char json[CLERK_MAX_JWK];
+
+	for (size_t i = 0; i < lengthof(algs); i++)
+	{
+		spki_of(algs[i]);
+		spki_status(CLERK_JWK_PRIVATE, unit_key(algs[i]), true, "a private key");
+	}
+	spki_status(CLERK_JWK_KTY_UNKNOWN, x25519, false, "X25519");
+	EVP_PKEY_free(x25519);
+	unit_status(clerk_jwk_of_spki(unit_slice(""), json), CLERK_JWK_NOT_SPKI,
+				"spki: nothing");
+	unit_status(clerk_jwk_of_spki(unit_slice("0\x82\xff\xff"), json), CLERK_JWK_NOT_SPKI,
+				"spki: rubbish");
+}
+
 void
 test_jwk(void)
 {
@@ -170,4 +225,5 @@ test_jwk(void)
 	test_ec();
 	test_okp();
 	test_others();
+	test_spki();
 }
