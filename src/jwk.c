@@ -287,9 +287,9 @@ clerk_jwk_free(ClerkJwk *jwk)
 	memset(jwk, 0, sizeof(*jwk));
 }
 
-/* Encodes a number of the key, in width bytes, or as many as it has if that is 0. */
+/* Encodes a number of the key, in width bytes; 0: as many as it has, at most max_width. */
 static bool
-encode_number(EVP_PKEY *pkey, const char *param, int width, char *out)
+encode_number(EVP_PKEY *pkey, const char *param, int width, int max_width, char *out)
 {
 	unsigned char data[MAX_MEMBER];
 	BIGNUM *number = NULL;
@@ -299,7 +299,7 @@ encode_number(EVP_PKEY *pkey, const char *param, int width, char *out)
 	{
 		if (width == 0)
 			width = BN_num_bytes(number);
-		fits = width <= MAX_MEMBER && BN_bn2binpad(number, data, width) == width;
+		fits = width <= max_width && BN_bn2binpad(number, data, width) == width;
 	}
 	if (fits)
 		clerk_base64url_encode(data, (size_t) width, out);
@@ -311,13 +311,12 @@ static ClerkStatus
 write_rsa(EVP_PKEY *pkey, char *json)
 {
 	char n[MAX_MEMBER * 4 / 3 + 2];
-	char e[MAX_MEMBER * 4 / 3 + 2];
+	char e[MAX_EXPONENT_BITS / 8 * 4 / 3 + 2];
 
 	if (EVP_PKEY_get_bits(pkey) > MAX_RSA_BITS)
 		return CLERK_JWK_RSA_SIZE;
-	if (!encode_number(pkey, OSSL_PKEY_PARAM_RSA_N, 0, n) ||
-		!encode_number(pkey, OSSL_PKEY_PARAM_RSA_E, 0, e) ||
-		strlen(e) > MAX_EXPONENT_BITS)
+	if (!encode_number(pkey, OSSL_PKEY_PARAM_RSA_N, 0, MAX_MEMBER, n) ||
+		!encode_number(pkey, OSSL_PKEY_PARAM_RSA_E, 0, MAX_EXPONENT_BITS / 8, e))
 		return CLERK_JWK_RSA_EXPONENT;
 	snprintf(json, CLERK_MAX_JWK, "{\"kty\":\"RSA\",\"n\":\"%s\",\"e\":\"%s\"}", n, e);
 	return CLERK_OK;
@@ -336,8 +335,8 @@ write_ec(EVP_PKEY *pkey, char *json)
 
 		if (strcmp(group, curves[i].group) != 0)
 			continue;
-		if (!encode_number(pkey, OSSL_PKEY_PARAM_EC_PUB_X, size, x) ||
-			!encode_number(pkey, OSSL_PKEY_PARAM_EC_PUB_Y, size, y))
+		if (!encode_number(pkey, OSSL_PKEY_PARAM_EC_PUB_X, size, size, x) ||
+			!encode_number(pkey, OSSL_PKEY_PARAM_EC_PUB_Y, size, size, y))
 			return CLERK_JWK_POINT;
 		snprintf(json, CLERK_MAX_JWK,
 				 "{\"kty\":\"EC\",\"crv\":\"%s\",\"x\":\"%s\",\"y\":\"%s\"}",
