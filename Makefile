@@ -14,6 +14,7 @@ OBJS = \
 	src/jwa.o \
 	src/claims.o \
 	src/has.o \
+	src/svix.o \
 	src/request.o \
 	src/report.o \
 	src/config.o \
@@ -21,10 +22,12 @@ OBJS = \
 	src/table.o \
 	src/keys.o \
 	src/refresh.o \
+	src/revocation.o \
 	src/session.o \
 	src/accessors.o \
 	src/authenticate.o \
 	src/idmap.o \
+	src/webhook.o \
 	src/postgrest.o \
 	src/diagnose.o \
 	src/clerk_rls.o

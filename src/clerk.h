@@ -83,8 +83,18 @@ typedef enum ClerkStatus
 	CLERK_TOO_OLD,
 	CLERK_SESSION_PENDING,
 
+	/* what was said of it since */
+	CLERK_SESSION_REVOKED,
+	CLERK_USER_REVOKED,
+
 	/* who else the request says it is */
 	CLERK_IDENTITY_MISMATCH,
+
+	/* a webhook is refused */
+	CLERK_WEBHOOK_HEADERS,
+	CLERK_WEBHOOK_TOO_OLD,
+	CLERK_WEBHOOK_TOO_NEW,
+	CLERK_WEBHOOK_SIGNATURE,
 
 	/* a key is not used, and the next one is looked at (RFC 7517 section 5) */
 	CLERK_JWK_KTY_UNKNOWN,
@@ -122,6 +132,7 @@ typedef enum ClerkStep
 	CLERK_STEP_NOT_BEFORE,
 	CLERK_STEP_ISSUED_AT,
 	CLERK_STEP_SESSION_STATUS,
+	CLERK_STEP_REVOCATION,
 	CLERK_STEP_IDENTITY,
 	CLERK_N_STEPS,
 	CLERK_STEP_NONE = CLERK_N_STEPS
@@ -209,6 +220,9 @@ extern const char *clerk_jwa_name(const ClerkAlgorithm *algorithm);
 extern ClerkStatus clerk_jwa_check(const ClerkJwk *jwk, const ClerkJws *jws);
 extern ClerkStatus clerk_jwa_verify(const ClerkJwk *jwk, const ClerkJws *jws);
 extern bool clerk_jwa_sha256(ClerkSlice data, unsigned char digest[CLERK_DIGEST_LENGTH]);
+extern bool clerk_jwa_hmac_sha256(ClerkSlice key, const ClerkSlice *parts, size_t n_parts,
+								  unsigned char mac[CLERK_DIGEST_LENGTH]);
+extern bool clerk_jwa_equal(const void *a, const void *b, size_t len);
 
 /*
  * claims.c -- every time and duration is in microseconds, times since the Unix epoch.
@@ -296,6 +310,19 @@ extern bool clerk_has_reverified(const ClerkGrants *grants, ClerkSlice level,
 								 double minutes);
 extern bool clerk_has_reverified_preset(const ClerkGrants *grants, ClerkSlice preset);
 extern bool clerk_has_params(const ClerkGrants *grants, ClerkSlice params);
+
+/* svix.c */
+typedef struct ClerkWebhook
+{
+	ClerkSlice id;
+	ClerkSlice timestamp;
+	ClerkSlice signature;
+	ClerkSlice body;
+} ClerkWebhook;
+
+extern bool clerk_svix_is_secret(ClerkSlice secret);
+extern ClerkStatus clerk_svix_check(const ClerkWebhook *webhook, int64_t now);
+extern bool clerk_svix_verify(const ClerkWebhook *webhook, ClerkSlice secret);
 
 /* request.c */
 typedef bool (*ClerkTokenSink)(void *context, ClerkSlice token);

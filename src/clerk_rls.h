@@ -88,6 +88,7 @@ typedef struct ClerkRequest
 
 extern void clerk_source_read(ClerkRequest *request);
 extern void clerk_source_free(ClerkRequest *request);
+extern text *clerk_source_header(const char *name);
 extern const char *clerk_source_name(ClerkSource source);
 
 /* table.c */
@@ -129,6 +130,12 @@ extern const ClerkKey *clerk_keys_for_any_kid(ClerkInstance *instance);
 /* refresh.c */
 extern void clerk_refresh_mark_unknown_kid(ClerkInstance *instance);
 
+/* revocation.c */
+extern void clerk_revocation_init(void);
+extern uint64 clerk_revocation_epoch(void);
+extern ClerkStatus clerk_revocation_check(const char *session_id, const char *subject,
+										  int64 issued_at);
+
 /* session.c */
 typedef struct ClerkSession
 {
@@ -140,6 +147,7 @@ typedef struct ClerkSession
 	const ClerkGrants *grants;
 	ClerkTimes times;
 	int64 key_expiry;
+	uint64 revocation_epoch; /* in which it was last found not to be revoked */
 } ClerkSession;
 
 extern void clerk_session_init(void);

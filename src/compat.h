@@ -39,4 +39,13 @@
 #define CLERK_EXECUTOR_RUN_ARGS query_desc, direction, count, execute_once
 #endif
 
+/* 16 made one function of those for each kind of object. */
+#if PG_VERSION_NUM >= 160000
+#define CLERK_EXECUTE_ACLCHECK(function, role)                                           \
+	object_aclcheck(ProcedureRelationId, function, role, ACL_EXECUTE)
+#else
+#define CLERK_EXECUTE_ACLCHECK(function, role)                                           \
+	pg_proc_aclcheck(function, role, ACL_EXECUTE)
+#endif
+
 #endif /* CLERK_COMPAT_H */

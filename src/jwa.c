@@ -6,13 +6,15 @@
  * the token's header must say the same.  So a token cannot choose how it is verified.
  * "none" and HS* are in no table.
  *
- * Errors are statuses; OpenSSL's error queue is left empty.  Called by keys.c, session.c
- * and the tests.
+ * Errors are statuses; OpenSSL's error queue is left empty.  Called by keys.c, session.c,
+ * svix.c and the tests.
  */
 #include "clerk.h"
 
 #include <string.h>
 
+#include <openssl/core_names.h>
+#include <openssl/crypto.h>
 #include <openssl/ecdsa.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
@@ -172,4 +174,36 @@ bool
 clerk_jwa_sha256(ClerkSlice data, unsigned char digest[CLERK_DIGEST_LENGTH])
 {
 	return EVP_Digest(data.data, data.len, digest, NULL, EVP_sha256(), NULL) == 1;
+}
+
+/* HMAC with SHA-256 (RFC 2104) of the parts, one after the other. */
+bool
+clerk_jwa_hmac_sha256(ClerkSlice key, const ClerkSlice *parts, size_t n_parts,
+					  unsigned char mac[CLERK_DIGEST_LENGTH])
+{
+	EVP_MAC *hmac = EVP_MAC_fetch(NULL, "HMAC", NULL);
+	EVP_MAC_CTX *ctx = hmac != NULL ? EVP_MAC_CTX_new(hmac) : NULL;
+	char digest[] = "SHA256";
+	const OSSL_PARAM params[] = {
+		OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, digest, 0),
+		OSSL_PARAM_construct_end()};
+	size_t len = 0;
+	bool done = ctx != NULL &&
+				EVP_MAC_init(ctx, (const unsigned char *) key.data, key.len, params) == 1;
+
+	for (size_t i = 0; done && i < n_parts; i++)
+		done =
+			EVP_MAC_update(ctx, (const unsigned char *) parts[i].data, parts[i].len) == 1;
+	done = done && EVP_MAC_final(ctx, mac, &len, CLERK_DIGEST_LENGTH) == 1 &&
+		   len == CLERK_DIGEST_LENGTH;
+	EVP_MAC_CTX_free(ctx);
+	EVP_MAC_free(hmac);
+	return done;
+}
+
+/* Compares in a time that does not depend on where they differ. */
+bool
+clerk_jwa_equal(const void *a, const void *b, size_t len)
+{
+	return CRYPTO_memcmp(a, b, len) == 0;
 }

@@ -4,7 +4,7 @@
  *
  * clerk_session() answers for the current request, clerk_session_verify() for a token that
  * the caller brings.  Both run the pipeline of DESIGN.md section 3: shape, instance, type,
- * key, algorithm, signature, claims.  The first also picks the token among the sources and
+ * key, algorithm, signature, claims, revocation.  The first also picks the token among the sources and
  * compares the identities that the others name.
  *
  * Two things are remembered.  The answer for this request, until a setting, a key or an
@@ -52,6 +52,7 @@ static struct
 {
 	uint64 generation; /* that it was made under; 0: there is no answer */
 	uint64 epoch;
+	uint64 revocation_epoch;
 	TimestampTz statement;
 	ClerkStatus status;
 	ClerkSource source;
@@ -185,7 +186,7 @@ forget_token(TokenEntry *entry)
 	hash_search(cache, entry->digest, HASH_REMOVE, NULL);
 }
 
-static const ClerkSession *
+static ClerkSession *
 recall_token(const unsigned char *digest)
 {
 	TokenEntry *entry = hash_search(cache, digest, HASH_FIND, NULL);
@@ -255,16 +256,36 @@ make_session(MemoryContext context, const ClerkInstance *instance,
 	session->payload = append(&end, payload.data, payload.len);
 	session->times = claims->times;
 	session->key_expiry = key_expiry;
+	session->revocation_epoch = 0;
 	return session;
+}
+
+/* Whether it was revoked is looked up anew only when the table of it has changed. */
+static ClerkStatus
+check_revocation(ClerkSession *session)
+{
+	uint64 epoch = clerk_revocation_epoch();
+	ClerkStatus status;
+
+	if (session->revocation_epoch == epoch)
+		return CLERK_OK;
+	status = clerk_revocation_check(session->session_id, session->subject,
+									session->times.issued_at);
+	if (status == CLERK_OK)
+		session->revocation_epoch = epoch;
+	return status;
 }
 
 /* The checks that a verified token must pass again on every use. */
 static ClerkStatus
-check_times(const ClerkSession *session)
+check_again(ClerkSession *session)
 {
+	ClerkStatus status;
+
 	if (session->key_expiry <= now())
 		return CLERK_KEY_UNKNOWN;
-	return clerk_claims_check_times(&session->times, &session->instance->policy, now());
+	status = clerk_claims_check_times(&session->times, &session->instance->policy, now());
+	return status == CLERK_OK ? check_revocation(session) : status;
 }
 
 /*
@@ -358,7 +379,7 @@ resolve_token(Verification *verification, ClerkSlice token, bool from_cookie,
 			  const ClerkSession **session)
 {
 	unsigned char digest[CLERK_DIGEST_LENGTH];
-	const ClerkSession *known;
+	ClerkSession *known;
 	ClerkInstance *instance;
 	int64 key_expiry;
 	ClerkStatus status;
@@ -373,7 +394,7 @@ resolve_token(Verification *verification, ClerkSlice token, bool from_cookie,
 		if (from_cookie && known->instance->policy.authorized_parties == NULL)
 			return CLERK_ISSUER_UNKNOWN;
 		*session = known;
-		return check_times(known);
+		return check_again(known);
 	}
 
 	status = identify_token(verification, token, &instance);
@@ -386,9 +407,9 @@ resolve_token(Verification *verification, ClerkSlice token, bool from_cookie,
 		return status;
 	known = make_session(cache_context, instance, &verification->claims,
 						 verification->jws.payload, key_expiry);
-	remember_token(digest, unconstify(ClerkSession *, known));
+	remember_token(digest, known);
 	*session = known;
-	return CLERK_OK;
+	return check_revocation(known);
 }
 
 /* Did the token, or what is there in its place, say nothing about a registered issuer? */
@@ -492,6 +513,7 @@ trust_claims(Verification *verification, const ClerkSession **session)
 {
 	ClerkSlice payload = clerk_config_setting(CLERK_SETTING_CLAIMS);
 	ClerkClaims *claims = &verification->claims;
+	ClerkSession *trusted;
 	ClerkInstance *instance;
 	ClerkStatus status;
 
@@ -508,8 +530,9 @@ trust_claims(Verification *verification, const ClerkSession **session)
 		unsigned_context = AllocSetContextCreate(
 			TopMemoryContext, "clerk unsigned claims", ALLOCSET_SMALL_SIZES);
 	MemoryContextReset(unsigned_context);
-	*session = make_session(unsigned_context, instance, claims, payload, PG_INT64_MAX);
-	return CLERK_OK;
+	trusted = make_session(unsigned_context, instance, claims, payload, PG_INT64_MAX);
+	*session = trusted;
+	return check_revocation(trusted);
 }
 
 /* Who makes this request?  *session is set only if CLERK_OK is returned. */
@@ -557,6 +580,7 @@ current_is_valid(void)
 {
 	return current.generation == clerk_config_generation &&
 		   current.epoch == clerk_keys_refresh() &&
+		   current.revocation_epoch == clerk_revocation_epoch() &&
 		   current.statement == GetCurrentStatementStartTimestamp();
 }
 
@@ -568,6 +592,7 @@ static void
 establish_session(void)
 {
 	uint64 generation = clerk_config_generation;
+	uint64 revocation_epoch = clerk_revocation_epoch();
 	MemoryContext old_context = CurrentMemoryContext;
 	const ClerkSession *session = NULL;
 	ClerkSource source = CLERK_SOURCE_NONE;
@@ -583,6 +608,7 @@ establish_session(void)
 	current.session = status == CLERK_OK ? session : NULL;
 	current.statement = GetCurrentStatementStartTimestamp();
 	current.epoch = cache_epoch;
+	current.revocation_epoch = revocation_epoch;
 	current.generation = generation;
 }
 

@@ -82,6 +82,28 @@ clerk_source_read(ClerkRequest *request)
 	clerk_request_cookies(&request->cookies, add_cookie, request);
 }
 
+/* A header of the request, whatever it says, or NULL; in the current memory context. */
+text *
+clerk_source_header(const char *name)
+{
+	ClerkJson headers = {NULL, false};
+	ClerkSlice value;
+	char *copy = NULL;
+
+	read_object(CLERK_SETTING_HEADERS, &headers);
+	if (clerk_request_header(&headers, name, &value) == CLERK_OK)
+	{
+		copy = palloc_extended(value.len + VARHDRSZ, MCXT_ALLOC_NO_OOM);
+		if (copy != NULL)
+		{
+			SET_VARSIZE(copy, value.len + VARHDRSZ);
+			memcpy(VARDATA(copy), value.data, value.len);
+		}
+	}
+	clerk_json_free(&headers);
+	return (text *) copy;
+}
+
 void
 clerk_source_free(ClerkRequest *request)
 {

@@ -127,11 +127,41 @@ static const ClerkReason reasons[CLERK_N_STATUSES] = {
 							   "The user has a session task to finish in Clerk.",
 							   CLERK_STEP_SESSION_STATUS},
 
+	[CLERK_SESSION_REVOKED] = {"session-revoked",
+							   "session-revoked: the session was revoked",
+							   "The session has ended, or was revoked.", "Sign in again.",
+							   CLERK_STEP_REVOCATION},
+	[CLERK_USER_REVOKED] = {"user-revoked", "user-revoked: the user was revoked",
+							"The user was banned, deleted or revoked.", NULL,
+							CLERK_STEP_REVOCATION},
+
 	[CLERK_IDENTITY_MISMATCH] = {"identity-mismatch",
 								 "identity-mismatch: the request names two users",
 								 "Another source of this request names another user than "
 								 "the verified token.",
 								 "Send one token in one place.", CLERK_STEP_IDENTITY},
+
+	[CLERK_WEBHOOK_HEADERS] = {"webhook-invalid-headers",
+							   "webhook-invalid-headers: the webhook is not signed",
+							   "One of the headers svix-id, svix-timestamp and "
+							   "svix-signature is missing or malformed.",
+							   NULL, CLERK_STEP_NONE},
+	[CLERK_WEBHOOK_TOO_OLD] = {"webhook-too-old",
+							   "webhook-too-old: the webhook is too old",
+							   "Its timestamp is more than five minutes ago.",
+							   "Compare the clocks.", CLERK_STEP_NONE},
+	[CLERK_WEBHOOK_TOO_NEW] = {"webhook-too-new",
+							   "webhook-too-new: the webhook is in the future",
+							   "Its timestamp is more than five minutes ahead.",
+							   "Compare the clocks.", CLERK_STEP_NONE},
+	[CLERK_WEBHOOK_SIGNATURE] =
+		{"webhook-invalid-signature",
+		 "webhook-invalid-signature: no secret made the signature",
+		 "None of the secrets of any instance signed this id, "
+		 "timestamp and body.",
+		 "Give the endpoint's signing secret to "
+		 "clerk.add_webhook_secret().",
+		 CLERK_STEP_NONE},
 
 	[CLERK_JWK_KTY_UNKNOWN] = {CODE_JWK, "Its \"kty\" or \"crv\" is not supported.", NULL,
 							   CLERK_STEP_NONE},
@@ -186,6 +216,7 @@ static const char *const step_names[CLERK_N_STEPS] = {
 	[CLERK_STEP_NOT_BEFORE] = "not before",
 	[CLERK_STEP_ISSUED_AT] = "issued at",
 	[CLERK_STEP_SESSION_STATUS] = "session status",
+	[CLERK_STEP_REVOCATION] = "revocation",
 	[CLERK_STEP_IDENTITY] = "identity",
 };
 

@@ -1,0 +1,141 @@
+/*
+ * webhook.c
+ *		Is it Clerk who sends this webhook?  What it says is applied in SQL.
+ *
+ * The secrets are those of clerk.webhook_secrets; any of any instance may have signed, and
+ * the instance is the one whose secret did.  authenticate_webhook() raises with the reason;
+ * verify_webhook() only says no.
+ */
+#include "clerk_rls.h"
+
+#include "access/htup_details.h"
+#include "catalog/pg_proc.h"
+#include "miscadmin.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/jsonb.h"
+#include "utils/syscache.h"
+
+typedef enum WebhookSecretColumn
+{
+	WEBHOOK_SECRET_ISSUER = 1,
+	WEBHOOK_SECRET_SECRET
+} WebhookSecretColumn;
+
+typedef struct Search
+{
+	const ClerkWebhook *webhook;
+	text *issuer; /* NULL until found */
+} Search;
+
+static void
+try_secret(HeapTuple tuple, TupleDesc desc, void *arg)
+{
+	Search *search = arg;
+	bool isnull;
+	Datum secret = heap_getattr(tuple, WEBHOOK_SECRET_SECRET, desc, &isnull);
+	Datum issuer = heap_getattr(tuple, WEBHOOK_SECRET_ISSUER, desc, &isnull);
+
+	if (clerk_svix_verify(search->webhook, clerk_text_slice(DatumGetTextPP(secret))))
+		search->issuer = DatumGetTextPCopy(issuer);
+}
+
+/* The issuer of the instance whose webhook it is; *status says why there is none. */
+static text *
+find_issuer(FunctionCallInfo fcinfo, ClerkStatus *status)
+{
+	ClerkSlice argument[4];
+	ClerkWebhook webhook;
+	Search search = {.webhook = &webhook};
+
+	for (int i = 0; i < 4; i++)
+	{
+		argument[i] = (ClerkSlice){"", 0};
+		if (!PG_ARGISNULL(i))
+			argument[i] = clerk_text_slice(PG_GETARG_TEXT_PP(i));
+	}
+	webhook = (ClerkWebhook){argument[0], argument[1], argument[2], argument[3]};
+	*status = clerk_svix_check(&webhook, GetCurrentTimestamp() + CLERK_EPOCH_OFFSET);
+	if (*status != CLERK_OK)
+		return NULL;
+	(void) clerk_table_read(clerk_table_oid("webhook_secrets"), "webhook_secrets_pkey", 0,
+							NULL, try_secret, &search);
+	if (search.issuer == NULL)
+		*status = CLERK_WEBHOOK_SIGNATURE;
+	return search.issuer;
+}
+
+PG_FUNCTION_INFO_V1(clerk_rls_verify_webhook);
+Datum
+clerk_rls_verify_webhook(PG_FUNCTION_ARGS)
+{
+	ClerkStatus status;
+
+	PG_RETURN_BOOL(find_issuer(fcinfo, &status) != NULL);
+}
+
+PG_FUNCTION_INFO_V1(clerk_rls_authenticate_webhook);
+Datum
+clerk_rls_authenticate_webhook(PG_FUNCTION_ARGS)
+{
+	ClerkStatus status;
+	text *issuer = find_issuer(fcinfo, &status);
+
+	if (issuer == NULL)
+		clerk_report_error(status);
+	PG_RETURN_TEXT_P(issuer);
+}
+
+PG_FUNCTION_INFO_V1(clerk_rls_is_webhook_secret);
+Datum
+clerk_rls_is_webhook_secret(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_BOOL(clerk_svix_is_secret(clerk_text_slice(PG_GETARG_TEXT_PP(0))));
+}
+
+PG_FUNCTION_INFO_V1(clerk_rls_webhook_header);
+
+/* A header of the request under Svix's name, or that of Standard Webhooks. */
+Datum
+clerk_rls_webhook_header(PG_FUNCTION_ARGS)
+{
+	const char *name = text_to_cstring(PG_GETARG_TEXT_PP(0));
+	text *value = clerk_source_header(psprintf("svix-%s", name));
+
+	if (value == NULL)
+		value = clerk_source_header(psprintf("webhook-%s", name));
+	if (value == NULL)
+		PG_RETURN_NULL();
+	PG_RETURN_TEXT_P(value);
+}
+
+PG_FUNCTION_INFO_V1(clerk_rls_run_event_handler);
+
+/*
+ * Calls a function of the application with the event, as the role that owns it: what is
+ * written in it must not run with the rights of whoever receives webhooks.
+ */
+Datum
+clerk_rls_run_event_handler(PG_FUNCTION_ARGS)
+{
+	Oid handler = PG_GETARG_OID(0);
+	HeapTuple tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(handler));
+	Oid owner, saved_user;
+	int saved_context;
+
+	if (!HeapTupleIsValid(tuple))
+		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_FUNCTION),
+						errmsg("the event handler does not exist any more"),
+						errhint("Run clerk.drop_event_handler().")));
+	owner = ((Form_pg_proc) GETSTRUCT(tuple))->proowner;
+	ReleaseSysCache(tuple);
+	GetUserIdAndSecContext(&saved_user, &saved_context);
+	SetUserIdAndSecContext(owner, saved_context | SECURITY_LOCAL_USERID_CHANGE);
+	/* an error puts the user back by itself */
+	if (CLERK_EXECUTE_ACLCHECK(handler, owner) != ACLCHECK_OK)
+		ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+						errmsg("the owner of the event handler may not execute it")));
+	(void) OidFunctionCall1(handler, JsonbPGetDatum(PG_GETARG_JSONB_P(1)));
+	SetUserIdAndSecContext(saved_user, saved_context);
+	PG_RETURN_VOID();
+}
