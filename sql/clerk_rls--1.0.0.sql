@@ -633,48 +633,37 @@ $$;
 COMMENT ON FUNCTION clerk.run_jwks_refresh(interval) IS
 	'the job of clerk.schedule_jwks_refresh(): fetches what is older than that, and early where a token named an unknown key';
 
-CREATE FUNCTION clerk.schedule_jwks_refresh(every interval) RETURNS void
+CREATE FUNCTION clerk.schedule_job(job text, schedule text, command text) RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 	AS $$
-DECLARE
-	job constant text := 'clerk_rls: refresh of JWKS';
 BEGIN
 	IF clerk.extension_schema('pg_cron') IS NULL THEN
 		RAISE EXCEPTION USING
 			ERRCODE = 'feature_not_supported',
 			MESSAGE = 'the extension pg_cron is not installed in this database',
-			HINT = format('Run this every minute, from cron: psql -d %s -c "SELECT clerk.run_jwks_refresh(''%s'')"', current_database(), coalesce(every, '15 minutes'));
-	ELSIF every < interval '1 minute' THEN
+			HINT = format('Put this into the crontab: %s psql -d %s -c "%s"', schedule, current_database(), coalesce(command, ''));
+	END IF;
+	EXECUTE 'SELECT count(cron.unschedule(jobid)) FROM cron.job WHERE jobname = $1 AND database = current_database()' USING job;
+	IF command IS NOT NULL THEN
+		EXECUTE 'SELECT cron.schedule($1, $2, $3)' USING job, schedule, command;
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION clerk.schedule_job(text, text, text) IS 'lets pg_cron run a command, or not any more if that is NULL';
+
+CREATE FUNCTION clerk.schedule_jwks_refresh(every interval) RETURNS void
+	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+	AS $$
+BEGIN
+	IF every < interval '1 minute' THEN
 		RAISE EXCEPTION USING
 			ERRCODE = 'invalid_parameter_value',
 			MESSAGE = 'the keys cannot be fetched more often than once a minute';
 	END IF;
-	EXECUTE 'SELECT count(cron.unschedule(jobid)) FROM cron.job WHERE jobname = $1 AND database = current_database()' USING job;
-	IF every IS NOT NULL THEN
-		EXECUTE 'SELECT cron.schedule($1, ''* * * * *'', $2)' USING job, format('SELECT clerk.run_jwks_refresh(%L)', every);
-	END IF;
+	PERFORM clerk.schedule_job('clerk_rls: refresh of JWKS', '* * * * *', 'SELECT clerk.run_jwks_refresh(' || quote_literal(every) || ')');
 END
 $$;
 COMMENT ON FUNCTION clerk.schedule_jwks_refresh(interval) IS 'lets pg_cron fetch the keys this often, and early where a token named an unknown key; NULL ends that';
-
-CREATE FUNCTION clerk.health() RETURNS TABLE (
-	issuer text, current_keys bigint, retiring_keys bigint, ended_keys bigint, newest_key_age interval,
-	refreshed_at timestamptz, refresh_failed_at timestamptz, refresh_failure text, unknown_kid_at timestamptz)
-	LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
-	AS $$
-	SELECT instance.issuer,
-		count(*) FILTER (WHERE key.kid IS NOT NULL AND key.expires_at IS NULL),
-		count(*) FILTER (WHERE key.expires_at > now()),
-		count(*) FILTER (WHERE key.expires_at <= now()),
-		now() - max(key.created_at),
-		refresh.succeeded_at, refresh.failed_at, refresh.failure, clerk.unknown_kid_at(instance.issuer)
-	FROM clerk.instances AS instance
-	LEFT JOIN clerk.jwks AS key USING (issuer)
-	LEFT JOIN clerk.jwks_refreshes AS refresh USING (issuer)
-	GROUP BY instance.issuer, refresh.issuer
-	ORDER BY instance.issuer
-$$;
-COMMENT ON FUNCTION clerk.health() IS 'each instance: its keys, how fetching them went, and when a token last named an unknown one; for pg_monitor';
 
 --
 -- Identity
@@ -1129,6 +1118,663 @@ $$;
 COMMENT ON FUNCTION clerk.remove_auth_shim() IS 'undoes clerk.install_auth_shim(): what it made is dropped, what it replaced is back';
 
 --
+-- Revocation
+--
+
+CREATE TABLE clerk.revocations (
+	-- revocation.c knows the order of the columns up to issued_before
+	id text COLLATE "C" NOT NULL,
+	source text COLLATE "C" NOT NULL DEFAULT 'manual'
+		CONSTRAINT revocations_source CHECK (source IN ('manual', 'webhook')),
+	issued_before timestamptz,
+	reason text,
+	revoked_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
+	CONSTRAINT revocations_pkey PRIMARY KEY (id, source)
+);
+COMMENT ON TABLE clerk.revocations IS 'sessions and users whose tokens are refused';
+COMMENT ON COLUMN clerk.revocations.id IS 'sess_... or user_...';
+COMMENT ON COLUMN clerk.revocations.source IS 'manual: set by clerk.revoke_session() or revoke_user(); webhook: kept by events';
+COMMENT ON COLUMN clerk.revocations.issued_before IS 'only tokens issued before this; NULL: all';
+COMMENT ON COLUMN clerk.revocations.reason IS 'for people';
+COMMENT ON COLUMN clerk.revocations.revoked_at IS 'since when';
+SELECT pg_catalog.pg_extension_config_dump('clerk.revocations', '');
+
+CREATE TRIGGER invalidate_statement AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON clerk.revocations
+	FOR EACH STATEMENT EXECUTE FUNCTION clerk.invalidate();
+CREATE TRIGGER invalidate_row AFTER INSERT OR UPDATE OR DELETE ON clerk.revocations
+	FOR EACH ROW EXECUTE FUNCTION clerk.invalidate();
+ALTER TABLE clerk.revocations ENABLE ALWAYS TRIGGER invalidate_statement;
+ALTER TABLE clerk.revocations ENABLE ALWAYS TRIGGER invalidate_row;
+COMMENT ON TRIGGER invalidate_statement ON clerk.revocations IS 'every backend asks again';
+COMMENT ON TRIGGER invalidate_row ON clerk.revocations IS 'the same, in an apply worker of logical replication';
+
+CREATE FUNCTION clerk.revoke(id text, prefix text, reason text) RETURNS void
+	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+	AS $$
+#variable_conflict use_variable
+BEGIN
+	IF coalesce(id = '' OR (starts_with(id, 'sess_') AND prefix <> 'sess_') OR (starts_with(id, 'user_') AND prefix <> 'user_'), true) THEN
+		RAISE EXCEPTION USING
+			ERRCODE = 'invalid_parameter_value',
+			MESSAGE = format('this is not the id of a %s', CASE prefix WHEN 'sess_' THEN 'session' ELSE 'user' END);
+	END IF;
+	INSERT INTO clerk.revocations AS revocation (id, reason) VALUES (id, reason)
+		ON CONFLICT ON CONSTRAINT revocations_pkey DO UPDATE SET reason = coalesce(excluded.reason, revocation.reason);
+END
+$$;
+COMMENT ON FUNCTION clerk.revoke(text, text, text) IS 'what revoke_session() and revoke_user() have in common';
+
+CREATE FUNCTION clerk.revoke_session(session_id text, reason text DEFAULT NULL) RETURNS void
+	LANGUAGE sql SET search_path = pg_catalog, pg_temp
+	AS $$ SELECT clerk.revoke(session_id, 'sess_', reason) $$;
+COMMENT ON FUNCTION clerk.revoke_session(text, text) IS 'refuses every token of a session, from the next statement on';
+
+CREATE FUNCTION clerk.revoke_user(clerk_id text, reason text DEFAULT NULL) RETURNS void
+	LANGUAGE sql SET search_path = pg_catalog, pg_temp
+	AS $$ SELECT clerk.revoke(clerk_id, 'user_', reason) $$;
+COMMENT ON FUNCTION clerk.revoke_user(text, text) IS 'refuses every token of a user, from the next statement on, until clerk.unrevoke()';
+
+CREATE FUNCTION clerk.unrevoke(id text) RETURNS void
+	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+	AS $$
+BEGIN
+	DELETE FROM clerk.revocations AS revocation WHERE revocation.id = unrevoke.id;
+	IF NOT FOUND THEN
+		RAISE EXCEPTION USING
+			ERRCODE = 'undefined_object',
+			MESSAGE = 'neither a session nor a user with this id is revoked';
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION clerk.unrevoke(text) IS 'takes back that a session or a user was revoked, by hand or by a webhook';
+
+--
+-- What webhooks keep: users, organizations, memberships. The payload is the object as Clerk
+-- sends it, without what is private; the other columns are taken from it.
+--
+
+CREATE FUNCTION clerk.ms_to_timestamptz(ms text) RETURNS timestamptz
+	LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+	AS $$ SELECT CASE WHEN ms ~ '^[0-9]{1,14}$' THEN to_timestamp(ms::float8 / 1000) END $$;
+COMMENT ON FUNCTION clerk.ms_to_timestamptz(text) IS 'milliseconds since the Unix epoch as a time; NULL when they are none';
+
+CREATE FUNCTION clerk.primary_email(payload jsonb) RETURNS text
+	LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+	AS $$
+	SELECT address ->> 'email_address'
+	FROM jsonb_path_query(payload, 'lax $.email_addresses[*]') AS address
+	WHERE address ->> 'id' = payload ->> 'primary_email_address_id'
+	LIMIT 1
+$$;
+COMMENT ON FUNCTION clerk.primary_email(jsonb) IS 'the primary email address in a user object';
+
+CREATE FUNCTION clerk.text_array(list jsonb) RETURNS text[]
+	LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+	AS $$ SELECT coalesce(array_agg(element #>> '{}' ORDER BY n), '{}') FROM jsonb_path_query(list, 'lax $[*]') WITH ORDINALITY AS e (element, n) $$;
+COMMENT ON FUNCTION clerk.text_array(jsonb) IS 'a JSON array as an array of texts';
+
+CREATE TABLE clerk.user_profiles (
+	clerk_id text COLLATE "C" CONSTRAINT user_profiles_pkey PRIMARY KEY,
+	issuer text COLLATE "C",
+	email text GENERATED ALWAYS AS (clerk.primary_email(payload)) STORED,
+	username text GENERATED ALWAYS AS (payload ->> 'username') STORED,
+	first_name text GENERATED ALWAYS AS (payload ->> 'first_name') STORED,
+	last_name text GENERATED ALWAYS AS (payload ->> 'last_name') STORED,
+	image_url text GENERATED ALWAYS AS (payload ->> 'image_url') STORED,
+	external_id text GENERATED ALWAYS AS (payload ->> 'external_id') STORED,
+	public_metadata jsonb GENERATED ALWAYS AS (payload -> 'public_metadata') STORED,
+	banned boolean GENERATED ALWAYS AS (payload -> 'banned' = 'true') STORED,
+	locked boolean GENERATED ALWAYS AS (payload -> 'locked' = 'true') STORED,
+	last_sign_in_at timestamptz GENERATED ALWAYS AS (clerk.ms_to_timestamptz(payload ->> 'last_sign_in_at')) STORED,
+	created_at timestamptz GENERATED ALWAYS AS (clerk.ms_to_timestamptz(payload ->> 'created_at')) STORED,
+	updated_at timestamptz GENERATED ALWAYS AS (clerk.ms_to_timestamptz(payload ->> 'updated_at')) STORED,
+	deleted_at timestamptz,
+	last_banned_at timestamptz,
+	event_at timestamptz,
+	payload jsonb NOT NULL
+);
+CREATE INDEX user_profiles_email_idx ON clerk.user_profiles (email);
+COMMENT ON INDEX clerk.user_profiles_email_idx IS 'users by email address';
+COMMENT ON TABLE clerk.user_profiles IS 'users of Clerk, kept by webhooks; of a deleted user only the id is left';
+COMMENT ON COLUMN clerk.user_profiles.clerk_id IS 'user_...';
+COMMENT ON COLUMN clerk.user_profiles.issuer IS 'the instance';
+COMMENT ON COLUMN clerk.user_profiles.email IS 'primary email address';
+COMMENT ON COLUMN clerk.user_profiles.external_id IS 'the id the application has given in Clerk';
+COMMENT ON COLUMN clerk.user_profiles.deleted_at IS 'when the user was deleted; NULL: not';
+COMMENT ON COLUMN clerk.user_profiles.last_banned_at IS 'the latest update in which the user was banned';
+COMMENT ON COLUMN clerk.user_profiles.event_at IS 'the time of the event that the payload comes from';
+COMMENT ON COLUMN clerk.user_profiles.payload IS 'the user object, without private metadata';
+
+CREATE TABLE clerk.org_profiles (
+	clerk_id text COLLATE "C" CONSTRAINT org_profiles_pkey PRIMARY KEY,
+	issuer text COLLATE "C",
+	name text GENERATED ALWAYS AS (payload ->> 'name') STORED,
+	slug text GENERATED ALWAYS AS (payload ->> 'slug') STORED,
+	image_url text GENERATED ALWAYS AS (payload ->> 'image_url') STORED,
+	public_metadata jsonb GENERATED ALWAYS AS (payload -> 'public_metadata') STORED,
+	created_at timestamptz GENERATED ALWAYS AS (clerk.ms_to_timestamptz(payload ->> 'created_at')) STORED,
+	updated_at timestamptz GENERATED ALWAYS AS (clerk.ms_to_timestamptz(payload ->> 'updated_at')) STORED,
+	deleted_at timestamptz,
+	event_at timestamptz,
+	payload jsonb NOT NULL
+);
+COMMENT ON TABLE clerk.org_profiles IS 'organizations of Clerk, kept by webhooks; of a deleted one only the id is left';
+COMMENT ON COLUMN clerk.org_profiles.clerk_id IS 'org_...';
+COMMENT ON COLUMN clerk.org_profiles.issuer IS 'the instance';
+COMMENT ON COLUMN clerk.org_profiles.deleted_at IS 'when the organization was deleted; NULL: not';
+COMMENT ON COLUMN clerk.org_profiles.event_at IS 'the time of the event that the payload comes from';
+COMMENT ON COLUMN clerk.org_profiles.payload IS 'the organization object, without private metadata';
+
+CREATE TABLE clerk.org_memberships (
+	clerk_id text COLLATE "C" CONSTRAINT org_memberships_pkey PRIMARY KEY,
+	issuer text COLLATE "C",
+	org_id text COLLATE "C" GENERATED ALWAYS AS (payload #>> '{organization,id}') STORED,
+	user_id text COLLATE "C" GENERATED ALWAYS AS (payload #>> '{public_user_data,user_id}') STORED,
+	role text GENERATED ALWAYS AS (payload ->> 'role') STORED,
+	permissions text[] GENERATED ALWAYS AS (clerk.text_array(payload -> 'permissions')) STORED,
+	public_metadata jsonb GENERATED ALWAYS AS (payload -> 'public_metadata') STORED,
+	created_at timestamptz GENERATED ALWAYS AS (clerk.ms_to_timestamptz(payload ->> 'created_at')) STORED,
+	updated_at timestamptz GENERATED ALWAYS AS (clerk.ms_to_timestamptz(payload ->> 'updated_at')) STORED,
+	deleted_at timestamptz,
+	event_at timestamptz,
+	payload jsonb NOT NULL
+);
+CREATE INDEX org_memberships_org_id_idx ON clerk.org_memberships (org_id, user_id);
+CREATE INDEX org_memberships_user_id_idx ON clerk.org_memberships (user_id);
+COMMENT ON INDEX clerk.org_memberships_org_id_idx IS 'the members of an organization';
+COMMENT ON INDEX clerk.org_memberships_user_id_idx IS 'the organizations of a user';
+COMMENT ON TABLE clerk.org_memberships IS 'memberships of users in organizations, kept by webhooks; of one that has ended only the id is left';
+COMMENT ON COLUMN clerk.org_memberships.clerk_id IS 'orgmem_...';
+COMMENT ON COLUMN clerk.org_memberships.issuer IS 'the instance';
+COMMENT ON COLUMN clerk.org_memberships.org_id IS 'the organization';
+COMMENT ON COLUMN clerk.org_memberships.user_id IS 'the user';
+COMMENT ON COLUMN clerk.org_memberships.role IS 'such as org:admin';
+COMMENT ON COLUMN clerk.org_memberships.deleted_at IS 'when the membership ended; NULL: it has not';
+COMMENT ON COLUMN clerk.org_memberships.event_at IS 'the time of the event that the payload comes from';
+COMMENT ON COLUMN clerk.org_memberships.payload IS 'the membership object, without private metadata';
+
+SELECT pg_catalog.pg_extension_config_dump('clerk.user_profiles', '');
+SELECT pg_catalog.pg_extension_config_dump('clerk.org_profiles', '');
+SELECT pg_catalog.pg_extension_config_dump('clerk.org_memberships', '');
+
+-- SECURITY DEFINER: whoever may see profiles need not see memberships. It tells a caller only
+-- who is in the organization that the caller's own token names.
+CREATE FUNCTION clerk.is_fellow_member(user_id text) RETURNS boolean
+	LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+	AS $$
+	SELECT EXISTS (
+		SELECT FROM clerk.org_memberships AS membership
+		WHERE membership.org_id = clerk.org_id() AND membership.user_id = is_fellow_member.user_id AND membership.deleted_at IS NULL)
+$$;
+COMMENT ON FUNCTION clerk.is_fellow_member(text) IS 'whether a user is a member of the organization that is active for the signed-in user';
+
+ALTER TABLE clerk.user_profiles ENABLE ROW LEVEL SECURITY;
+ALTER TABLE clerk.org_profiles ENABLE ROW LEVEL SECURITY;
+ALTER TABLE clerk.org_memberships ENABLE ROW LEVEL SECURITY;
+CREATE POLICY own_and_fellow_members ON clerk.user_profiles FOR SELECT
+	USING (clerk_id = clerk.uid() OR (deleted_at IS NULL AND clerk.is_fellow_member(clerk_id)));
+CREATE POLICY active ON clerk.org_profiles FOR SELECT USING (clerk_id = clerk.org_id());
+CREATE POLICY own_and_active ON clerk.org_memberships FOR SELECT USING (user_id = clerk.uid() OR org_id = clerk.org_id());
+COMMENT ON POLICY own_and_fellow_members ON clerk.user_profiles IS 'users see themselves and the members of their active organization';
+COMMENT ON POLICY active ON clerk.org_profiles IS 'users see their active organization';
+COMMENT ON POLICY own_and_active ON clerk.org_memberships IS 'users see their memberships, and those of their active organization';
+
+CREATE FUNCTION clerk.without_private(data jsonb) RETURNS jsonb
+	LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+	AS $$ SELECT (data - 'private_metadata') #- '{organization,private_metadata}' #- '{public_user_data,private_metadata}' $$;
+COMMENT ON FUNCTION clerk.without_private(jsonb) IS 'an object without its private metadata';
+
+-- The newest version of an object wins, whatever the order in which they come: by the time of
+-- its update, then by that of the event, then by its bytes. A deletion is final.
+CREATE FUNCTION clerk.apply_object(tab regclass, issuer text, data jsonb, event_at timestamptz, deleted boolean) RETURNS void
+	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+	AS $$
+BEGIN
+	IF jsonb_typeof(data) IS DISTINCT FROM 'object' OR jsonb_typeof(data -> 'id') IS DISTINCT FROM 'string' OR data ->> 'id' = '' THEN
+		RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = 'an object without an id';
+	END IF;
+	EXECUTE format($upsert$
+		INSERT INTO %s AS old (clerk_id, issuer, deleted_at, event_at, payload)
+		SELECT $1, $2, CASE WHEN $5 THEN $4 END, CASE WHEN NOT $5 THEN $4 END, CASE WHEN $5 THEN '{}' ELSE $3 END
+		ON CONFLICT (clerk_id) DO UPDATE SET
+			issuer = coalesce(old.issuer, excluded.issuer),
+			deleted_at = least(old.deleted_at, excluded.deleted_at),
+			(event_at, payload) = (
+				SELECT version.event_at, version.payload
+				FROM (VALUES
+					(0, old.event_at, old.payload), (0, excluded.event_at, excluded.payload),
+					(CASE WHEN old.deleted_at IS NULL AND excluded.deleted_at IS NULL THEN -1 ELSE 1 END, NULL, '{}')
+				) AS version (rank, event_at, payload)
+				ORDER BY version.rank DESC,
+					coalesce(clerk.ms_to_timestamptz(version.payload ->> 'updated_at'), '-infinity') DESC,
+					coalesce(version.event_at, '-infinity') DESC, version.payload::text COLLATE "C" DESC
+				LIMIT 1)
+		$upsert$, tab) USING data ->> 'id', issuer, clerk.without_private(data), event_at, deleted;
+END
+$$;
+COMMENT ON FUNCTION clerk.apply_object(regclass, text, jsonb, timestamptz, boolean) IS
+	'brings a row of user_profiles, org_profiles or org_memberships up to date with what an event says';
+
+CREATE FUNCTION clerk.apply_user(issuer text, data jsonb, event_at timestamptz, deleted boolean) RETURNS void
+	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+	AS $$
+DECLARE
+	profile record;
+BEGIN
+	PERFORM clerk.apply_object('clerk.user_profiles', apply_user.issuer, data, apply_user.event_at, deleted);
+	-- the row is locked now, so that what follows from it cannot be overtaken
+	UPDATE clerk.user_profiles AS p
+	SET last_banned_at = greatest(p.last_banned_at,
+		CASE WHEN data -> 'banned' = 'true' THEN coalesce(clerk.ms_to_timestamptz(data ->> 'updated_at'), apply_user.event_at) END)
+	WHERE p.clerk_id = data ->> 'id'
+	RETURNING p.* INTO profile;
+
+	IF profile.deleted_at IS NOT NULL OR profile.banned OR profile.last_banned_at IS NOT NULL THEN
+		INSERT INTO clerk.revocations AS revocation (id, source, issued_before, reason)
+		VALUES (profile.clerk_id, 'webhook',
+			CASE WHEN profile.deleted_at IS NULL AND NOT profile.banned THEN profile.last_banned_at END,
+			CASE WHEN profile.deleted_at IS NOT NULL THEN 'deleted' ELSE 'banned' END)
+		ON CONFLICT ON CONSTRAINT revocations_pkey DO UPDATE SET issued_before = excluded.issued_before, reason = excluded.reason
+			WHERE (revocation.issued_before, revocation.reason) IS DISTINCT FROM (excluded.issued_before, excluded.reason);
+	END IF;
+
+	DELETE FROM clerk.id_map AS map
+	WHERE map.clerk_id = profile.clerk_id AND map.source = 'clerk.user_profiles'::regclass AND map.mapped_id IS DISTINCT FROM profile.external_id;
+	IF length(profile.external_id) BETWEEN 1 AND 255
+		AND EXISTS (SELECT FROM clerk.instances AS i WHERE i.issuer = profile.issuer AND i.id_claim = 'external_id') THEN
+		INSERT INTO clerk.id_map VALUES (profile.clerk_id, profile.external_id, 'clerk.user_profiles') ON CONFLICT DO NOTHING;
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION clerk.apply_user(text, jsonb, timestamptz, boolean) IS
+	'brings a user up to date, and what depends on it: revocations, and the mapping where the instance says external_id';
+
+CREATE FUNCTION clerk.apply_event(issuer text, event jsonb) RETURNS void
+	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+	AS $$
+DECLARE
+	type constant text := event ->> 'type';
+	data constant jsonb := event -> 'data';
+	ms constant text := event ->> 'timestamp';
+	-- Clerk documents milliseconds, and shows seconds
+	event_at constant timestamptz := coalesce(clerk.ms_to_timestamptz(CASE WHEN length(ms) < 12 THEN ms || '000' ELSE ms END), now());
+BEGIN
+	CASE
+		WHEN type IN ('user.created', 'user.updated', 'user.deleted') THEN
+			PERFORM clerk.apply_user(issuer, data, event_at, type = 'user.deleted');
+		WHEN type IN ('organization.created', 'organization.updated', 'organization.deleted') THEN
+			PERFORM clerk.apply_object('clerk.org_profiles', issuer, data, event_at, type = 'organization.deleted');
+		WHEN type IN ('organizationMembership.created', 'organizationMembership.updated', 'organizationMembership.deleted') THEN
+			PERFORM clerk.apply_object('clerk.org_memberships', issuer, data, event_at, type = 'organizationMembership.deleted');
+		WHEN type IN ('session.ended', 'session.removed', 'session.revoked') THEN
+			INSERT INTO clerk.revocations (id, source, reason) VALUES (data ->> 'id', 'webhook', split_part(type, '.', 2))
+				ON CONFLICT ON CONSTRAINT revocations_pkey DO NOTHING;
+		ELSE
+			NULL;
+	END CASE;
+END
+$$;
+COMMENT ON FUNCTION clerk.apply_event(text, jsonb) IS 'applies an event of Clerk; others than those of users, organizations, memberships and sessions change nothing';
+
+--
+-- Webhooks
+--
+
+CREATE TABLE clerk.webhook_secrets (
+	-- webhook.c knows the order of the columns up to secret
+	issuer text COLLATE "C" NOT NULL
+		CONSTRAINT webhook_secrets_issuer_fkey REFERENCES clerk.instances ON UPDATE CASCADE ON DELETE CASCADE,
+	secret text COLLATE "C" NOT NULL,
+	created_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
+	CONSTRAINT webhook_secrets_pkey PRIMARY KEY (issuer, secret)
+);
+COMMENT ON TABLE clerk.webhook_secrets IS 'signing secrets of webhook endpoints; several live ones are allowed, for rotation';
+COMMENT ON COLUMN clerk.webhook_secrets.issuer IS 'the instance';
+COMMENT ON COLUMN clerk.webhook_secrets.secret IS 'whsec_...';
+COMMENT ON COLUMN clerk.webhook_secrets.created_at IS 'when it was added';
+
+CREATE TABLE clerk.webhook_events (
+	id text COLLATE "C" CONSTRAINT webhook_events_pkey PRIMARY KEY,
+	issuer text COLLATE "C" NOT NULL,
+	type text COLLATE "C" NOT NULL,
+	received_at timestamptz NOT NULL DEFAULT pg_catalog.now()
+);
+CREATE INDEX webhook_events_received_at_idx ON clerk.webhook_events (received_at);
+COMMENT ON INDEX clerk.webhook_events_received_at_idx IS 'for clerk.prune()';
+COMMENT ON TABLE clerk.webhook_events IS 'events that were applied, so that none is twice; not what they said';
+COMMENT ON COLUMN clerk.webhook_events.id IS 'svix-id, the same for each delivery of an event';
+COMMENT ON COLUMN clerk.webhook_events.issuer IS 'the instance';
+COMMENT ON COLUMN clerk.webhook_events.type IS 'such as user.created';
+COMMENT ON COLUMN clerk.webhook_events.received_at IS 'when it was applied';
+
+CREATE TABLE clerk.event_handlers (
+	pattern text NOT NULL,
+	-- a name and not an oid, which pg_upgrade could not take along
+	handler text NOT NULL,
+	CONSTRAINT event_handlers_pkey PRIMARY KEY (pattern, handler)
+);
+COMMENT ON TABLE clerk.event_handlers IS 'functions of the application that are called with each event of a type';
+COMMENT ON COLUMN clerk.event_handlers.pattern IS 'a type of events; * stands for anything';
+COMMENT ON COLUMN clerk.event_handlers.handler IS 'the function, with one argument of type jsonb';
+
+SELECT pg_catalog.pg_extension_config_dump('clerk.webhook_secrets', '');
+SELECT pg_catalog.pg_extension_config_dump('clerk.webhook_events', '');
+SELECT pg_catalog.pg_extension_config_dump('clerk.event_handlers', '');
+
+CREATE FUNCTION clerk.is_webhook_secret(secret text) RETURNS boolean
+	AS 'MODULE_PATHNAME', 'clerk_rls_is_webhook_secret' LANGUAGE C IMMUTABLE STRICT;
+COMMENT ON FUNCTION clerk.is_webhook_secret(text) IS 'whether this could be the signing secret of an endpoint';
+
+CREATE FUNCTION clerk.add_webhook_secret(issuer text, secret text) RETURNS void
+	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+	AS $$
+BEGIN
+	IF NOT EXISTS (SELECT FROM clerk.instances AS i WHERE i.issuer = add_webhook_secret.issuer) THEN
+		RAISE EXCEPTION USING
+			ERRCODE = 'undefined_object',
+			MESSAGE = format('instance %s is not registered', coalesce(issuer, 'NULL')),
+			HINT = 'Register it with clerk.add_instance().';
+	ELSIF clerk.is_webhook_secret(secret) IS NOT TRUE THEN
+		RAISE EXCEPTION USING
+			ERRCODE = 'invalid_parameter_value',
+			MESSAGE = 'this is not a signing secret',
+			HINT = 'Copy it from the endpoint''s page in the Clerk Dashboard: whsec_ and base64.';
+	END IF;
+	INSERT INTO clerk.webhook_secrets VALUES (issuer, secret) ON CONFLICT DO NOTHING;
+END
+$$;
+COMMENT ON FUNCTION clerk.add_webhook_secret(text, text) IS 'takes the signing secret of an endpoint of an instance, beside those it has';
+
+CREATE FUNCTION clerk.drop_webhook_secret(issuer text, secret text) RETURNS void
+	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+	AS $$
+BEGIN
+	DELETE FROM clerk.webhook_secrets AS s WHERE s.issuer = drop_webhook_secret.issuer AND s.secret = drop_webhook_secret.secret;
+	IF NOT FOUND THEN
+		RAISE EXCEPTION USING
+			ERRCODE = 'undefined_object',
+			MESSAGE = format('instance %s has no such secret', coalesce(issuer, 'NULL'));
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION clerk.drop_webhook_secret(text, text) IS 'webhooks that were signed with this secret are refused from now on';
+
+CREATE FUNCTION clerk.verify_webhook(id text, ts text, signature text, body text) RETURNS boolean
+	AS 'MODULE_PATHNAME', 'clerk_rls_verify_webhook' LANGUAGE C VOLATILE;
+COMMENT ON FUNCTION clerk.verify_webhook(text, text, text, text) IS
+	'whether one of the secrets has signed this body, with its headers svix-id, svix-timestamp and svix-signature, just now';
+
+CREATE FUNCTION clerk.authenticate_webhook(id text, ts text, signature text, body text) RETURNS text
+	AS 'MODULE_PATHNAME', 'clerk_rls_authenticate_webhook' LANGUAGE C VOLATILE;
+COMMENT ON FUNCTION clerk.authenticate_webhook(text, text, text, text) IS
+	'the issuer of the instance that sent a webhook, or an error (PT401) with the reason';
+
+CREATE FUNCTION clerk.webhook_header(name text) RETURNS text
+	AS 'MODULE_PATHNAME', 'clerk_rls_webhook_header' LANGUAGE C STABLE STRICT;
+COMMENT ON FUNCTION clerk.webhook_header(text) IS 'header svix-<name>, or webhook-<name>, of the request';
+
+CREATE FUNCTION clerk.run_event_handler(handler regprocedure, event jsonb) RETURNS void
+	AS 'MODULE_PATHNAME', 'clerk_rls_run_event_handler' LANGUAGE C VOLATILE STRICT;
+COMMENT ON FUNCTION clerk.run_event_handler(regprocedure, jsonb) IS 'calls a function as the role that owns it';
+
+CREATE FUNCTION clerk.parse_event(body text) RETURNS jsonb
+	LANGUAGE plpgsql IMMUTABLE STRICT SET search_path = pg_catalog, pg_temp
+	AS $$
+DECLARE
+	readable text := body;
+BEGIN
+	BEGIN
+		RETURN body::jsonb;
+	EXCEPTION WHEN untranslatable_character OR invalid_text_representation THEN
+		-- jsonb holds neither U+0000 nor half a character; U+FFFD stands for them
+		readable := regexp_replace(readable, '(?<!\\)((?:\\\\)*)\\u0000', '\1\\ufffd', 'g');
+		readable := regexp_replace(readable, '(?<!\\)((?:\\\\)*)\\u[dD][89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F])', '\1\\ufffd', 'g');
+		readable := regexp_replace(readable, '(?<!\\u[dD][89abAB][0-9a-fA-F]{2})(?<!\\)((?:\\\\)*)\\u[dD][c-fC-F][0-9a-fA-F]{2}', '\1\\ufffd', 'g');
+	END;
+	RETURN readable::jsonb;
+EXCEPTION WHEN untranslatable_character OR invalid_text_representation THEN
+	RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = 'the webhook is not JSON';
+END
+$$;
+COMMENT ON FUNCTION clerk.parse_event(text) IS 'the body of a webhook, with what jsonb cannot hold replaced';
+
+CREATE FUNCTION clerk.receive_webhook(id text, ts text, signature text, body text) RETURNS json
+	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+	AS $$
+#variable_conflict use_variable
+DECLARE
+	issuer constant text := clerk.authenticate_webhook(id, ts, signature, body);
+	event constant jsonb := clerk.parse_event(body);
+	registered record;
+BEGIN
+	IF jsonb_typeof(event) <> 'object' OR jsonb_typeof(event -> 'type') IS DISTINCT FROM 'string'
+		OR jsonb_typeof(event -> 'data') IS DISTINCT FROM 'object' THEN
+		RAISE EXCEPTION USING
+			ERRCODE = 'invalid_parameter_value',
+			MESSAGE = 'the webhook is no event',
+			DETAIL = 'It must be a JSON object with "type" and "data".';
+	END IF;
+	-- waits for another delivery of the same event, and then finds it done
+	INSERT INTO clerk.webhook_events (id, issuer, type) VALUES (id, issuer, event ->> 'type') ON CONFLICT DO NOTHING;
+	IF NOT FOUND THEN
+		RETURN json_build_object('status', 'duplicate');
+	END IF;
+	PERFORM clerk.apply_event(issuer, event);
+	FOR registered IN
+		SELECT DISTINCT handler FROM clerk.event_handlers
+		WHERE event ->> 'type' LIKE replace(regexp_replace(pattern, '([\\%_])', '\\\1', 'g'), '*', '%')
+		ORDER BY handler
+	LOOP
+		PERFORM clerk.run_event_handler(registered.handler::regprocedure, event);
+	END LOOP;
+	RETURN json_build_object('status', 'applied');
+END
+$$;
+COMMENT ON FUNCTION clerk.receive_webhook(text, text, text, text) IS
+	'verifies a webhook by its headers svix-id, svix-timestamp and svix-signature and its raw body, and applies it once';
+
+CREATE FUNCTION clerk.webhook(json) RETURNS json
+	LANGUAGE sql SET search_path = pg_catalog, pg_temp
+	AS $$
+	SELECT clerk.receive_webhook(clerk.webhook_header('id'), clerk.webhook_header('timestamp'), clerk.webhook_header('signature'), $1::text)
+$$;
+COMMENT ON FUNCTION clerk.webhook(json) IS 'the same with the headers of the request; PostgREST hands over the raw body';
+
+CREATE FUNCTION clerk.expose_webhook(schema name, function_name name DEFAULT 'clerk_webhook') RETURNS void
+	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+	AS $$
+DECLARE
+	anon constant name := current_setting('clerk.anon_role', true);
+BEGIN
+	IF to_regnamespace(quote_ident(schema)) IS NULL THEN
+		RAISE EXCEPTION USING ERRCODE = 'undefined_object', MESSAGE = format('schema %I does not exist', schema);
+	ELSIF to_regrole(quote_ident(anon)) IS NULL THEN
+		RAISE EXCEPTION USING
+			ERRCODE = 'undefined_object',
+			MESSAGE = format('role %I does not exist', anon),
+			HINT = 'Create it, or set clerk.anon_role to the db-anon-role of PostgREST.';
+	END IF;
+	EXECUTE format('CREATE OR REPLACE FUNCTION %I.%I(json) RETURNS json LANGUAGE sql VOLATILE SECURITY DEFINER
+		SET search_path = pg_catalog, pg_temp RETURN clerk.webhook($1)', schema, function_name);
+	EXECUTE format('COMMENT ON FUNCTION %I.%I(json) IS ''webhooks of Clerk, see clerk.webhook()''', schema, function_name);
+	EXECUTE format('REVOKE ALL ON FUNCTION %I.%I(json) FROM PUBLIC', schema, function_name);
+	EXECUTE format('GRANT EXECUTE ON FUNCTION %I.%I(json) TO %I', schema, function_name, anon);
+	PERFORM pg_notify('pgrst', 'reload schema');
+END
+$$;
+COMMENT ON FUNCTION clerk.expose_webhook(name, name) IS
+	'makes PostgREST take webhooks at /rpc/<function_name>: a function in a schema it serves, which only the anonymous role may call';
+
+CREATE FUNCTION clerk.add_event_handler(pattern text, handler regprocedure) RETURNS void
+	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+	AS $$
+BEGIN
+	IF coalesce(pattern = '', true) OR handler IS NULL THEN
+		RAISE EXCEPTION USING
+			ERRCODE = 'invalid_parameter_value',
+			MESSAGE = 'a type of events and a function must be given';
+	ELSIF (SELECT pronargs <> 1 OR proargtypes[0] <> 'jsonb'::regtype OR prokind <> 'f' FROM pg_proc WHERE oid = handler) THEN
+		RAISE EXCEPTION USING
+			ERRCODE = 'wrong_object_type',
+			MESSAGE = format('%s cannot handle events', handler),
+			DETAIL = 'It must be a function with one argument of type jsonb.';
+	END IF;
+	INSERT INTO clerk.event_handlers VALUES (pattern, handler::text) ON CONFLICT DO NOTHING;
+END
+$$;
+COMMENT ON FUNCTION clerk.add_event_handler(text, regprocedure) IS
+	'calls a function, as its owner, with each event of a type (* stands for anything), in the transaction that applies it';
+
+CREATE FUNCTION clerk.drop_event_handler(pattern text, handler regprocedure) RETURNS void
+	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+	AS $$
+BEGIN
+	DELETE FROM clerk.event_handlers AS h WHERE h.pattern = drop_event_handler.pattern AND h.handler = drop_event_handler.handler::text;
+	IF NOT FOUND THEN
+		RAISE EXCEPTION USING
+			ERRCODE = 'undefined_object',
+			MESSAGE = 'there is no such event handler';
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION clerk.drop_event_handler(text, regprocedure) IS 'undoes clerk.add_event_handler()';
+
+CREATE FUNCTION clerk.prune(older_than interval) RETURNS TABLE (events bigint, sessions bigint)
+	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+	AS $$
+BEGIN
+	IF coalesce(older_than < interval '1 day', true) THEN
+		RAISE EXCEPTION USING
+			ERRCODE = 'invalid_parameter_value',
+			MESSAGE = 'events and sessions of the last day cannot be pruned',
+			DETAIL = 'Svix repeats an event for up to 28 hours, and a token of a revoked session may still be valid.';
+	END IF;
+	DELETE FROM clerk.webhook_events WHERE received_at < now() - older_than;
+	GET DIAGNOSTICS events = ROW_COUNT;
+	DELETE FROM clerk.revocations WHERE id ^@ 'sess_' AND revoked_at < now() - older_than;
+	GET DIAGNOSTICS sessions = ROW_COUNT;
+	RETURN NEXT;
+END
+$$;
+COMMENT ON FUNCTION clerk.prune(interval) IS
+	'forgets events and revoked sessions that are older; users stay revoked. Give at least the lifetime of your longest tokens';
+
+CREATE FUNCTION clerk.schedule_prune(older_than interval) RETURNS void
+	LANGUAGE sql SET search_path = pg_catalog, pg_temp
+	AS $$ SELECT clerk.schedule_job('clerk_rls: prune', '17 3 * * *', 'SELECT clerk.prune(' || quote_literal(older_than) || ')') $$;
+COMMENT ON FUNCTION clerk.schedule_prune(interval) IS 'lets pg_cron run clerk.prune() every night; NULL ends that';
+
+--
+-- What was there before the first webhook, and what was missed
+--
+
+CREATE FUNCTION clerk.objects_of_page(page jsonb) RETURNS SETOF jsonb
+	LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp
+	AS $$
+DECLARE
+	objects constant jsonb := CASE jsonb_typeof(page) WHEN 'object' THEN page -> 'data' ELSE page END;
+BEGIN
+	IF jsonb_typeof(objects) IS DISTINCT FROM 'array' THEN
+		RAISE EXCEPTION USING
+			ERRCODE = 'invalid_parameter_value',
+			MESSAGE = 'this is no page of a list',
+			DETAIL = 'It must be a JSON array, or an object with an array "data", as Clerk''s Backend API answers.';
+	END IF;
+	RETURN QUERY SELECT jsonb_array_elements(objects);
+END
+$$;
+COMMENT ON FUNCTION clerk.objects_of_page(jsonb) IS 'the objects in a page of a list of Clerk''s Backend API';
+
+CREATE FUNCTION clerk.sole_issuer(issuer text) RETURNS text
+	LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+	AS $$
+BEGIN
+	IF issuer IS NULL THEN
+		SELECT i.issuer INTO STRICT sole_issuer.issuer FROM clerk.instances AS i;
+	END IF;
+	RETURN issuer;
+EXCEPTION WHEN no_data_found OR too_many_rows THEN
+	RAISE EXCEPTION USING
+		ERRCODE = 'invalid_parameter_value',
+		MESSAGE = 'which instance is meant must be said, unless there is just one';
+END
+$$;
+COMMENT ON FUNCTION clerk.sole_issuer(text) IS 'the issuer, or that of the only instance';
+
+CREATE FUNCTION clerk.import_users(page jsonb, issuer text DEFAULT NULL) RETURNS bigint
+	LANGUAGE sql SET search_path = pg_catalog, pg_temp
+	AS $$
+	SELECT count(clerk.apply_user(clerk.sole_issuer(issuer), object, clerk.ms_to_timestamptz(object ->> 'updated_at'), false)::text)
+	FROM clerk.objects_of_page(page) AS object
+$$;
+COMMENT ON FUNCTION clerk.import_users(jsonb, text) IS 'takes a page of users of Clerk''s Backend API; returns how many';
+
+CREATE FUNCTION clerk.import_organizations(page jsonb, issuer text DEFAULT NULL) RETURNS bigint
+	LANGUAGE sql SET search_path = pg_catalog, pg_temp
+	AS $$
+	SELECT count(clerk.apply_object('clerk.org_profiles', clerk.sole_issuer(issuer), object, clerk.ms_to_timestamptz(object ->> 'updated_at'), false)::text)
+	FROM clerk.objects_of_page(page) AS object
+$$;
+COMMENT ON FUNCTION clerk.import_organizations(jsonb, text) IS 'takes a page of organizations of Clerk''s Backend API; returns how many';
+
+CREATE FUNCTION clerk.import_memberships(page jsonb, issuer text DEFAULT NULL) RETURNS bigint
+	LANGUAGE sql SET search_path = pg_catalog, pg_temp
+	AS $$
+	SELECT count(clerk.apply_object('clerk.org_memberships', clerk.sole_issuer(issuer), object, clerk.ms_to_timestamptz(object ->> 'updated_at'), false)::text)
+	FROM clerk.objects_of_page(page) AS object
+$$;
+COMMENT ON FUNCTION clerk.import_memberships(jsonb, text) IS 'takes a page of memberships of Clerk''s Backend API; returns how many';
+
+CREATE FUNCTION clerk.drift(tab regclass, page jsonb) RETURNS TABLE (id text, difference text)
+	LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+	AS $$
+BEGIN
+	IF tab IS NULL OR tab <> ALL ('{clerk.user_profiles,clerk.org_profiles,clerk.org_memberships}'::regclass[]) THEN
+		RAISE EXCEPTION USING
+			ERRCODE = 'invalid_parameter_value',
+			MESSAGE = 'only clerk.user_profiles, clerk.org_profiles and clerk.org_memberships can be compared';
+	END IF;
+	RETURN QUERY EXECUTE format($compare$
+		SELECT object ->> 'id', CASE
+			WHEN here.clerk_id IS NULL THEN 'missing here'
+			WHEN here.deleted_at IS NOT NULL THEN 'deleted here'
+			WHEN here.updated_at < clerk.ms_to_timestamptz(object ->> 'updated_at') THEN 'older here'
+			WHEN here.updated_at > clerk.ms_to_timestamptz(object ->> 'updated_at') THEN 'newer here'
+			ELSE 'different' END
+		FROM clerk.objects_of_page($1) AS object LEFT JOIN %s AS here ON here.clerk_id = object ->> 'id'
+		WHERE here.clerk_id IS NULL OR here.deleted_at IS NOT NULL
+			OR here.updated_at IS DISTINCT FROM clerk.ms_to_timestamptz(object ->> 'updated_at')
+			OR here.payload <> clerk.without_private(object)
+		ORDER BY 1
+		$compare$, tab) USING page;
+END
+$$;
+COMMENT ON FUNCTION clerk.drift(regclass, jsonb) IS
+	'compares a page of Clerk''s Backend API with clerk.user_profiles, org_profiles or org_memberships; clerk.import_...() makes good';
+
+CREATE FUNCTION clerk.health() RETURNS TABLE (
+	issuer text, current_keys bigint, retiring_keys bigint, ended_keys bigint, newest_key_age interval,
+	refreshed_at timestamptz, refresh_failed_at timestamptz, refresh_failure text, unknown_kid_at timestamptz,
+	webhook_secrets bigint, last_event_at timestamptz)
+	LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+	AS $$
+	SELECT instance.issuer,
+		count(*) FILTER (WHERE key.kid IS NOT NULL AND key.expires_at IS NULL),
+		count(*) FILTER (WHERE key.expires_at > now()),
+		count(*) FILTER (WHERE key.expires_at <= now()),
+		now() - max(key.created_at),
+		refresh.succeeded_at, refresh.failed_at, refresh.failure, clerk.unknown_kid_at(instance.issuer),
+		(SELECT count(*) FROM clerk.webhook_secrets AS secret WHERE secret.issuer = instance.issuer),
+		(SELECT max(event.received_at) FROM clerk.webhook_events AS event WHERE event.issuer = instance.issuer)
+	FROM clerk.instances AS instance
+	LEFT JOIN clerk.jwks AS key USING (issuer)
+	LEFT JOIN clerk.jwks_refreshes AS refresh USING (issuer)
+	GROUP BY instance.issuer, refresh.issuer
+	ORDER BY instance.issuer
+$$;
+COMMENT ON FUNCTION clerk.health() IS 'each instance: its keys, how fetching them went, when a token last named an unknown one, and when the last event came; for pg_monitor';
+
+--
 -- At the door
 --
 
@@ -1225,6 +1871,7 @@ GRANT EXECUTE ON FUNCTION clerk.mapped_bigint() TO PUBLIC;
 GRANT EXECUTE ON FUNCTION clerk.mapped_text() TO PUBLIC;
 GRANT EXECUTE ON FUNCTION clerk.mapped_org_id() TO PUBLIC;
 GRANT EXECUTE ON FUNCTION clerk.mapped_id(text) TO PUBLIC;
+GRANT EXECUTE ON FUNCTION clerk.is_fellow_member(text) TO PUBLIC;
 GRANT EXECUTE ON FUNCTION clerk.verify(text) TO PUBLIC;
 GRANT EXECUTE ON FUNCTION clerk.authenticate(text) TO PUBLIC;
 GRANT EXECUTE ON FUNCTION clerk.pre_request() TO PUBLIC;

@@ -120,6 +120,8 @@ clerk_rls_run_event_handler(PG_FUNCTION_ARGS)
 {
 	Oid handler = PG_GETARG_OID(0);
 	HeapTuple tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(handler));
+	LOCAL_FCINFO(call, 1);
+	FmgrInfo flinfo;
 	Oid owner, saved_user;
 	int saved_context;
 
@@ -135,7 +137,12 @@ clerk_rls_run_event_handler(PG_FUNCTION_ARGS)
 	if (CLERK_EXECUTE_ACLCHECK(handler, owner) != ACLCHECK_OK)
 		ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 						errmsg("the owner of the event handler may not execute it")));
-	(void) OidFunctionCall1(handler, JsonbPGetDatum(PG_GETARG_JSONB_P(1)));
+	fmgr_info(handler, &flinfo);
+	InitFunctionCallInfoData(*call, &flinfo, 1, InvalidOid, NULL, NULL);
+	call->args[0].value = JsonbPGetDatum(PG_GETARG_JSONB_P(1));
+	call->args[0].isnull = false;
+	/* what it returns does not matter, nor whether that is NULL */
+	(void) FunctionCallInvoke(call);
 	SetUserIdAndSecContext(saved_user, saved_context);
 	PG_RETURN_VOID();
 }
