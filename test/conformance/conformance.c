@@ -12,6 +12,7 @@
  *   any.  A set with a key that load_jwks() would refuse has no keys.
  * - jws_cases.jsonl, layer jwt: the same, and then every check of claims.c, at the row's
  *   time, without leeway, with the row's audience and issuer.
+ * - webhook_cases.jsonl and webhook_vectors.json: does svix.c accept the delivery?
  * - jsonsuite_cases.jsonl: these have no "sub", which claims.c wants, so the question is
  *   only whether the signature verifies and clerk_claims_parse() accepts the payload.
  *
@@ -226,9 +227,126 @@ run_row(const json_t *row, bool suite, Counts *counts)
 	json_decref(set);
 }
 
+/* A header by its name behind "svix-" or "webhook-", whatever the case. */
+static ClerkSlice
+webhook_header(const json_t *headers, const char *name)
+{
+	const char *key;
+	json_t *value;
+
+	json_object_foreach((json_t *) headers, key, value)
+	{
+		const char *dash = strchr(key, '-');
+
+		if (dash != NULL && strcasecmp(dash + 1, name) == 0 && json_is_string(value))
+			return slice(json_string_value(value));
+	}
+	return slice("");
+}
+
+static bool
+accepts_webhook(const json_t *row, const json_t *headers)
+{
+	const json_t *payload = json_object_get(row, "payload");
+	const char *secret = json_string_value(json_object_get(row, "secret"));
+	double now = json_number_value(json_object_get(row, "now"));
+	ClerkWebhook webhook = {webhook_header(headers, "id"),
+							webhook_header(headers, "timestamp"),
+							webhook_header(headers, "signature"),
+							{json_string_value(payload), json_string_length(payload)}};
+
+	return clerk_svix_check(&webhook, (int64_t) (now * 1e6)) == CLERK_OK &&
+		   clerk_svix_verify(&webhook, slice(secret != NULL ? secret : ""));
+}
+
+static void
+run_webhook(const json_t *row, const char *id, bool valid, bool acceptable,
+			Counts *counts)
+{
+	bool accepted = accepts_webhook(row, json_object_get(row, "headers"));
+	bool good = acceptable || accepted == valid;
+
+	if (acceptable)
+		++*(accepted ? &counts->acceptable_accepted : &counts->acceptable_refused);
+	else if (good)
+		++*(accepted ? &counts->accepted_valid : &counts->refused_invalid);
+	counts->wrong += !good;
+	printf("%sok - webhook %s\n", good ? "" : "not ", id);
+}
+
+/* A published signature, at its own time; a payload may be "'a' repeated N times". */
+static void
+run_known_signature(json_t *row, Counts *counts)
+{
+	const char *generator = json_string_value(json_object_get(row, "payload_generator"));
+	json_int_t seconds = json_integer_value(json_object_get(row, "timestamp"));
+	char text[32];
+	int n;
+
+	snprintf(text, sizeof(text), "%" JSON_INTEGER_FORMAT, seconds);
+	if (generator != NULL && sscanf(generator, "'a' repeated %d", &n) == 1)
+	{
+		char *payload = malloc((size_t) n);
+
+		memset(payload, 'a', (size_t) n);
+		json_object_set_new(row, "payload", json_stringn(payload, (size_t) n));
+		free(payload);
+	}
+	json_object_set_new(row, "now", json_integer(seconds));
+	json_object_set_new(row, "headers",
+						json_pack("{sO ss sO}", "svix-id", json_object_get(row, "id"),
+								  "svix-timestamp", text, "svix-signature",
+								  json_object_get(row, "expected_signature")));
+	run_webhook(row, json_string_value(json_object_get(row, "name")), true, false,
+				counts);
+}
+
+static void
+run_webhook_case(const json_t *row, Counts *counts)
+{
+	const char *expect = json_string_value(json_object_get(row, "expect"));
+
+	run_webhook(row, json_string_value(json_object_get(row, "id")),
+				strcmp(expect, "valid") == 0, strcmp(expect, "acceptable") == 0, counts);
+}
+
+/* Returns how many of webhook_vectors.json were wrong. */
+static int
+run_webhook_vectors(const char *dir)
+{
+	Counts counts = {0};
+	char path[4096];
+	json_t *vectors, *row;
+	size_t i;
+
+	snprintf(path, sizeof(path), "%s/webhook_vectors.json", dir);
+	vectors = json_load_file(path, JSON_ALLOW_NUL, NULL);
+	json_array_foreach(json_object_get(vectors, "verify_cases"), i, row)
+	{
+		const char *expect = json_string_value(json_object_get(row, "expect"));
+
+		run_webhook(row, json_string_value(json_object_get(row, "name")),
+					strcmp(expect, "ok") == 0, strcmp(expect, "ok-js-quirk") == 0,
+					&counts);
+	}
+	json_array_foreach(json_object_get(vectors, "static_sign_vectors"), i, row)
+		run_known_signature(row, &counts);
+	printf("# webhook_vectors.json: accepted valid %d, refused invalid %d, wrong %d\n",
+		   counts.accepted_valid, counts.refused_invalid, counts.wrong);
+	json_decref(vectors);
+	return counts.wrong;
+}
+
+typedef enum Suite
+{
+	SUITE_JWS,
+	SUITE_JSON,
+	SUITE_WEBHOOK
+} Suite;
+
 /* Returns how many rows were wrong. */
 static int
-run_file(const char *dir, const char *name, bool suite)
+run_file(const char *dir, const char *name, Suite suite)
 {
 	Counts counts = {0};
 	char path[4096];
@@ -247,7 +365,10 @@ run_file(const char *dir, const char *name, bool suite)
 	{
 		json_t *row = json_loads(line, JSON_ALLOW_NUL, NULL);
 
-		run_row(row, suite, &counts);
+		if (suite == SUITE_WEBHOOK)
+			run_webhook_case(row, &counts);
+		else
+			run_row(row, suite == SUITE_JSON, &counts);
 		json_decref(row);
 	}
 	free(line);
@@ -297,8 +418,10 @@ main(int argc, char **argv)
 		return 1;
 	}
 	read_differences(argv[2]);
-	wrong = run_file(argv[1], "jws_cases.jsonl", false);
-	wrong += run_file(argv[1], "jsonsuite_cases.jsonl", true);
+	wrong = run_file(argv[1], "jws_cases.jsonl", SUITE_JWS);
+	wrong += run_file(argv[1], "jsonsuite_cases.jsonl", SUITE_JSON);
+	wrong += run_file(argv[1], "webhook_cases.jsonl", SUITE_WEBHOOK);
+	wrong += run_webhook_vectors(argv[1]);
 	json_object_foreach(differences, id, value)
 		printf("not ok - %s is listed as a difference, and there is no such row\n", id);
 	return wrong > 0 || json_object_size(differences) > 0;

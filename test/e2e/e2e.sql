@@ -37,3 +37,9 @@ CREATE FUNCTION whoami() RETURNS json LANGUAGE sql STABLE AS $$
 $$;
 
 CREATE FUNCTION whoami_writing() RETURNS json LANGUAGE sql VOLATILE AS 'SELECT whoami()';
+
+-- webhooks, and what they have changed
+SELECT clerk.add_webhook_secret('https://clerk.e2e.example', :'secret'), clerk.add_webhook_secret('https://parties.e2e.example', :'other_secret');
+SELECT clerk.expose_webhook('public');
+CREATE VIEW user_state AS SELECT clerk_id, username, banned FROM clerk.user_profiles;
+GRANT SELECT ON user_state TO anon;

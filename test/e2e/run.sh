@@ -76,18 +76,40 @@ e2e_version()
 	export PGDATABASE=e2e_$version
 	scratch_sql -d postgres -c "CREATE DATABASE $PGDATABASE"
 	scratch_sql -o "$SCRATCH/setup.out" -v jwks="$(e2e_jwks clerk)" \
-		-v parties_jwks="$(e2e_jwks parties)" -f test/e2e/e2e.sql
+		-v parties_jwks="$(e2e_jwks parties)" -v secret=$e2e_secret -v other_secret=$e2e_other_secret \
+		-f test/e2e/e2e.sql
 	e2e_supabase_recipe | scratch_sql
 	e2e_postgrests "$version"
 	E2E_LOGS=$(printf '%s ' "$SCRATCH"/*-"$version".log "$PGHOST"/postgres.log)
 	export E2E_LOGS
-	perl -Itest/e2e test/e2e/requests.pl 2>&1 |
-		sed "s/^\(\(not \)\?ok [0-9]*\) - /\1 - PostgREST $version: /" |
+	e2e_count "$version" perl -Itest/e2e test/e2e/requests.pl
+	e2e_webhooks "$version"
+}
+
+# Runs something that prints TAP, and keeps it.
+e2e_count()
+{
+	local version=$1
+	shift
+
+	"$@" 2>&1 | sed "s/^\(\(not \)\?ok [0-9]*\) - /\1 - PostgREST $version: /" |
 		tee -a "$SCRATCH/tap.out" || e2e_broken=$((e2e_broken + 1))
+}
+
+e2e_webhooks()
+{
+	local token samples=
+
+	token=$("$MINT" token --key "$E2E_KEYS/clerk.pem" --alg RS256 --kid ins_clerk \
+		'{"iss":"https://clerk.e2e.example","sub":"user_alice","sid":"sess_user_alice","exp":4102444800}')
+	[ ! -d "${CLERK_VECTORS:-}/webhook_samples" ] || samples=$CLERK_VECTORS/webhook_samples
+	e2e_count "$1" node test/e2e/webhooks.mjs build/clerk "$E2E_MAIN" $e2e_secret $e2e_other_secret "$token" $samples
 }
 
 export E2E_MINT=$MINT E2E_KEYS=$SCRATCH/keys E2E_PSQL=$SCRATCH_BINDIR/psql
 e2e_broken=0
+e2e_secret=whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw
+e2e_other_secret=whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD
 
 scratch_build
 scratch_postgres 'log_min_messages = debug1'
