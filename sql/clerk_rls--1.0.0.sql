@@ -1396,8 +1396,8 @@ DECLARE
 	type constant text := event ->> 'type';
 	data constant jsonb := event -> 'data';
 	ms constant text := event ->> 'timestamp';
-	-- Clerk documents milliseconds, and shows seconds
-	event_at constant timestamptz := coalesce(clerk.ms_to_timestamptz(CASE WHEN length(ms) < 12 THEN ms || '000' ELSE ms END), now());
+	-- Clerk documents milliseconds, and shows seconds; without either it is older than all others
+	event_at constant timestamptz := coalesce(clerk.ms_to_timestamptz(CASE WHEN length(ms) < 12 THEN ms || '000' ELSE ms END), to_timestamp(0));
 BEGIN
 	CASE
 		WHEN type IN ('user.created', 'user.updated', 'user.deleted') THEN

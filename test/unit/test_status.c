@@ -20,7 +20,13 @@ static const char *const codes[] = {"ok",
 									"token-not-active-yet",
 									"token-iat-in-the-future",
 									"session-pending",
-									"identity-mismatch"};
+									"identity-mismatch",
+									"session-revoked",
+									"user-revoked",
+									"webhook-invalid-headers",
+									"webhook-invalid-signature",
+									"webhook-too-old",
+									"webhook-too-new"};
 
 static bool
 is_known(const char *code)

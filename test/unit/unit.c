@@ -160,6 +160,7 @@ main(void)
 	test_jwa();
 	test_claims();
 	test_has();
+	test_svix();
 	test_request();
 	printf("1..%d\n", n_tests);
 	while (n_kept > 0)

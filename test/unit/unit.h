@@ -43,6 +43,7 @@ extern void test_jwk(void);
 extern void test_jwa(void);
 extern void test_claims(void);
 extern void test_has(void);
+extern void test_svix(void);
 extern void test_request(void);
 
 #endif /* UNIT_H */
