@@ -17,6 +17,9 @@
 
 #define TOLERANCE 300
 
+/* Digits of a timestamp, so that it and its microseconds fit 64 bits. */
+#define MAX_TIMESTAMP 12
+
 #define SECRET_PREFIX "whsec_"
 #define MIN_SECRET 24
 #define MAX_SECRET 75
@@ -75,13 +78,15 @@ static bool
 parse_timestamp(ClerkSlice text, int64_t *seconds)
 {
 	*seconds = 0;
+	if (text.len == 0 || text.len > MAX_TIMESTAMP)
+		return false;
 	for (size_t i = 0; i < text.len; i++)
 	{
 		if (text.data[i] < '0' || text.data[i] > '9')
 			return false;
 		*seconds = *seconds * 10 + (text.data[i] - '0');
 	}
-	return text.len > 0 && text.len <= 15;
+	return true;
 }
 
 /* Are the headers in order, and the delivery recent?  now is in microseconds. */
