@@ -1193,24 +1193,21 @@ COMMENT ON FUNCTION clerk.unrevoke(text) IS 'takes back that a session or a user
 -- sends it, without what is private; the other columns are taken from it.
 --
 
+-- These have bodies that are parsed here, so that no search_path matters, and they can be inlined.
 CREATE FUNCTION clerk.ms_to_timestamptz(ms text) RETURNS timestamptz
-	LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp
-	AS $$ SELECT CASE WHEN ms ~ '^[0-9]{1,14}$' THEN to_timestamp(ms::float8 / 1000) END $$;
+	LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+	RETURN CASE WHEN ms ~ '^[0-9]{1,14}$' THEN to_timestamp(ms::float8 / 1000) END;
 COMMENT ON FUNCTION clerk.ms_to_timestamptz(text) IS 'milliseconds since the Unix epoch as a time; NULL when they are none';
 
 CREATE FUNCTION clerk.primary_email(payload jsonb) RETURNS text
-	LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp
-	AS $$
-	SELECT address ->> 'email_address'
-	FROM jsonb_path_query(payload, 'lax $.email_addresses[*]') AS address
-	WHERE address ->> 'id' = payload ->> 'primary_email_address_id'
-	LIMIT 1
-$$;
+	LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+	RETURN jsonb_path_query_first(payload, 'lax $.email_addresses[*] ? (@.id == $id)',
+		jsonb_build_object('id', payload -> 'primary_email_address_id')) ->> 'email_address';
 COMMENT ON FUNCTION clerk.primary_email(jsonb) IS 'the primary email address in a user object';
 
 CREATE FUNCTION clerk.text_array(list jsonb) RETURNS text[]
-	LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp
-	AS $$ SELECT coalesce(array_agg(element #>> '{}' ORDER BY n), '{}') FROM jsonb_path_query(list, 'lax $[*]') WITH ORDINALITY AS e (element, n) $$;
+	LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+	RETURN (SELECT coalesce(array_agg(element #>> '{}' ORDER BY n), '{}') FROM jsonb_path_query(list, 'lax $[*]') WITH ORDINALITY AS e (element, n));
 COMMENT ON FUNCTION clerk.text_array(jsonb) IS 'a JSON array as an array of texts';
 
 CREATE TABLE clerk.user_profiles (
@@ -1320,40 +1317,51 @@ COMMENT ON POLICY active ON clerk.org_profiles IS 'users see their active organi
 COMMENT ON POLICY own_and_active ON clerk.org_memberships IS 'users see their memberships, and those of their active organization';
 
 CREATE FUNCTION clerk.without_private(data jsonb) RETURNS jsonb
-	LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp
-	AS $$ SELECT (data - 'private_metadata') #- '{organization,private_metadata}' #- '{public_user_data,private_metadata}' $$;
+	LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+	RETURN (data - 'private_metadata') #- '{organization,private_metadata}' #- '{public_user_data,private_metadata}';
 COMMENT ON FUNCTION clerk.without_private(jsonb) IS 'an object without its private metadata';
 
 -- The newest version of an object wins, whatever the order in which they come: by the time of
--- its update, then by that of the event, then by its bytes. A deletion is final.
-CREATE FUNCTION clerk.apply_object(tab regclass, issuer text, data jsonb, event_at timestamptz, deleted boolean) RETURNS void
+-- its update, then by that of the event, then by its bytes. A deletion is final. One function for
+-- each table, so that its statement is planned once.
+DO $each$
+DECLARE
+	tab text;
+BEGIN
+	FOREACH tab IN ARRAY '{user_profiles,org_profiles,org_memberships}'::text[] LOOP
+		EXECUTE pg_catalog.format($create$
+CREATE FUNCTION clerk.merge_into_%1$s(issuer text, data jsonb, event_at timestamptz, deleted boolean) RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 	AS $$
+#variable_conflict use_column
 BEGIN
 	IF jsonb_typeof(data) IS DISTINCT FROM 'object' OR jsonb_typeof(data -> 'id') IS DISTINCT FROM 'string' OR data ->> 'id' = '' THEN
 		RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = 'an object without an id';
 	END IF;
-	EXECUTE format($upsert$
-		INSERT INTO %s AS old (clerk_id, issuer, deleted_at, event_at, payload)
-		SELECT $1, $2, CASE WHEN $5 THEN $4 END, CASE WHEN NOT $5 THEN $4 END, CASE WHEN $5 THEN '{}' ELSE $3 END
-		ON CONFLICT (clerk_id) DO UPDATE SET
-			issuer = coalesce(old.issuer, excluded.issuer),
-			deleted_at = least(old.deleted_at, excluded.deleted_at),
-			(event_at, payload) = (
-				SELECT version.event_at, version.payload
-				FROM (VALUES
-					(0, old.event_at, old.payload), (0, excluded.event_at, excluded.payload),
-					(CASE WHEN old.deleted_at IS NULL AND excluded.deleted_at IS NULL THEN -1 ELSE 1 END, NULL, '{}')
-				) AS version (rank, event_at, payload)
-				ORDER BY version.rank DESC,
-					coalesce(clerk.ms_to_timestamptz(version.payload ->> 'updated_at'), '-infinity') DESC,
-					coalesce(version.event_at, '-infinity') DESC, version.payload::text COLLATE "C" DESC
-				LIMIT 1)
-		$upsert$, tab) USING data ->> 'id', issuer, clerk.without_private(data), event_at, deleted;
+	INSERT INTO clerk.%1$s AS old (clerk_id, issuer, deleted_at, event_at, payload)
+	VALUES (data ->> 'id', merge_into_%1$s.issuer, CASE WHEN deleted THEN merge_into_%1$s.event_at END,
+		CASE WHEN NOT deleted THEN merge_into_%1$s.event_at END, CASE WHEN deleted THEN '{}' ELSE clerk.without_private(data) END)
+	ON CONFLICT (clerk_id) DO UPDATE SET
+		issuer = coalesce(old.issuer, excluded.issuer),
+		deleted_at = least(old.deleted_at, excluded.deleted_at),
+		(event_at, payload) = (
+			SELECT version.event_at, version.payload
+			FROM (VALUES
+				(0, old.event_at, old.payload), (0, excluded.event_at, excluded.payload),
+				(CASE WHEN old.deleted_at IS NULL AND excluded.deleted_at IS NULL THEN -1 ELSE 1 END, NULL, '{}')
+			) AS version (rank, event_at, payload)
+			ORDER BY version.rank DESC,
+				coalesce(clerk.ms_to_timestamptz(version.payload ->> 'updated_at'), '-infinity') DESC,
+				coalesce(version.event_at, '-infinity') DESC, version.payload::text COLLATE "C" DESC
+			LIMIT 1);
 END
 $$;
-COMMENT ON FUNCTION clerk.apply_object(regclass, text, jsonb, timestamptz, boolean) IS
-	'brings a row of user_profiles, org_profiles or org_memberships up to date with what an event says';
+COMMENT ON FUNCTION clerk.merge_into_%1$s(text, jsonb, timestamptz, boolean) IS
+	'brings a row of clerk.%1$s up to date with what an event says';
+			$create$, tab);
+	END LOOP;
+END
+$each$;
 
 CREATE FUNCTION clerk.apply_user(issuer text, data jsonb, event_at timestamptz, deleted boolean) RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
@@ -1361,13 +1369,13 @@ CREATE FUNCTION clerk.apply_user(issuer text, data jsonb, event_at timestamptz, 
 DECLARE
 	profile record;
 BEGIN
-	PERFORM clerk.apply_object('clerk.user_profiles', apply_user.issuer, data, apply_user.event_at, deleted);
+	PERFORM clerk.merge_into_user_profiles(apply_user.issuer, data, apply_user.event_at, deleted);
 	-- the row is locked now, so that what follows from it cannot be overtaken
 	UPDATE clerk.user_profiles AS p
-	SET last_banned_at = greatest(p.last_banned_at,
-		CASE WHEN data -> 'banned' = 'true' THEN coalesce(clerk.ms_to_timestamptz(data ->> 'updated_at'), apply_user.event_at) END)
-	WHERE p.clerk_id = data ->> 'id'
-	RETURNING p.* INTO profile;
+	SET last_banned_at = greatest(p.last_banned_at, coalesce(clerk.ms_to_timestamptz(data ->> 'updated_at'), apply_user.event_at))
+	WHERE p.clerk_id = data ->> 'id' AND data -> 'banned' = 'true';
+	SELECT p.clerk_id, p.issuer, p.external_id, p.banned, p.deleted_at, p.last_banned_at INTO profile
+	FROM clerk.user_profiles AS p WHERE p.clerk_id = data ->> 'id';
 
 	IF profile.deleted_at IS NOT NULL OR profile.banned OR profile.last_banned_at IS NOT NULL THEN
 		INSERT INTO clerk.revocations AS revocation (id, source, issued_before, reason)
@@ -1403,9 +1411,9 @@ BEGIN
 		WHEN type IN ('user.created', 'user.updated', 'user.deleted') THEN
 			PERFORM clerk.apply_user(issuer, data, event_at, type = 'user.deleted');
 		WHEN type IN ('organization.created', 'organization.updated', 'organization.deleted') THEN
-			PERFORM clerk.apply_object('clerk.org_profiles', issuer, data, event_at, type = 'organization.deleted');
+			PERFORM clerk.merge_into_org_profiles(issuer, data, event_at, type = 'organization.deleted');
 		WHEN type IN ('organizationMembership.created', 'organizationMembership.updated', 'organizationMembership.deleted') THEN
-			PERFORM clerk.apply_object('clerk.org_memberships', issuer, data, event_at, type = 'organizationMembership.deleted');
+			PERFORM clerk.merge_into_org_memberships(issuer, data, event_at, type = 'organizationMembership.deleted');
 		WHEN type IN ('session.ended', 'session.removed', 'session.revoked') THEN
 			INSERT INTO clerk.revocations (id, source, reason) VALUES (data ->> 'id', 'webhook', split_part(type, '.', 2))
 				ON CONFLICT ON CONSTRAINT revocations_pkey DO NOTHING;
@@ -1712,7 +1720,7 @@ COMMENT ON FUNCTION clerk.import_users(jsonb, text) IS 'takes a page of users of
 CREATE FUNCTION clerk.import_organizations(page jsonb, issuer text DEFAULT NULL) RETURNS bigint
 	LANGUAGE sql SET search_path = pg_catalog, pg_temp
 	AS $$
-	SELECT count(clerk.apply_object('clerk.org_profiles', clerk.sole_issuer(issuer), object, clerk.ms_to_timestamptz(object ->> 'updated_at'), false)::text)
+	SELECT count(clerk.merge_into_org_profiles(clerk.sole_issuer(issuer), object, clerk.ms_to_timestamptz(object ->> 'updated_at'), false)::text)
 	FROM clerk.objects_of_page(page) AS object
 $$;
 COMMENT ON FUNCTION clerk.import_organizations(jsonb, text) IS 'takes a page of organizations of Clerk''s Backend API; returns how many';
@@ -1720,7 +1728,7 @@ COMMENT ON FUNCTION clerk.import_organizations(jsonb, text) IS 'takes a page of 
 CREATE FUNCTION clerk.import_memberships(page jsonb, issuer text DEFAULT NULL) RETURNS bigint
 	LANGUAGE sql SET search_path = pg_catalog, pg_temp
 	AS $$
-	SELECT count(clerk.apply_object('clerk.org_memberships', clerk.sole_issuer(issuer), object, clerk.ms_to_timestamptz(object ->> 'updated_at'), false)::text)
+	SELECT count(clerk.merge_into_org_memberships(clerk.sole_issuer(issuer), object, clerk.ms_to_timestamptz(object ->> 'updated_at'), false)::text)
 	FROM clerk.objects_of_page(page) AS object
 $$;
 COMMENT ON FUNCTION clerk.import_memberships(jsonb, text) IS 'takes a page of memberships of Clerk''s Backend API; returns how many';

@@ -11,7 +11,7 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
-bash test/setup.sh
+bash test/setup.sh --with-tests
 # shellcheck source-path=SCRIPTDIR/../.. source=test/scratch.sh
 . test/scratch.sh
 
@@ -49,6 +49,15 @@ for ((run = 1; run <= runs; run++)); do
 		ARRAY['SELECT count(clerk.verify(token)) FROM (SELECT token FROM bench.tokens ORDER BY n) AS t'])"
 	raw "verify $n_tokens new tokens" 'EVP_DigestVerify' "$run" \
 		"$($rs256 verify "$SCRATCH/key.pem" <"$SCRATCH/tokens") * $n_tokens / 1e6"
+done
+
+scratch_postgrest 12 bench 'db-schemas = "api"' 'db-anon-role = "anon"' 'db-pool = 4' \
+	'db-pre-request = "clerk.pre_request"' 'db-pre-config = "clerk.pre_config"'
+for ((run = 0; run <= (runs + 2) / 3; run++)); do
+	for name in plain_upsert clerk_webhook; do
+		took=$(node test/bench/webhooks.mjs build/clerk "$SCRATCH_URL" $name $run)
+		[ $run = 0 ] || raw '1,000 webhooks through PostgREST' $name $run "$took"
+	done
 done
 
 # Milliseconds a query for a reader of the mapping, by turns alone and during sign-ups.

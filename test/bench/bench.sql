@@ -6,6 +6,9 @@
 
 CREATE EXTENSION clerk_rls;
 CREATE ROLE authenticated;
+CREATE ROLE anon;
+CREATE ROLE authenticator LOGIN NOINHERIT;
+GRANT anon, authenticated TO authenticator;
 SELECT clerk.add_instance(:'issuer');
 SELECT count(*) FROM clerk.load_jwks(:'issuer', :'jwks');
 
@@ -131,6 +134,26 @@ CALL bench.measure_instances('with 100 instances of 10 keys');
 DELETE FROM clerk.instances WHERE issuer <> :'issuer';
 DELETE FROM clerk.jwks WHERE kid <> 'ins_bench';
 INSERT INTO bench.targets VALUES ('verify new tokens', 'with 100 instances of 10 keys', 'with 1 instance of 1 key', '<= 1.2', false);
+-- revoked sessions; the cache of verified tokens is full of other tokens each time
+CALL bench.measure('verify new tokens ', 10, ARRAY['without revocations'], ARRAY['SELECT count(clerk.verify(token)) FROM (SELECT token FROM bench.tokens ORDER BY n) AS t']);
+INSERT INTO clerk.revocations (id) SELECT 'sess_revoked_' || i FROM generate_series(1, 1000000) AS i;
+VACUUM ANALYZE clerk.revocations;
+CALL bench.measure('verify new tokens ', 10, ARRAY['with 1,000,000 revoked sessions'], ARRAY['SELECT count(clerk.verify(token)) FROM (SELECT token FROM bench.tokens ORDER BY n) AS t']);
+TRUNCATE clerk.revocations;
+INSERT INTO bench.targets VALUES ('verify new tokens ', 'with 1,000,000 revoked sessions', 'without revocations', '<= 1.1', false);
+-- webhooks, and an upsert of the same payload by the same way, for bench.sh to send
+SELECT clerk.add_webhook_secret(:'issuer', 'whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw') \g /dev/null
+CREATE SCHEMA api;
+GRANT USAGE ON SCHEMA api TO anon;
+SELECT clerk.expose_webhook('api') \g /dev/null
+CREATE TABLE bench.plain (id text PRIMARY KEY, payload jsonb);
+CREATE FUNCTION api.plain_upsert(json) RETURNS json LANGUAGE plpgsql SECURITY DEFINER AS $$
+BEGIN
+	INSERT INTO bench.plain VALUES ($1 #>> '{data,id}', ($1 -> 'data')::jsonb) ON CONFLICT ON CONSTRAINT plain_pkey DO UPDATE SET payload = excluded.payload;
+	RETURN '{"status": "applied"}';
+END
+$$;
+INSERT INTO bench.targets VALUES ('1,000 webhooks through PostgREST', 'clerk_webhook', 'plain_upsert', '<= 2.0', false);
 -- for the sign-ups
 CREATE TABLE bench.users (id bigint GENERATED ALWAYS AS IDENTITY (START 1000000000) PRIMARY KEY, clerk_id text UNIQUE);
 SELECT clerk.track_ids('bench.users', 'clerk_id', 'id') \g /dev/null
