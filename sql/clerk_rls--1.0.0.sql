@@ -1592,8 +1592,10 @@ CREATE FUNCTION clerk.expose_webhook(schema name, function_name name DEFAULT 'cl
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 	AS $$
 DECLARE
-	anon constant name := current_setting('clerk.anon_role', true);
+	anon name;
 BEGIN
+	PERFORM clerk.is_authenticated();	-- loads the library, which knows the setting
+	anon := current_setting('clerk.anon_role');
 	IF to_regnamespace(quote_ident(schema)) IS NULL THEN
 		RAISE EXCEPTION USING ERRCODE = 'undefined_object', MESSAGE = format('schema %I does not exist', schema);
 	ELSIF to_regrole(quote_ident(anon)) IS NULL THEN
