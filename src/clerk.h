@@ -22,6 +22,7 @@
  */
 typedef struct json_t json_t;
 typedef struct evp_pkey_st EVP_PKEY;
+typedef struct evp_md_ctx_st EVP_MD_CTX;
 
 /* A token longer than this is refused before anything else is looked at. */
 #define CLERK_MAX_TOKEN (16 * 1024)
@@ -198,7 +199,8 @@ typedef struct ClerkJwk
 {
 	ClerkKeyType type;
 	char alg[16];	/* the JWK's own "alg", empty when it has none */
-	EVP_PKEY *pkey; /* owned by this struct */
+	EVP_PKEY *pkey; /* owned by this struct, as the next */
+	EVP_MD_CTX *verifier; /* jwa.c makes it when it is first needed */
 } ClerkJwk;
 
 extern ClerkStatus clerk_jwk_parse(ClerkSlice json, ClerkJwk *jwk);
@@ -218,7 +220,7 @@ extern const ClerkAlgorithm *clerk_jwa_find(const char *name);
 extern const ClerkAlgorithm *clerk_jwa_of_key(const ClerkJwk *jwk);
 extern const char *clerk_jwa_name(const ClerkAlgorithm *algorithm);
 extern ClerkStatus clerk_jwa_check(const ClerkJwk *jwk, const ClerkJws *jws);
-extern ClerkStatus clerk_jwa_verify(const ClerkJwk *jwk, const ClerkJws *jws);
+extern ClerkStatus clerk_jwa_verify(ClerkJwk *jwk, const ClerkJws *jws);
 extern bool clerk_jwa_sha256(ClerkSlice data, unsigned char digest[CLERK_DIGEST_LENGTH]);
 extern bool clerk_jwa_hmac_sha256(ClerkSlice key, const ClerkSlice *parts, size_t n_parts,
 								  unsigned char mac[CLERK_DIGEST_LENGTH]);

@@ -124,8 +124,8 @@ extern void clerk_keys_init(void);
 extern uint64 clerk_keys_refresh(void);
 extern bool clerk_keys_has_uuid_fallback(HeapTuple tuple, TupleDesc desc);
 extern ClerkInstance *clerk_keys_instance(const char *issuer);
-extern const ClerkKey *clerk_keys_find(ClerkInstance *instance, const char *kid);
-extern const ClerkKey *clerk_keys_for_any_kid(ClerkInstance *instance);
+extern ClerkKey *clerk_keys_find(ClerkInstance *instance, const char *kid);
+extern ClerkKey *clerk_keys_for_any_kid(ClerkInstance *instance);
 
 /* refresh.c */
 extern void clerk_refresh_mark_unknown_kid(ClerkInstance *instance);

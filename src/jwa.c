@@ -123,18 +123,33 @@ use_pss(EVP_PKEY_CTX *ctx)
 		   EVP_PKEY_CTX_set_rsa_pss_saltlen(ctx, RSA_PSS_SALTLEN_DIGEST) == 1;
 }
 
-static bool
-digest_verify(const ClerkAlgorithm *algorithm, EVP_PKEY *pkey, ClerkSlice input,
-			  const unsigned char *signature, size_t signature_len)
+/* A context that is ready to verify with the key, or NULL. */
+static EVP_MD_CTX *
+make_verifier(const ClerkAlgorithm *algorithm, EVP_PKEY *pkey)
 {
 	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
 	EVP_PKEY_CTX *pkey_ctx;
+
+	if (ctx != NULL && EVP_DigestVerifyInit_ex(ctx, &pkey_ctx, algorithm->digest, NULL,
+											   NULL, pkey, NULL) == 1 &&
+		(!algorithm->pss || use_pss(pkey_ctx)))
+		return ctx;
+	EVP_MD_CTX_free(ctx);
+	return NULL;
+}
+
+/* With a copy of the key's verifier, which saves OpenSSL its look-ups by name. */
+static bool
+digest_verify(const ClerkAlgorithm *algorithm, ClerkJwk *jwk, ClerkSlice input,
+			  const unsigned char *signature, size_t signature_len)
+{
+	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
 	bool valid;
 
-	valid = ctx != NULL &&
-			EVP_DigestVerifyInit_ex(ctx, &pkey_ctx, algorithm->digest, NULL, NULL, pkey,
-									NULL) == 1 &&
-			(!algorithm->pss || use_pss(pkey_ctx)) &&
+	if (jwk->verifier == NULL)
+		jwk->verifier = make_verifier(algorithm, jwk->pkey);
+	valid = ctx != NULL && jwk->verifier != NULL &&
+			EVP_MD_CTX_copy_ex(ctx, jwk->verifier) == 1 &&
 			EVP_DigestVerify(ctx, signature, signature_len,
 							 (const unsigned char *) input.data, input.len) == 1;
 	EVP_MD_CTX_free(ctx);
@@ -143,10 +158,10 @@ digest_verify(const ClerkAlgorithm *algorithm, EVP_PKEY *pkey, ClerkSlice input,
 
 /*
  * Did the key sign the token?  The caller has asked clerk_jwa_check() first; a key whose
- * algorithm does not fit verifies nothing.
+ * algorithm does not fit verifies nothing.  The key keeps what the next question needs.
  */
 ClerkStatus
-clerk_jwa_verify(const ClerkJwk *jwk, const ClerkJws *jws)
+clerk_jwa_verify(ClerkJwk *jwk, const ClerkJws *jws)
 {
 	const ClerkAlgorithm *algorithm = clerk_jwa_of_key(jwk);
 	const unsigned char *signature = jws->signature;
@@ -163,8 +178,7 @@ clerk_jwa_verify(const ClerkJwk *jwk, const ClerkJws *jws)
 		len = (size_t) ecdsa_to_der(jws, algorithm->coordinate, der);
 		signature = der;
 	}
-	valid = len > 0 &&
-			digest_verify(algorithm, jwk->pkey, jws->signing_input, signature, len);
+	valid = len > 0 && digest_verify(algorithm, jwk, jws->signing_input, signature, len);
 	ERR_clear_error();
 	return valid ? CLERK_OK : CLERK_SIGNATURE_INVALID;
 }

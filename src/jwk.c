@@ -283,6 +283,7 @@ clerk_jwk_parse(ClerkSlice text, ClerkJwk *jwk)
 void
 clerk_jwk_free(ClerkJwk *jwk)
 {
+	EVP_MD_CTX_free(jwk->verifier);
 	EVP_PKEY_free(jwk->pkey);
 	memset(jwk, 0, sizeof(*jwk));
 }

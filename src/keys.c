@@ -274,12 +274,12 @@ read_key(HeapTuple tuple, TupleDesc desc, void *arg)
 }
 
 /* The key of an instance with this kid, or NULL; it may have expired. */
-const ClerkKey *
+ClerkKey *
 clerk_keys_find(ClerkInstance *instance, const char *kid)
 {
 	const char *const primary_key[] = {instance->issuer, kid};
 
-	for (const ClerkKey *key = instance->keys; key != NULL; key = key->next)
+	for (ClerkKey *key = instance->keys; key != NULL; key = key->next)
 	{
 		if (strcmp(key->kid, kid) == 0)
 			return key;
@@ -301,7 +301,7 @@ read_key_for_any_kid(HeapTuple tuple, TupleDesc desc, void *arg)
 }
 
 /* The list of the keys that an instance has for tokens of any kid, or NULL. */
-const ClerkKey *
+ClerkKey *
 clerk_keys_for_any_kid(ClerkInstance *instance)
 {
 	if (!instance->knows_keys_for_any_kid)

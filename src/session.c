@@ -320,7 +320,7 @@ identify_token(Verification *verification, ClerkSlice token, ClerkInstance **ins
 }
 
 static ClerkStatus
-verify_with_key(const ClerkJws *jws, const ClerkKey *key)
+verify_with_key(const ClerkJws *jws, ClerkKey *key)
 {
 	ClerkStatus status;
 
@@ -337,7 +337,7 @@ verify_with_key(const ClerkJws *jws, const ClerkKey *key)
 static ClerkStatus
 verify_signature(const ClerkJws *jws, ClerkInstance *instance, int64 *key_expiry)
 {
-	const ClerkKey *key = jws->kid != NULL ? clerk_keys_find(instance, jws->kid) : NULL;
+	ClerkKey *key = jws->kid != NULL ? clerk_keys_find(instance, jws->kid) : NULL;
 	bool is_named = key != NULL;
 	ClerkStatus status = CLERK_KEY_UNKNOWN;
 

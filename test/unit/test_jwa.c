@@ -100,6 +100,31 @@ test_algorithm(const char *alg)
 	unit_ok(ERR_peek_error() == 0, "jwa: %s leaves no error behind", alg);
 }
 
+/* What a key keeps from one verification changes nothing in the next. */
+static void
+test_sequence(const char *alg)
+{
+	char *good = sign(alg);
+	unsigned char signature[2048];
+	size_t len = signature_of(good, signature);
+	ClerkJwk jwk;
+
+	signature[len / 2] ^= 1;
+	(void) clerk_jwk_parse(unit_jwk(alg, true), &jwk);
+	for (int i = 0; i < 6; i++)
+	{
+		bool is_good = i % 3 != 1;
+		char *token = is_good ? good : with_signature(good, signature, len);
+		ClerkJws jws;
+
+		(void) clerk_jws_parse(unit_slice(token), &jws);
+		unit_status(clerk_jwa_verify(&jwk, &jws), is_good ? CLERK_OK : CLERK_SIGNATURE_INVALID,
+					"jwa: %s, token %d with one key", alg, i);
+		clerk_jws_free(&jws);
+	}
+	clerk_jwk_free(&jwk);
+}
+
 /* A token signed for one algorithm is nothing to a key for another. */
 static void
 test_confusion(void)
@@ -228,6 +253,7 @@ test_jwa(void)
 					strcmp(clerk_jwa_name(clerk_jwa_find(algs[i])), algs[i]) == 0,
 				"jwa: %s is known", algs[i]);
 		test_algorithm(algs[i]);
+		test_sequence(algs[i]);
 	}
 	test_confusion();
 	test_defaults();
