@@ -56,6 +56,7 @@ extern void clerk_config_poll(void);
 extern bool clerk_config_notices_changes(void);
 extern ClerkSlice clerk_config_setting(ClerkSetting setting);
 extern bool clerk_config_trusts_claims(void);
+extern int clerk_config_max_cached_tokens(void);
 extern const char *clerk_config_anon_role(void);
 
 /* source.c */

@@ -11,6 +11,8 @@
  * clerk.anon_role (superuser, "anon"): PostgREST's db-anon-role.  A verified caller whom
  * PostgREST runs as this role is switched to the instance's role by clerk.pre_request().
  *
+ * clerk.max_cached_tokens (superuser, 256): how many verified tokens a session remembers.
+ *
  * request.headers, request.jwt and request.cookies are PostgREST's and Supabase's; they
  * are defined here so that an assign hook sees each change, by whatever SET, rollback or
  * RESET, and bumps the counter.  A row then costs a comparison instead of a look at them.
@@ -48,6 +50,7 @@ static Setting settings[CLERK_N_SETTINGS] = {
 
 static bool trust_request_claims = false;
 static char *anon_role = NULL;
+static int max_cached_tokens = 256;
 static bool defined = false;
 
 /* Never 0, so that 0 can stand for "never current"; the ticket as well. */
@@ -134,6 +137,10 @@ define_settings(void)
 	DefineCustomStringVariable(
 		"clerk.anon_role", "The role as which PostgREST runs anonymous requests.", NULL,
 		&anon_role, "anon", PGC_SUSET, 0, NULL, assign_string, NULL);
+	DefineCustomIntVariable("clerk.max_cached_tokens",
+							"How many verified tokens a session remembers.",
+							"Each takes 1 to 2 kB of memory.", &max_cached_tokens, 256, 1,
+							65536, PGC_SUSET, 0, NULL, NULL, NULL);
 	MarkGUCPrefixReserved("clerk");
 	defined = true;
 	clerk_config_invalidate();
@@ -209,6 +216,12 @@ bool
 clerk_config_trusts_claims(void)
 {
 	return trust_request_claims;
+}
+
+int
+clerk_config_max_cached_tokens(void)
+{
+	return max_cached_tokens;
 }
 
 const char *

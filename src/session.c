@@ -31,9 +31,6 @@
 #include "utils/inval.h"
 #include "utils/memutils.h"
 
-/* Some 2 kB each at most sizes of token, so well under a megabyte. */
-#define MAX_CACHED_TOKENS 256
-
 typedef struct TokenEntry
 {
 	unsigned char digest[CLERK_DIGEST_LENGTH]; /* of the token; the hash key */
@@ -171,7 +168,7 @@ refresh_cache(void)
 	MemoryContextReset(cache_context);
 	dlist_init(&cache_recency);
 	control.hcxt = cache_context;
-	cache = hash_create("clerk verified tokens", MAX_CACHED_TOKENS, &control,
+	cache = hash_create("clerk verified tokens", 64, &control,
 						HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 	cache_epoch = epoch;
 }
@@ -203,7 +200,7 @@ remember_token(const unsigned char *digest, ClerkSession *session)
 	TokenEntry *entry;
 	bool found;
 
-	if (hash_get_num_entries(cache) >= MAX_CACHED_TOKENS)
+	while (hash_get_num_entries(cache) >= clerk_config_max_cached_tokens())
 		forget_token(
 			dlist_container(TokenEntry, recency, dlist_tail_node(&cache_recency)));
 	entry = hash_search(cache, digest, HASH_ENTER, &found);

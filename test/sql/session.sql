@@ -159,5 +159,18 @@ BEGIN
 END
 $$;
 SELECT pg_temp.rounds(ARRAY[:'alice', :'bob', :'forged']) AS wrong;
+SET clerk.max_cached_tokens = 1;
+SELECT pg_temp.rounds(ARRAY[:'alice', :'bob', :'forged']) AS wrong;
+SET clerk.max_cached_tokens = 0;
+RESET clerk.max_cached_tokens;
+
+-- tokens that are refused take no place in it
+CREATE FUNCTION pg_temp.cache_bytes() RETURNS bigint LANGUAGE sql AS $$
+	SELECT sum(used_bytes) FROM pg_backend_memory_contexts WHERE name = 'clerk verified tokens'
+$$;
+SELECT pg_temp.cache_bytes() AS before \gset
+SELECT count(clerk.uid()) AS good FROM generate_series(1, 300) AS i,
+	set_config('clerk.token', overlay(:'alice' PLACING to_char(i, 'FM000') FROM length(:'alice') - 20), true);
+SELECT pg_temp.cache_bytes() = :before AS unchanged;
 
 DELETE FROM clerk.instances;
