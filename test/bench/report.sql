@@ -1,17 +1,19 @@
--- report.sql: the table that bench.sh prints, out of bench.raw and bench.targets.
+-- report.sql: what bench.sh prints and draws, out of bench.raw and bench.targets.
 
-INSERT INTO bench.targets
-SELECT DISTINCT work, 'clerk.verify()', 'EVP_DigestVerify', '<= 2.0', false FROM bench.raw WHERE work LIKE 'verify%';
+CREATE VIEW bench.figures AS
+	SELECT work, variant, percentile_cont(0.5) WITHIN GROUP (ORDER BY ms) AS median, min(ms) AS min, max(ms) AS max
+	FROM bench.raw GROUP BY work, variant;
+CREATE VIEW bench.report AS
+	SELECT t.n, t.work, t.variant || ' / ' || t.baseline AS ratio,
+		round((CASE WHEN t.inverse THEN b.median / v.median ELSE v.median / b.median END)::numeric, 2) AS measured, t.target,
+		v.median AS variant_median, v.min AS variant_min, v.max AS variant_max,
+		b.median AS baseline_median, b.min AS baseline_min, b.max AS baseline_max
+	FROM bench.targets AS t
+	JOIN bench.figures AS v ON v.work = t.work AND v.variant = t.variant
+	JOIN bench.figures AS b ON b.work = t.work AND b.variant = t.baseline;
 
 \pset footer off
-WITH figures AS (
-	SELECT work, variant, percentile_cont(0.5) WITHIN GROUP (ORDER BY ms) AS median, min(ms) AS min, max(ms) AS max
-	FROM bench.raw GROUP BY work, variant
-)
-SELECT t.work, t.variant || ' / ' || t.baseline AS ratio, round((v.median / b.median)::numeric, 2) AS measured, t.target,
-	format('%s ms (%s-%s)', round(v.median::numeric, 1), round(v.min::numeric, 1), round(v.max::numeric, 1)) AS variant,
-	format('%s ms (%s-%s)', round(b.median::numeric, 1), round(b.min::numeric, 1), round(b.max::numeric, 1)) AS baseline
-FROM bench.targets AS t
-JOIN figures AS v ON v.work = t.work AND v.variant = t.variant
-JOIN figures AS b ON b.work = t.work AND b.variant = t.baseline
-ORDER BY t.n;
+SELECT work, ratio, measured, target,
+	format('%s (%s-%s)', round(variant_median::numeric, 2), round(variant_min::numeric, 2), round(variant_max::numeric, 2)) AS "ms (min-max)",
+	format('%s (%s-%s)', round(baseline_median::numeric, 2), round(baseline_min::numeric, 2), round(baseline_max::numeric, 2)) AS "baseline"
+FROM bench.report ORDER BY n;
