@@ -149,6 +149,7 @@ typedef struct ClerkSession
 	ClerkTimes times;
 	int64 key_expiry;
 	uint64 revocation_epoch; /* in which it was last found not to be revoked */
+	char *agreeing_claims; /* request.jwt.claims that name nobody else, if already read */
 } ClerkSession;
 
 extern void clerk_session_init(void);

@@ -11,7 +11,7 @@
  * clerk.anon_role (superuser, "anon"): PostgREST's db-anon-role.  A verified caller whom
  * PostgREST runs as this role is switched to the instance's role by clerk.pre_request().
  *
- * clerk.max_cached_tokens (superuser, 256): how many verified tokens a session remembers.
+ * clerk.max_cached_tokens (superuser, 1024): how many verified tokens a session remembers.
  *
  * request.headers, request.jwt and request.cookies are PostgREST's and Supabase's; they
  * are defined here so that an assign hook sees each change, by whatever SET, rollback or
@@ -50,7 +50,7 @@ static Setting settings[CLERK_N_SETTINGS] = {
 
 static bool trust_request_claims = false;
 static char *anon_role = NULL;
-static int max_cached_tokens = 256;
+static int max_cached_tokens = 1024;
 static bool defined = false;
 
 /* Never 0, so that 0 can stand for "never current"; the ticket as well. */
@@ -139,7 +139,7 @@ define_settings(void)
 		&anon_role, "anon", PGC_SUSET, 0, NULL, assign_string, NULL);
 	DefineCustomIntVariable("clerk.max_cached_tokens",
 							"How many verified tokens a session remembers.",
-							"Each takes 1 to 2 kB of memory.", &max_cached_tokens, 256, 1,
+							"Each takes 1 to 2 kB of memory.", &max_cached_tokens, 1024, 1,
 							65536, PGC_SUSET, 0, NULL, NULL, NULL);
 	MarkGUCPrefixReserved("clerk");
 	defined = true;

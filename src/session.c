@@ -4,14 +4,14 @@
  *
  * clerk_session() answers for the current request, clerk_session_verify() for a token that
  * the caller brings.  Both run the pipeline of DESIGN.md section 3: shape, instance, type,
- * key, algorithm, signature, claims, revocation.  The first also picks the token among the sources and
- * compares the identities that the others name.
+ * key, algorithm, signature, claims, revocation.  The first also picks the token among the
+ * sources and compares the identities that the others name.
  *
  * Two things are remembered.  The answer for this request, until a setting, a key or an
- * instance changes, the statement or the transaction ends.  And the tokens that verified,
- * under their SHA-256, so that the next request with the same token costs a look-up; their
- * times, and that of the key, are checked on every use, and all of them go when a key or an
- * instance changes.  A token that was refused is never remembered beyond the answer.
+ * instance changes, or the transaction ends; its times are checked in each statement.  And
+ * the tokens that verified, under their SHA-256, so that the next request with the same
+ * token costs a look-up; their times, and that of the key, are checked on every use, and
+ * all of them go when a key or an instance changes.  A token that was refused is never remembered beyond the answer.
  *
  * Even a look at the remembered answer is too much once per row: invalidations must be
  * taken in for it.  So callers may keep what they were told for one run of the executor,
@@ -179,6 +179,8 @@ forget_token(TokenEntry *entry)
 	if (current.session == entry->session)
 		current.generation = 0;
 	dlist_delete(&entry->recency);
+	if (entry->session->agreeing_claims != NULL)
+		pfree(entry->session->agreeing_claims);
 	pfree(entry->session);
 	hash_search(cache, entry->digest, HASH_REMOVE, NULL);
 }
@@ -254,6 +256,7 @@ make_session(MemoryContext context, const ClerkInstance *instance,
 	session->times = claims->times;
 	session->key_expiry = key_expiry;
 	session->revocation_epoch = 0;
+	session->agreeing_claims = NULL;
 	return session;
 }
 
@@ -273,15 +276,21 @@ check_revocation(ClerkSession *session)
 	return status;
 }
 
+/* Neither the key nor the token of a session may have ended meanwhile. */
+static ClerkStatus
+check_times(const ClerkSession *session)
+{
+	if (session->key_expiry <= now())
+		return CLERK_KEY_UNKNOWN;
+	return clerk_claims_check_times(&session->times, &session->instance->policy, now());
+}
+
 /* The checks that a verified token must pass again on every use. */
 static ClerkStatus
 check_again(ClerkSession *session)
 {
-	ClerkStatus status;
+	ClerkStatus status = check_times(session);
 
-	if (session->key_expiry <= now())
-		return CLERK_KEY_UNKNOWN;
-	status = clerk_claims_check_times(&session->times, &session->instance->policy, now());
 	return status == CLERK_OK ? check_revocation(session) : status;
 }
 
@@ -373,7 +382,7 @@ verify_token(Verification *verification, ClerkInstance *instance, int64 *key_exp
  */
 static ClerkStatus
 resolve_token(Verification *verification, ClerkSlice token, bool from_cookie,
-			  const ClerkSession **session)
+			  ClerkSession **session)
 {
 	unsigned char digest[CLERK_DIGEST_LENGTH];
 	ClerkSession *known;
@@ -423,7 +432,7 @@ is_not_ours(ClerkStatus status)
  * not of a cookie, as other software uses the name __session as well.
  */
 static ClerkStatus
-choose_candidate(Verification *verification, int *chosen, const ClerkSession **session)
+choose_candidate(Verification *verification, int *chosen, ClerkSession **session)
 {
 	const ClerkRequest *request = &verification->request;
 	ClerkStatus kept = CLERK_NO_TOKEN;
@@ -470,21 +479,33 @@ token_names_another(Verification *verification, const ClerkCandidate *candidate,
 	return names_another(session, instance, &verification->claims);
 }
 
-/* The claims that PostgREST verified, which need not be those of our token. */
+/*
+ * The claims that PostgREST verified, which need not be those of our token.  Those that do
+ * not are kept with the session, since they come with each request of it.
+ */
 static bool
-claims_name_another(Verification *verification, const ClerkSession *session)
+claims_name_another(Verification *verification, ClerkSession *session)
 {
 	ClerkSlice claims = clerk_config_setting(CLERK_SETTING_CLAIMS);
+	char *agreeing = session->agreeing_claims;
 	ClerkInstance *instance;
 
-	return claims.data != NULL &&
-		   identify(&verification->claims, claims, &instance) == CLERK_OK &&
-		   names_another(session, instance, &verification->claims);
+	if (claims.data == NULL || (agreeing != NULL && strcmp(agreeing, claims.data) == 0))
+		return false;
+	if (identify(&verification->claims, claims, &instance) == CLERK_OK &&
+		names_another(session, instance, &verification->claims))
+		return true;
+	session->agreeing_claims = NULL;
+	if (agreeing != NULL)
+		pfree(agreeing);
+	if (claims.len <= CLERK_MAX_TOKEN)
+		session->agreeing_claims = MemoryContextStrdup(cache_context, claims.data);
+	return false;
 }
 
 /* Does any other source of the request name another user than the session's? */
 static bool
-has_mismatch(Verification *verification, int chosen, const ClerkSession *session)
+has_mismatch(Verification *verification, int chosen, ClerkSession *session)
 {
 	const ClerkRequest *request = &verification->request;
 	ClerkSlice token = request->candidates[chosen].token;
@@ -506,7 +527,7 @@ has_mismatch(Verification *verification, int chosen, const ClerkSession *session
 
 /* The session of claims without a token; see clerk.trust_request_claims in config.c. */
 static ClerkStatus
-trust_claims(Verification *verification, const ClerkSession **session)
+trust_claims(Verification *verification, ClerkSession **session)
 {
 	ClerkSlice payload = clerk_config_setting(CLERK_SETTING_CLAIMS);
 	ClerkClaims *claims = &verification->claims;
@@ -534,8 +555,7 @@ trust_claims(Verification *verification, const ClerkSession **session)
 
 /* Who makes this request?  *session is set only if CLERK_OK is returned. */
 static ClerkStatus
-identify_request(Verification *verification, ClerkSource *source,
-				 const ClerkSession **session)
+identify_request(Verification *verification, ClerkSource *source, ClerkSession **session)
 {
 	const ClerkRequest *request = &verification->request;
 	int chosen = -1;
@@ -572,13 +592,25 @@ clerk_session_ticket(MemoryContext context)
 	return clerk_config_ticket;
 }
 
+/*
+ * In a later statement of the same transaction only the time has changed.  Then a session
+ * that is still good is the answer, and whatever else was is asked for anew.
+ */
 static bool
 current_is_valid(void)
 {
-	return current.generation == clerk_config_generation &&
-		   current.epoch == clerk_keys_refresh() &&
-		   current.revocation_epoch == clerk_revocation_epoch() &&
-		   current.statement == GetCurrentStatementStartTimestamp();
+	TimestampTz statement = GetCurrentStatementStartTimestamp();
+
+	if (current.generation != clerk_config_generation ||
+		current.epoch != clerk_keys_refresh() ||
+		current.revocation_epoch != clerk_revocation_epoch())
+		return false;
+	if (current.statement == statement)
+		return true;
+	if (current.session == NULL || check_times(current.session) != CLERK_OK)
+		return false;
+	current.statement = statement;
+	return true;
 }
 
 /*
@@ -591,7 +623,7 @@ establish_session(void)
 	uint64 generation = clerk_config_generation;
 	uint64 revocation_epoch = clerk_revocation_epoch();
 	MemoryContext old_context = CurrentMemoryContext;
-	const ClerkSession *session = NULL;
+	ClerkSession *session = NULL;
 	ClerkSource source = CLERK_SOURCE_NONE;
 	ClerkStatus status;
 
@@ -642,11 +674,13 @@ ClerkStatus
 clerk_session_verify(ClerkSlice token, const ClerkSession **session)
 {
 	MemoryContext old_context = CurrentMemoryContext;
+	ClerkSession *verified = NULL;
 	ClerkStatus status;
 
 	AcceptInvalidationMessages();
 	refresh_cache();
-	status = resolve_token(begin_verification(), token, false, session);
+	status = resolve_token(begin_verification(), token, false, &verified);
 	end_verification(old_context);
+	*session = verified;
 	return status;
 }

@@ -131,7 +131,7 @@ bench_mapping()
 # Milliseconds a request: get URL PATH
 get()
 {
-	wrk -t 2 -c 8 -d 4s -s test/bench/rest.lua "$1" -- "$SCRATCH/tokens" "$2" | awk '/^Requests\/sec/ { print 1000 / $2 }'
+	wrk -t 2 -c 8 -d 4s -s test/bench/rest.lua "$1" -- "$SCRATCH/users" "$2" | awk '/^Requests\/sec/ { print 1000 / $2 }'
 }
 
 bench_webhooks()
@@ -160,6 +160,8 @@ bench_rest()
 	local all=('db-schemas = "api"' 'db-anon-role = "anon"' 'db-pool = 8' 'db-pre-config = "clerk.pre_config"')
 	local clerk empty run
 
+	# a thousand users, a token each
+	head -n 1000 "$SCRATCH/tokens" >"$SCRATCH/users"
 	scratch_postgrest 12 clerk "${all[@]}" 'db-pre-request = "clerk.pre_request"'
 	clerk=$SCRATCH_URL
 	scratch_postgrest 12 empty "${all[@]}" 'db-pre-request = "api.nothing"'
