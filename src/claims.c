@@ -153,29 +153,25 @@ optional_date(const json_t *root, const char *name, int64_t *time)
 	return member == NULL || numeric_date(member, time);
 }
 
+/*
+ * The checks of the times.  A token expires at exp plus the skew, not a moment later; it is
+ * early while nbf is more than the skew ahead.
+ */
 static ClerkStatus
-read_times(ClerkClaims *claims)
+check_expiry(const ClerkTimes *times, const ClerkPolicy *policy, int64_t now)
 {
-	if (!numeric_date(json_object_get(claims->root, "exp"), &claims->times.expiry))
-		return CLERK_EXPIRY_INVALID;
-	if (!optional_date(claims->root, "nbf", &claims->times.not_before))
-		return CLERK_NOT_BEFORE_INVALID;
-	if (!optional_date(claims->root, "iat", &claims->times.issued_at))
-		return CLERK_ISSUED_AT_INVALID;
-	return CLERK_OK;
+	return times->expiry <= now - policy->clock_skew ? CLERK_EXPIRED : CLERK_OK;
 }
 
-/*
- * The checks that must be made again each time a token is used.  A token expires at exp
- * plus the skew, not a moment later; it is early while nbf is more than the skew ahead.
- */
-ClerkStatus
-clerk_claims_check_times(const ClerkTimes *times, const ClerkPolicy *policy, int64_t now)
+static ClerkStatus
+check_not_before(const ClerkTimes *times, const ClerkPolicy *policy, int64_t now)
 {
-	if (times->expiry <= now - policy->clock_skew)
-		return CLERK_EXPIRED;
-	if (times->not_before > now + policy->clock_skew)
-		return CLERK_NOT_ACTIVE_YET;
+	return times->not_before > now + policy->clock_skew ? CLERK_NOT_ACTIVE_YET : CLERK_OK;
+}
+
+static ClerkStatus
+check_issued_at(const ClerkTimes *times, const ClerkPolicy *policy, int64_t now)
+{
 	if (times->issued_at > now + policy->clock_skew)
 		return CLERK_ISSUED_IN_FUTURE;
 	if (policy->max_token_age > 0 &&
@@ -184,29 +180,84 @@ clerk_claims_check_times(const ClerkTimes *times, const ClerkPolicy *policy, int
 	return CLERK_OK;
 }
 
+/* Those that must be made again each time a token is used. */
+ClerkStatus
+clerk_claims_check_times(const ClerkTimes *times, const ClerkPolicy *policy, int64_t now)
+{
+	ClerkStatus status = check_expiry(times, policy, now);
+
+	if (status == CLERK_OK)
+		status = check_not_before(times, policy, now);
+	return status == CLERK_OK ? check_issued_at(times, policy, now) : status;
+}
+
+static bool
+is_pending(const ClerkClaims *claims)
+{
+	const char *sts = clerk_claims_string(claims, "sts");
+
+	return sts != NULL && strcmp(sts, "pending") == 0;
+}
+
+/* One of the checks from CLERK_STEP_SUBJECT to CLERK_STEP_SESSION_STATUS. */
+ClerkStatus
+clerk_claims_check_step(ClerkClaims *claims, const ClerkPolicy *policy, int64_t now,
+						ClerkStep step)
+{
+	const json_t *root = claims->root;
+	ClerkTimes *times = &claims->times;
+
+	switch (step)
+	{
+		case CLERK_STEP_SUBJECT:
+			return check_types(claims);
+		case CLERK_STEP_AUDIENCE:
+			return policy->audiences == NULL ||
+						   audience_matches(json_object_get(root, "aud"), policy)
+					   ? CLERK_OK
+					   : CLERK_AUDIENCE;
+		case CLERK_STEP_AUTHORIZED_PARTY:
+			return policy->authorized_parties == NULL ||
+						   is_one_of(json_object_get(root, "azp"), policy->authorized_parties,
+									 policy->n_authorized_parties)
+					   ? CLERK_OK
+					   : CLERK_AUTHORIZED_PARTY;
+		case CLERK_STEP_EXPIRY:
+			return numeric_date(json_object_get(root, "exp"), &times->expiry)
+					   ? check_expiry(times, policy, now)
+					   : CLERK_EXPIRY_INVALID;
+		case CLERK_STEP_NOT_BEFORE:
+			return optional_date(root, "nbf", &times->not_before)
+					   ? check_not_before(times, policy, now)
+					   : CLERK_NOT_BEFORE_INVALID;
+		case CLERK_STEP_ISSUED_AT:
+			return optional_date(root, "iat", &times->issued_at)
+					   ? check_issued_at(times, policy, now)
+					   : CLERK_ISSUED_AT_INVALID;
+		case CLERK_STEP_SESSION_STATUS:
+			return is_pending(claims) ? CLERK_SESSION_PENDING : CLERK_OK;
+		default:
+			return CLERK_OK;
+	}
+}
+
 /* Everything the claims themselves can be asked; the signature has been verified. */
 ClerkStatus
 clerk_claims_check(ClerkClaims *claims, const ClerkPolicy *policy, int64_t now)
 {
-	const json_t *sts = json_object_get(claims->root, "sts");
-	ClerkStatus status = check_types(claims);
+	ClerkStatus status = CLERK_OK;
 
-	if (status != CLERK_OK)
-		return status;
-	if (policy->audiences != NULL &&
-		!audience_matches(json_object_get(claims->root, "aud"), policy))
-		return CLERK_AUDIENCE;
-	if (policy->authorized_parties != NULL &&
-		!is_one_of(json_object_get(claims->root, "azp"), policy->authorized_parties,
-				   policy->n_authorized_parties))
-		return CLERK_AUTHORIZED_PARTY;
-	status = read_times(claims);
-	if (status == CLERK_OK)
-		status = clerk_claims_check_times(&claims->times, policy, now);
-	if (status == CLERK_OK && sts != NULL &&
-		strcmp(json_string_value(sts), "pending") == 0)
-		return CLERK_SESSION_PENDING;
+	for (ClerkStep step = CLERK_STEP_SUBJECT;
+		 status == CLERK_OK && step <= CLERK_STEP_SESSION_STATUS; step++)
+		status = clerk_claims_check_step(claims, policy, now, step);
 	return status;
+}
+
+/* A claim that is a string, or NULL; as long as claims. */
+const char *
+clerk_claims_string(const ClerkClaims *claims, const char *name)
+{
+	return json_string_value(json_object_get(claims->root, name));
 }
 
 static bool

@@ -264,8 +264,11 @@ extern ClerkStatus clerk_claims_check_type(const ClerkJws *jws, const ClerkClaim
 										   const ClerkPolicy *policy);
 extern ClerkStatus clerk_claims_check(ClerkClaims *claims, const ClerkPolicy *policy,
 									  int64_t now);
+extern ClerkStatus clerk_claims_check_step(ClerkClaims *claims, const ClerkPolicy *policy,
+										   int64_t now, ClerkStep step);
 extern ClerkStatus clerk_claims_check_times(const ClerkTimes *times,
 											const ClerkPolicy *policy, int64_t now);
+extern const char *clerk_claims_string(const ClerkClaims *claims, const char *name);
 extern bool clerk_claims_mention(const ClerkClaims *claims, const char *value);
 
 /* has.c */

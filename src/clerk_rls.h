@@ -152,12 +152,26 @@ typedef struct ClerkSession
 	char *agreeing_claims; /* request.jwt.claims that name nobody else, if already read */
 } ClerkSession;
 
+/* Each step of a verification on its own, for diagnose.c; lives as long as its context. */
+#define CLERK_NOT_ASKED CLERK_N_STATUSES
+
+typedef struct ClerkExplanation
+{
+	ClerkSource source;
+	ClerkStatus statuses[CLERK_N_STEPS]; /* CLERK_NOT_ASKED where there was nothing to ask */
+	const ClerkSession *session;		 /* NULL if any step has failed */
+	const ClerkInstance *instance;		 /* NULL if that step was not passed */
+	const ClerkJws *jws; /* what was read of them; unverified, unless there is a session */
+	const ClerkClaims *claims;
+} ClerkExplanation;
+
 extern void clerk_session_init(void);
 extern const ClerkSession *clerk_session(void);
 extern ClerkStatus clerk_session_status(void);
 extern ClerkSource clerk_session_source(void);
 extern uint64 clerk_session_ticket(MemoryContext context);
 extern ClerkStatus clerk_session_verify(ClerkSlice token, const ClerkSession **session);
+extern void clerk_session_explain(const ClerkSlice *token, ClerkExplanation *explanation);
 
 /* accessors.c */
 typedef bool (*ClerkUnpack)(const ClerkSession *session, FunctionCallInfo fcinfo,
@@ -165,5 +179,8 @@ typedef bool (*ClerkUnpack)(const ClerkSession *session, FunctionCallInfo fcinfo
 
 extern Datum clerk_accessors_answer(FunctionCallInfo fcinfo, ClerkUnpack unpack,
 									int typlen);
+
+/* idmap.c */
+extern const char *clerk_idmap_describe(const ClerkSession *session);
 
 #endif /* CLERK_RLS_H */

@@ -2,61 +2,197 @@
  * diagnose.c
  *		diagnose(): each step of a verification with its outcome, for people.
  *
- * A status knows the step that failed, so the steps before it were passed and those after
- * it not reached.  No value of a token is shown.
+ * Goes on past the first failure where it can.  Shows what decides a step (times, parties,
+ * kid, algorithm), and no token, no signature, nothing of a person.  What a token says is
+ * shown only if it is short and plain.
  */
 #include "clerk_rls.h"
 
 #include "funcapi.h"
+#include "miscadmin.h"
 #include "utils/builtins.h"
 
-static void
-put_step(ReturnSetInfo *result, ClerkStep step, const char *outcome, text *detail)
+/* The longest value of a token that is shown. */
+#define MAX_SHOWN 128
+
+/* A value of the token, as it is or a word in its place. */
+static const char *
+shown(const char *value)
 {
-	Datum values[3];
+	if (value == NULL)
+		return "absent";
+	if (strlen(value) > MAX_SHOWN)
+		return "(too long to be shown)";
+	for (const char *c = value; *c != '\0'; c++)
+	{
+		if (*c <= ' ' || *c > '~')
+			return "(not plain enough to be shown)";
+	}
+	return value;
+}
+
+/* NULL for one that is no time, which the reason then says. */
+static const char *
+shown_time(const char *name, int64 time, ClerkStatus status)
+{
+	if (status == CLERK_EXPIRY_INVALID || status == CLERK_NOT_BEFORE_INVALID ||
+		status == CLERK_ISSUED_AT_INVALID)
+		return NULL;
+	if (time == PG_INT64_MIN)
+		return psprintf("%s absent", name);
+	return psprintf("%s %s", name, timestamptz_to_str(time - CLERK_EPOCH_OFFSET));
+}
+
+static const char *
+describe_times(ClerkStep step, const ClerkExplanation *explanation)
+{
+	const ClerkTimes *times = &explanation->claims->times;
+	ClerkStatus status = explanation->statuses[step];
+	const char *now;
+
+	if (step == CLERK_STEP_NOT_BEFORE)
+		return shown_time("nbf", times->not_before, status);
+	if (step == CLERK_STEP_ISSUED_AT)
+		return shown_time("iat", times->issued_at, status);
+	if (status != CLERK_EXPIRED)
+		return shown_time("exp", times->expiry, status);
+	now = pstrdup(timestamptz_to_str(GetCurrentStatementStartTimestamp()));
+	return psprintf("%s, now %s", shown_time("exp", times->expiry, status), now);
+}
+
+static const char *
+describe_parties(const ClerkExplanation *explanation)
+{
+	const char *azp = shown(clerk_claims_string(explanation->claims, "azp"));
+
+	if (explanation->instance->policy.authorized_parties == NULL)
+		return psprintf("azp %s; the instance allows any", azp);
+	return psprintf("azp %s", azp);
+}
+
+/* What a step that was taken has looked at, or NULL. */
+static const char *
+describe(ClerkStep step, const ClerkExplanation *explanation)
+{
+	const ClerkJws *jws = explanation->jws;
+	const ClerkClaims *claims = explanation->claims;
+
+	if (step > CLERK_STEP_INSTANCE && explanation->instance == NULL)
+		return NULL;
+	switch (step)
+	{
+		case CLERK_STEP_SOURCE:
+			return clerk_source_name(explanation->source);
+		case CLERK_STEP_INSTANCE:
+			return psprintf("iss %s", shown(claims->issuer));
+		case CLERK_STEP_TYPE:
+			return psprintf("typ %s, cat %s", shown(jws->typ), shown(jws->cat));
+		case CLERK_STEP_KEY:
+			return psprintf("kid %s", shown(jws->kid));
+		case CLERK_STEP_ALGORITHM:
+			return psprintf("alg %s", shown(jws->alg));
+		case CLERK_STEP_AUDIENCE:
+			return explanation->instance->policy.audiences == NULL ? "the instance asks for none"
+																	: NULL;
+		case CLERK_STEP_AUTHORIZED_PARTY:
+			return describe_parties(explanation);
+		case CLERK_STEP_EXPIRY:
+		case CLERK_STEP_NOT_BEFORE:
+		case CLERK_STEP_ISSUED_AT:
+			return describe_times(step, explanation);
+		case CLERK_STEP_SESSION_STATUS:
+			return psprintf("sts %s", shown(clerk_claims_string(claims, "sts")));
+		default:
+			return NULL;
+	}
+}
+
+static void
+put(ReturnSetInfo *result, const char *step, const char *outcome, const char *detail)
+{
+	Datum values[3] = {CStringGetTextDatum(step), CStringGetTextDatum(outcome)};
 	bool nulls[3] = {false, false, detail == NULL};
 
-	values[0] = CStringGetTextDatum(clerk_status_step_name(step));
-	values[1] = CStringGetTextDatum(outcome);
-	values[2] = PointerGetDatum(detail);
+	if (detail != NULL)
+		values[2] = CStringGetTextDatum(detail);
 	tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
 }
 
 static void
-put_steps(ReturnSetInfo *result, ClerkStatus status, ClerkSource source)
+put_step(ReturnSetInfo *result, ClerkStep step, const ClerkExplanation *explanation)
 {
-	ClerkStep failed = clerk_status_reason(status)->step;
+	ClerkStatus status = explanation->statuses[step];
+	const char *name = clerk_status_step_name(step);
+	const char *what, *why;
 
-	for (ClerkStep step = CLERK_STEP_SOURCE; step < CLERK_N_STEPS; step++)
+	if (status == CLERK_NOT_ASKED)
 	{
-		if (step == failed)
-			put_step(result, step, "fail", clerk_report_text(status));
-		else if (step == CLERK_STEP_SOURCE)
-			put_step(result, step, "ok", cstring_to_text(clerk_source_name(source)));
-		else if (step == CLERK_STEP_IDENTITY && source == CLERK_SOURCE_ARGUMENT)
-			put_step(result, step, "skipped", NULL);
-		else
-			put_step(result, step, step < failed ? "ok" : "skipped", NULL);
+		put(result, name, "skipped", NULL);
+		return;
 	}
+	what = describe(step, explanation);
+	if (status == CLERK_OK)
+	{
+		put(result, name, "ok", what);
+		return;
+	}
+	why = text_to_cstring(clerk_report_text(status));
+	put(result, name, "fail",
+		what && step != CLERK_STEP_SOURCE ? psprintf("%s (%s)", why, what) : why);
+}
+
+/* Verified, but do the policies for the instance's role apply? */
+static void
+put_role(ReturnSetInfo *result, const ClerkSession *session)
+{
+	const char *role = GetUserNameFromId(GetUserId(), false);
+
+	if (session->instance->role != NULL && strcmp(role, clerk_config_anon_role()) == 0)
+		put(result, "role", "fail",
+			psprintf("The request runs as the anonymous role %s, so policies for %s do not "
+					 "apply. Set PostgREST's db-pre-request to \"clerk.pre_request\".",
+					 role, session->instance->role));
+	else
+		put(result, "role", "ok", role);
+}
+
+static void
+put_organization(ReturnSetInfo *result, const ClerkGrants *grants)
+{
+	if (grants->unreadable)
+		put(result, "organization", "fail",
+			"The claims of the organization are malformed, so nothing is granted.");
+	else if (grants->org_id == NULL)
+		put(result, "organization", "ok", "none is active: org_id() is NULL");
+	else
+		put(result, "organization", "ok",
+			psprintf("one is active, role %s", shown(grants->org_role)));
 }
 
 PG_FUNCTION_INFO_V1(clerk_rls_diagnose);
 Datum
 clerk_rls_diagnose(PG_FUNCTION_ARGS)
 {
-	ClerkSource source = CLERK_SOURCE_ARGUMENT;
-	const ClerkSession *session;
-	ClerkStatus status;
+	ClerkExplanation explanation;
+	ReturnSetInfo *result;
 
 	if (PG_ARGISNULL(0))
-	{
-		(void) clerk_session();
-		status = clerk_session_status();
-		source = clerk_session_source();
-	}
+		clerk_session_explain(NULL, &explanation);
 	else
-		status = clerk_session_verify(clerk_text_slice(PG_GETARG_TEXT_PP(0)), &session);
+	{
+		ClerkSlice token = clerk_text_slice(PG_GETARG_TEXT_PP(0));
+
+		clerk_session_explain(&token, &explanation);
+	}
 	InitMaterializedSRF(fcinfo, 0);
-	put_steps((ReturnSetInfo *) fcinfo->resultinfo, status, source);
+	result = (ReturnSetInfo *) fcinfo->resultinfo;
+	for (ClerkStep step = CLERK_STEP_SOURCE; step < CLERK_N_STEPS; step++)
+		put_step(result, step, &explanation);
+	if (explanation.session == NULL)
+		return (Datum) 0;
+	put(result, "mapping", "ok", clerk_idmap_describe(explanation.session));
+	if (explanation.source != CLERK_SOURCE_ARGUMENT)
+		put_role(result, explanation.session);
+	put_organization(result, explanation.session->grants);
 	return (Datum) 0;
 }

@@ -171,6 +171,25 @@ mapped_by_uuid(const char *clerk_id)
 		DirectFunctionCall1(uuid_out, UUIDPGetDatum(make_uuid(clerk_id))));
 }
 
+/* Where the local id of the user comes from, and whether it fits a uuid, for people. */
+const char *
+clerk_idmap_describe(const ClerkSession *session)
+{
+	const char *mapped_id = mapped_by_row(session->subject);
+	const char *origin = "a row of clerk.id_map";
+
+	if (mapped_id == NULL)
+	{
+		mapped_id = mapped_by_claim(session);
+		origin = "the claim that the instance's id_claim names";
+	}
+	if (mapped_id != NULL)
+		return psprintf("from %s; mapped_id() is %s", origin,
+						is_uuid(mapped_id) ? "this uuid" : "NULL, since it is no uuid");
+	return session->instance->has_uuid_fallback ? "the UUID of version 5 of the Clerk id"
+												: "none; mapped_id() is NULL";
+}
+
 static bool
 map_user(const ClerkSession *session, Convert convert, Datum *value)
 {

@@ -429,7 +429,8 @@ is_not_ours(ClerkStatus status)
 /*
  * The first candidate with a token of a registered issuer decides.  Without any, the
  * status of the first that was no token at all is kept, so that pre_request() can say it;
- * not of a cookie, as other software uses the name __session as well.
+ * not of a cookie, as other software uses the name __session as well.  *chosen is the index
+ * of the one whose status is returned, -1 if there is none.
  */
 static ClerkStatus
 choose_candidate(Verification *verification, int *chosen, ClerkSession **session)
@@ -437,6 +438,7 @@ choose_candidate(Verification *verification, int *chosen, ClerkSession **session
 	const ClerkRequest *request = &verification->request;
 	ClerkStatus kept = CLERK_NO_TOKEN;
 
+	*chosen = -1;
 	for (int i = 0; i < request->n_candidates; i++)
 	{
 		const ClerkCandidate *candidate = &request->candidates[i];
@@ -451,7 +453,10 @@ choose_candidate(Verification *verification, int *chosen, ClerkSession **session
 			return status;
 		}
 		if (!from_cookie && (kept == CLERK_NO_TOKEN || kept == CLERK_ISSUER_UNKNOWN))
+		{
+			*chosen = kept == status ? *chosen : i;
 			kept = status;
+		}
 	}
 	return kept;
 }
@@ -558,18 +563,17 @@ static ClerkStatus
 identify_request(Verification *verification, ClerkSource *source, ClerkSession **session)
 {
 	const ClerkRequest *request = &verification->request;
-	int chosen = -1;
+	int chosen;
 	ClerkStatus status;
 
 	clerk_source_read(&verification->request);
 	status = choose_candidate(verification, &chosen, session);
 	if (chosen >= 0)
-	{
 		*source = request->candidates[chosen].source;
-		if (status == CLERK_OK && has_mismatch(verification, chosen, *session))
-			return CLERK_IDENTITY_MISMATCH;
+	if (status == CLERK_OK && has_mismatch(verification, chosen, *session))
+		return CLERK_IDENTITY_MISMATCH;
+	if (!is_not_ours(status))
 		return status;
-	}
 	if (request->n_candidates == 0 && clerk_config_trusts_claims())
 	{
 		*source = CLERK_SOURCE_CLAIMS;
@@ -683,4 +687,122 @@ clerk_session_verify(ClerkSlice token, const ClerkSession **session)
 	end_verification(old_context);
 	*session = verified;
 	return status;
+}
+
+static void
+explain_status(ClerkExplanation *explanation, ClerkStatus status)
+{
+	ClerkStep failed = clerk_status_reason(status)->step;
+
+	if (failed != CLERK_STEP_NONE)
+		explanation->statuses[failed] = status;
+}
+
+/* These steps were passed, up to and without the one that status belongs to. */
+static void
+explain_steps(ClerkExplanation *explanation, ClerkStep first, ClerkStep last,
+			  ClerkStatus status)
+{
+	ClerkStep failed = clerk_status_reason(status)->step;
+
+	for (ClerkStep step = first; step <= last && step < failed; step++)
+		explanation->statuses[step] = CLERK_OK;
+	explain_status(explanation, status);
+}
+
+/* The claims are checked also if nobody has signed them. */
+static void
+explain_claims(Verification *verification, const ClerkInstance *instance,
+			   ClerkExplanation *explanation)
+{
+	ClerkClaims *claims = &verification->claims;
+	const ClerkPolicy *policy = &instance->policy;
+
+	explanation->instance = instance;
+	explain_steps(explanation, CLERK_STEP_TYPE, CLERK_STEP_TYPE,
+				  clerk_claims_check_type(&verification->jws, claims, policy));
+	for (ClerkStep step = CLERK_STEP_SUBJECT; step <= CLERK_STEP_SESSION_STATUS; step++)
+		explanation->statuses[step] =
+			clerk_claims_check_step(claims, policy, now(), step);
+	if (explanation->statuses[CLERK_STEP_SUBJECT] == CLERK_OK &&
+		explanation->statuses[CLERK_STEP_ISSUED_AT] == CLERK_OK)
+		explain_steps(explanation, CLERK_STEP_REVOCATION, CLERK_STEP_REVOCATION,
+					  clerk_revocation_check(claims->session_id, claims->subject,
+											 claims->times.issued_at));
+}
+
+static void
+explain_token(Verification *verification, ClerkSlice token, bool from_cookie,
+			  ClerkExplanation *explanation)
+{
+	ClerkInstance *instance;
+	int64 key_expiry;
+	ClerkStatus status = identify_token(verification, token, &instance);
+
+	if (status == CLERK_OK && from_cookie && instance->policy.authorized_parties == NULL)
+		status = CLERK_ISSUER_UNKNOWN;
+	explain_steps(explanation, CLERK_STEP_SHAPE, CLERK_STEP_INSTANCE, status);
+	if (status != CLERK_OK)
+		return;
+	explain_claims(verification, instance, explanation);
+	explain_steps(explanation, CLERK_STEP_KEY, CLERK_STEP_SIGNATURE,
+				  verify_signature(&verification->jws, instance, &key_expiry));
+}
+
+/* The token that decides for this request, or the claims that are trusted without one. */
+static void
+explain_request(Verification *verification, ClerkExplanation *explanation)
+{
+	const ClerkRequest *request = &verification->request;
+	ClerkInstance *instance;
+	ClerkSession *session;
+	int chosen;
+
+	clerk_source_read(&verification->request);
+	(void) choose_candidate(verification, &chosen, &session);
+	if (chosen >= 0 && request->candidates[chosen].status == CLERK_OK)
+		explain_token(verification, request->candidates[chosen].token,
+					  request->candidates[chosen].source == CLERK_SOURCE_COOKIE, explanation);
+	else if (explanation->source == CLERK_SOURCE_CLAIMS &&
+			 identify(&verification->claims, clerk_config_setting(CLERK_SETTING_CLAIMS),
+					  &instance) == CLERK_OK)
+		explain_claims(verification, instance, explanation);
+}
+
+/*
+ * Why the answer is what it is: goes on where clerk_session(), for token NULL, or
+ * clerk_session_verify() would have stopped.  Decides nothing: whether there is a session is
+ * what they say, and the step that failed them is always among those that failed here.
+ */
+void
+clerk_session_explain(const ClerkSlice *token, ClerkExplanation *explanation)
+{
+	MemoryContext old_context = CurrentMemoryContext;
+	Verification *verification;
+	ClerkStatus status;
+
+	*explanation = (ClerkExplanation){.source = CLERK_SOURCE_ARGUMENT};
+	for (ClerkStep step = 0; step < CLERK_N_STEPS; step++)
+		explanation->statuses[step] = CLERK_NOT_ASKED;
+	if (token != NULL)
+		status = clerk_session_verify(*token, &explanation->session);
+	else
+	{
+		explanation->session = clerk_session();
+		status = current.status;
+		explanation->source = current.source;
+	}
+	verification = begin_verification();
+	explanation->claims = &verification->claims;
+	explanation->jws = &verification->jws;
+	if (token != NULL && token->len <= CLERK_MAX_TOKEN)
+		explain_token(verification, *token, false, explanation);
+	else if (token == NULL)
+		explain_request(verification, explanation);
+	MemoryContextSwitchTo(old_context);
+	explain_steps(explanation, CLERK_STEP_SOURCE, CLERK_STEP_SOURCE, status);
+	if (token == NULL && status == CLERK_OK)
+		explanation->statuses[CLERK_STEP_IDENTITY] = CLERK_OK;
+	if (status != CLERK_OK)
+		explanation->session = NULL;
 }

@@ -129,7 +129,21 @@ SELECT clerk.add_instance(:'issuer_a') AS a \gset
 SELECT count(*) FROM clerk.load_jwks(:'issuer_a', :'jwks_a');
 SET ROLE anon;
 SELECT * FROM clerk.diagnose(:'alice');
-SELECT * FROM clerk.diagnose(:'expired');
+-- goes on past the first failure
+SELECT step, outcome, regexp_replace(detail, ', now [^)]*', '') AS detail FROM clerk.diagnose(:'expired');
+SELECT step, outcome, detail FROM clerk.diagnose(:'alg_none') WHERE outcome <> 'ok';
+SELECT step, outcome, detail FROM clerk.diagnose(:'issuer_foreign');
+-- this request: as PostgREST would run it without and with pre_request(), and with an organization
 SELECT * FROM clerk.diagnose();
+SELECT set_config('request.headers', json_build_object('authorization', 'Bearer ' || :'org_v2')::text, false) \g /dev/null
+SELECT * FROM clerk.diagnose() WHERE step IN ('source', 'identity', 'mapping', 'role', 'organization');
+SET ROLE authenticated;
+SELECT * FROM clerk.diagnose() WHERE step IN ('role', 'organization');
+SET request.jwt.claims = '{"iss":"https://clerk.example.com","sub":"user_bob"}';
+SELECT * FROM clerk.diagnose() WHERE step IN ('signature', 'identity', 'role');
 RESET ROLE;
+RESET request.jwt.claims;
+RESET request.headers;
+-- nothing of a token or a user is shown
+SELECT name, step, detail FROM tokens, clerk.diagnose(token) WHERE detail ~ 'eyJ|user_|sess_';
 DELETE FROM clerk.instances;

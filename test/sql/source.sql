@@ -18,7 +18,7 @@ BEGIN
 		set_config('request.cookies', coalesce(cookies::text, ''), false),
 		set_config('request.jwt.claims', coalesce(claims::text, ''), false);
 	uid := clerk.uid();
-	why := d.detail FROM clerk.diagnose() AS d
+	why := regexp_replace(d.detail, ', now [^)]*', '') FROM clerk.diagnose() AS d
 		WHERE outcome = 'fail' OR (step = 'source' AND outcome = 'ok') ORDER BY outcome LIMIT 1;
 	PERFORM clerk.pre_request();
 	pre_request := 'passes';

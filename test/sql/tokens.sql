@@ -15,7 +15,7 @@ BEGIN
 	uid := clerk.uid();
 	ASSERT (uid IS NOT NULL) = clerk.is_authenticated();
 	ASSERT (uid IS NOT NULL) = (clerk.jwt() IS NOT NULL);
-	refused := d.step || ' | ' || d.detail FROM clerk.diagnose(token) AS d WHERE outcome = 'fail';
+	refused := d.step || ' | ' || regexp_replace(d.detail, ', now [^)]*', '') FROM clerk.diagnose(token) AS d WHERE outcome = 'fail';
 	verify := 'verified ' || (clerk.verify(token) ->> 'sub');
 EXCEPTION WHEN OTHERS THEN
 	code := sqlstate;
