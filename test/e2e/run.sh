@@ -39,7 +39,7 @@ e2e_keys()
 #	main	as the README sets it up
 #	bare	without db-pre-request, where a policy is all there is
 #	static	keys in its own configuration, also a foreign issuer's; another anonymous role
-#	supabase	as the README sets it up beside Supabase's own keys
+#	supabase	as docs/supabase.md sets it up beside Supabase's own keys
 #
 e2e_postgrests()
 {
@@ -61,11 +61,11 @@ e2e_postgrests()
 	export E2E_SUPABASE=$SCRATCH_URL
 }
 
-# The README's own words, so that they work, with a secret that the tests know.
+# The document's own words, so that they work, with a secret that the tests know.
 e2e_supabase_recipe()
 {
 	printf '%s' 'a JWT_SECRET of at least 32 characters, ÿ included' >"$E2E_KEYS/jwt_secret"
-	awk '/^CREATE SCHEMA private;/ { on = 1 } /^```/ { on = 0 } on' README.md |
+	awk '/^CREATE SCHEMA private;/ { on = 1 } /^```/ { on = 0 } on' docs/supabase.md |
 		sed "s/the JWT_SECRET of your .env/$(cat "$E2E_KEYS/jwt_secret")/"
 }
 

@@ -1,5 +1,5 @@
 # 005_recipes.pl
-#	The policies of the README's section on organizations, word for word.
+#	The policies of docs/authorization.md, word for word.
 
 use strict;
 use warnings FATAL => 'all';
@@ -13,9 +13,9 @@ use Test::More;
 my $node = start_node('recipes');
 my $issuer = vector('issuer_a');
 
-my ($section) = slurp_file("$FindBin::Bin/../../README.md") =~ /^## Organizations, roles, plans\n(.*?)^## /ms;
+my ($section) = slurp_file("$FindBin::Bin/../../docs/authorization.md") =~ /(.*)/s;
 my @blocks = $section =~ /^```sql\n(.*?)^```/msg;
-is(scalar @blocks, 5, 'the README has the table and the policies of four recipes');
+is(scalar @blocks, 5, 'the document has the table and the policies of four recipes');
 $node->safe_psql('postgres', $_) for @blocks;
 
 # The token of a member of an organization; without one, if that is undef.

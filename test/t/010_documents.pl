@@ -1,6 +1,7 @@
 # 010_documents.pl
 #	The commands of README.md and docs/, word for word, as a shell and psql run them: how keys are
 #	loaded, webhooks set up and what was there before imported.  A curl that is not one answers.
+#	And that the documents are whole: reference, reasons, links.
 
 use strict;
 use warnings FATAL => 'all';
@@ -104,5 +105,40 @@ SELECT string_agg(clerk_id, ' ' ORDER BY clerk_id)
 FROM (SELECT clerk_id FROM clerk.user_profiles UNION ALL SELECT clerk_id FROM clerk.org_profiles
 	UNION ALL SELECT clerk_id FROM clerk.org_memberships) AS ids
 EOF
+
+# the reference is what the catalog says
+$node->safe_psql('postgres', 'CREATE DATABASE fresh');
+my $reference = $node->safe_psql('fresh', slurp_file("$root/test/tools/reference.sql"));
+is("$reference\n", slurp_file("$root/docs/reference.md"), 'docs/reference.md is up to date')
+  or diag('make it again with test/tools/reference.sql');
+
+# each reason that a token or a webhook can be refused for is explained
+my %codes = map { $_ => 1 } slurp_file("$root/src/status.c") =~ /"((?:token|session|user|identity|webhook|jwk|no)-[a-z-]+)[":]/g;
+delete $codes{'jwk-invalid'};
+my ($reasons) = slurp_file("$root/docs/troubleshooting.md") =~ /^## Reasons\n(.*)/ms;
+my %explained = map { $_ => 1 } map { /`([a-z-]+)`/g } $reasons =~ /^\| (`.*?) \|/mg;
+is_deeply(\%explained, \%codes, 'docs/troubleshooting.md explains every reason');
+
+# links lead somewhere
+sub anchors
+{
+	my ($file) = @_;
+
+	return map { s/[^\w\s-]//gr =~ s/ /-/gr } map { lc } slurp_file($file) =~ /^#+ (.*)$/mg;
+}
+my @broken;
+for my $file (glob("$root/README.md $root/docs/*.md"))
+{
+	my ($dir) = $file =~ m{(.*)/};
+	for my $link (slurp_file($file) =~ /\]\((?!https?:)([^)]+)\)/g)
+	{
+		my ($path, $anchor) = $link =~ /^([^#]*)#?(.*)$/;
+		my $target = $path eq '' ? $file : "$dir/$path";
+
+		push @broken, "$file: $link"
+		  unless -e $target && ($anchor eq '' || grep { $_ eq $anchor } anchors($target));
+	}
+}
+is_deeply(\@broken, [], 'no link is broken');
 
 done_testing();
