@@ -11,7 +11,7 @@ use File::Basename qw(dirname);
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 
-our @EXPORT = qw(start_node vector mint as_request slurp_log);
+our @EXPORT = qw(start_node open_session vector mint as_request slurp_log);
 
 my $test_dir = dirname(__FILE__) . '/..';
 my %vectors = map { /^\\set (\w+) '(.*)'$/ ? ($1 => $2) : () }
@@ -25,14 +25,14 @@ sub vector
 }
 
 # A token of the test key of instance A with these claims, in which @now@ and the like stand
-# for the time; see test/tools/mint.c.
+# for the time; see test/tools/mint.c.  The kid is its own, unless another is given.
 sub mint
 {
-	my ($claims) = @_;
+	my ($claims, $kid) = @_;
 	my ($token, $stderr);
 	my @command = (
 		$ENV{CLERK_MINT} // "$test_dir/../build/mint", 'token', '--key',
-		"$test_dir/vectors/keys/a.pem", '--alg', 'RS256', '--kid', 'ins_a', $claims);
+		"$test_dir/vectors/keys/a.pem", '--alg', 'RS256', '--kid', $kid // 'ins_a', $claims);
 
 	IPC::Run::run(\@command, '>', \$token, '2>', \$stderr) or die "mint: $stderr";
 	chomp $token;
@@ -55,6 +55,26 @@ sub start_node
 		  . "SELECT clerk.add_instance('" . vector('issuer_a') . "', clock_skew => '0');"
 		  . "SELECT clerk.load_jwks('" . vector('issuer_a') . "', '" . vector('jwks_a') . "');");
 	return $node;
+}
+
+# A session that stays open: a function that runs a statement in it and returns what it prints,
+# errors as well.
+sub open_session
+{
+	my ($node, $dbname) = @_;
+	my ($in, $out) = ('', '');
+	my $psql = IPC::Run::start(
+		[ 'psql', '-XAtq', '-d', $node->connstr($dbname // 'postgres'), '-f', '-' ],
+		'<', \$in, '>', \$out, '2>&1', IPC::Run::timeout($PostgreSQL::Test::Utils::timeout_default));
+
+	return sub {
+		my ($sql) = @_;
+
+		return $psql->finish unless defined $sql;
+		($in, $out) = ("$sql;\n\\echo <end>\n", '');
+		$psql->pump until $out =~ s/\n?<end>\n\z//;
+		return $out;
+	};
 }
 
 # The statements that PostgREST sends before a request with this token.
