@@ -113,6 +113,7 @@ missing_packages()
 		have node || echo nodejs
 		have clang || echo clang
 		perl -MIPC::Run -e 1 2>/dev/null || echo libipc-run-perl
+		[ -x /usr/sbin/pgbouncer ] || have pgbouncer || echo pgbouncer
 		missing_extensions
 	fi
 	if [ $with_bench = yes ]; then

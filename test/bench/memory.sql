@@ -4,6 +4,7 @@
 --	the first 10,000, good ones and then as many that are refused.  Run by bench.sh.
 --
 
+SET jit = off;
 CREATE UNLOGGED TABLE bench.many (token text);
 \copy bench.many FROM pstdin
 CREATE FUNCTION bench.private_kb() RETURNS int LANGUAGE sql AS $$

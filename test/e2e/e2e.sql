@@ -20,6 +20,11 @@ ALTER TABLE notes ENABLE ROW LEVEL SECURITY;
 CREATE POLICY own ON notes USING (user_id = clerk.uid());
 GRANT SELECT, INSERT, UPDATE, DELETE ON notes TO anon, web_anon, authenticated, editor, service_role;
 
+CREATE TABLE crowd (user_id text DEFAULT clerk.uid());
+ALTER TABLE crowd ENABLE ROW LEVEL SECURITY;
+CREATE POLICY own ON crowd USING (user_id = clerk.uid());
+GRANT SELECT, INSERT ON crowd TO anon, authenticated;
+
 -- a row that is nobody's
 INSERT INTO notes (user_id, body) VALUES (NULL, 'orphan');
 

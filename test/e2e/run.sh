@@ -84,6 +84,18 @@ e2e_version()
 	export E2E_LOGS
 	e2e_count "$version" perl -Itest/e2e test/e2e/requests.pl
 	e2e_webhooks "$version"
+	e2e_count "$version" node test/e2e/crowd.mjs "$E2E_MAIN" <"$SCRATCH/crowd"
+}
+
+# Lines of a user and a token, for the crowd.
+e2e_crowd()
+{
+	local i
+
+	for i in {1..200}; do
+		printf 'user_%s %s\n' "$i" "$("$MINT" token --key "$E2E_KEYS/clerk.pem" --alg RS256 --kid ins_clerk \
+			'{"iss":"https://clerk.e2e.example","sub":"user_'"$i"'","sid":"sess_'"$i"'","exp":4102444800}')"
+	done >"$SCRATCH/crowd"
 }
 
 # Runs something that prints TAP, and keeps it.
@@ -118,6 +130,7 @@ scratch_sql -c 'CREATE ROLE authenticator LOGIN NOINHERIT' \
 	-c 'CREATE ROLE editor' -c 'CREATE ROLE stranger' -c 'CREATE ROLE service_role BYPASSRLS' \
 	-c 'GRANT anon, web_anon, authenticated, editor, service_role TO authenticator'
 e2e_keys
+e2e_crowd
 e2e_version 12
 e2e_version 11
 

@@ -85,9 +85,16 @@ $ask->(undef);
 
 # logical replication into another database, by a worker that fires no ordinary trigger
 $primary->safe_psql('postgres', 'CREATE DATABASE copy');
-$primary->safe_psql('copy', 'CREATE EXTENSION clerk_rls');
+$primary->safe_psql('postgres', 'CREATE TABLE replicated (id int PRIMARY KEY)');
+$primary->safe_psql('copy', q{
+	CREATE EXTENSION clerk_rls;
+	CREATE TABLE replicated (id int PRIMARY KEY, applied_as text);
+	CREATE FUNCTION note_who() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.applied_as := coalesce(clerk.uid(), 'nobody'); RETURN NEW; END $$;
+	CREATE TRIGGER note_who BEFORE INSERT ON replicated FOR EACH ROW EXECUTE FUNCTION note_who();
+	ALTER TABLE replicated ENABLE ALWAYS TRIGGER note_who;
+});
 $primary->safe_psql('postgres',
-	"CREATE PUBLICATION clerk FOR TABLE clerk.instances, clerk.jwks, clerk.revocations, clerk.id_map, clerk.user_profiles (clerk_id, issuer, payload);
+	"CREATE PUBLICATION clerk FOR TABLE clerk.instances, clerk.jwks, clerk.revocations, clerk.id_map, clerk.user_profiles (clerk_id, issuer, payload), replicated;
 	SELECT pg_create_logical_replication_slot('clerk', 'pgoutput')");
 $primary->safe_psql('copy', "CREATE SUBSCRIPTION clerk CONNECTION '" . $primary->connstr('postgres') =~ s/'//gr
 	. "' PUBLICATION clerk WITH (create_slot = false, slot_name = 'clerk')");
@@ -117,6 +124,8 @@ $primary->safe_psql('postgres', "SELECT clerk.unrevoke('user_alice')");
 copy_answers('user_alice', 'until it is taken back');
 $primary->safe_psql('postgres', 'DELETE FROM clerk.jwks');
 copy_answers('nobody', 'so does a key that is removed');
+$primary->safe_psql('postgres', "SET clerk.token = '$alice'; INSERT INTO replicated VALUES (1)");
+copy_answers('nobody', 'a worker that applies changes is nobody', 'SELECT applied_as FROM replicated');
 $copy->(undef);
 $primary->safe_psql('copy', 'DROP SUBSCRIPTION clerk');
 
