@@ -54,7 +54,7 @@ change("SELECT clerk.unrevoke('user_alice')");
 # settings that are reloaded
 sub reload
 {
-	change("ALTER SYSTEM $_[0]");
+	change("LOAD 'clerk_rls'; ALTER SYSTEM $_[0]");
 	$node->reload;
 	select undef, undef, undef, 0.5;
 }
@@ -69,7 +69,7 @@ $ask->("RESET request.jwt.claims; SET clerk.token = '$alice'");
 # the extension itself
 is($ask->('EXECUTE who'), 'user_alice', 'before');
 change('DROP FUNCTION in_plpgsql; DROP EXTENSION clerk_rls');
-like($ask->($who), qr/ERROR:  schema "clerk" does not exist/, 'without the extension');
+like($ask->($who), qr/ERROR:  function clerk.uid\(\) does not exist/, 'without the extension');
 change('CREATE EXTENSION clerk_rls');
 is($ask->($who), 'nobody', 'created again, it knows nobody');
 is($ask->('EXECUTE who'), 'nobody', 'nor in a prepared statement');
