@@ -5,6 +5,7 @@
 #include "unit.h"
 
 #include <openssl/bn.h>
+#include <openssl/err.h>
 #include <openssl/x509.h>
 
 static ClerkStatus
@@ -226,4 +227,5 @@ test_jwk(void)
 	test_okp();
 	test_others();
 	test_spki();
+	unit_ok(ERR_peek_error() == 0, "jwk: no error is left behind");
 }
