@@ -34,8 +34,9 @@ ask(const ClerkGrants *grants, const char *name, Question question, ClerkSlice w
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	ClerkSlice wanted = {(const char *) data, size};
-	ClerkSlice payload = fuzz_next(&wanted, '\0');
+	ClerkSlice rest = {(const char *) data, size};
+	ClerkSlice payload = fuzz_next(&rest, '\0');
+	ClerkSlice wanted = fuzz_next(&rest, '\0');
 	const ClerkGrants *grants;
 	ClerkClaims claims;
 	size_t n = 0;
