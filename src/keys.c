@@ -268,7 +268,7 @@ read_key(HeapTuple tuple, TupleDesc desc, void *arg)
 	value = heap_getattr(tuple, JWKS_KID, desc, &isnull);
 	key->kid = MemoryContextStrdup(keys_context, TextDatumGetCString(value));
 	value = heap_getattr(tuple, JWKS_EXPIRES_AT, desc, &isnull);
-	key->expiry = isnull ? PG_INT64_MAX : DatumGetTimestampTz(value) + CLERK_EPOCH_OFFSET;
+	key->expiry = isnull ? PG_INT64_MAX : clerk_unix_time(DatumGetTimestampTz(value));
 	key->next = *list;
 	*list = key;
 }
