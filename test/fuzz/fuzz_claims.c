@@ -20,18 +20,21 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	const ClerkJws jws = {.alg = "RS256"};
 	ClerkClaims claims;
-	ClerkStatus status = clerk_claims_parse((ClerkSlice){(const char *) data, size}, &claims);
+	ClerkStatus status =
+		clerk_claims_parse((ClerkSlice){(const char *) data, size}, &claims);
 
 	if (status == CLERK_OK)
 	{
 		status = clerk_claims_check(&claims, &lax, FUZZ_NOW);
-		assert(status == CLERK_OK || clerk_claims_check(&claims, &strict, FUZZ_NOW) != CLERK_OK);
+		assert(status == CLERK_OK ||
+			   clerk_claims_check(&claims, &strict, FUZZ_NOW) != CLERK_OK);
 		assert(clerk_claims_check_type(&jws, &claims, &lax) == CLERK_OK ||
 			   clerk_claims_check_type(&jws, &claims, &strict) != CLERK_OK);
 	}
 	if (status == CLERK_OK)
 	{
-		assert(claims.subject[0] != '\0' && claims.times.expiry > FUZZ_NOW - lax.clock_skew);
+		assert(claims.subject[0] != '\0' &&
+			   claims.times.expiry > FUZZ_NOW - lax.clock_skew);
 		assert(clerk_claims_mention(&claims, claims.subject));
 		assert(clerk_claims_check_times(&claims.times, &lax, FUZZ_NOW) == CLERK_OK);
 		assert(clerk_claims_check_times(&claims.times, &lax, INT64_MAX) != CLERK_OK);

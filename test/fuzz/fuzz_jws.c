@@ -7,7 +7,8 @@
 
 /* The points 2G of P-256 and B of Ed25519: keys that sign none of the seeds. */
 static const char *const jwks[] = {
-	"{\"kty\":\"EC\",\"crv\":\"P-256\",\"x\":\"fPJ7GI0DT36KUjgDBLUaw8CJaeJ38hs1pgtI_EdmmXg\","
+	"{\"kty\":\"EC\",\"crv\":\"P-256\",\"x\":\"fPJ7GI0DT36KUjgDBLUaw8CJaeJ38hs1pgtI_"
+	"EdmmXg\","
 	"\"y\":\"B3dVENuO0EApPZrGn3Qw27p9reY86YIpngS3nSJ4c9E\"}",
 	"{\"kty\":\"OKP\",\"crv\":\"Ed25519\","
 	"\"x\":\"WGZmZmZmZmZmZmZmZmZmZmZmZmZmZmZmZmZmZmZmZmY\"}"};
@@ -39,7 +40,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		assert(jws.signing_input.len + 1 + rest.len == token.len);
 		for (size_t i = 0; i < sizeof(jwks) / sizeof(jwks[0]); i++)
 		{
-			assert(clerk_jwk_parse((ClerkSlice){jwks[i], strlen(jwks[i])}, &jwk) == CLERK_OK);
+			assert(clerk_jwk_parse((ClerkSlice){jwks[i], strlen(jwks[i])}, &jwk) ==
+				   CLERK_OK);
 			assert(clerk_jwa_check(&jwk, &jws) != CLERK_OK ||
 				   clerk_jwa_verify(&jwk, &jws) == CLERK_SIGNATURE_INVALID);
 			clerk_jwk_free(&jwk);
