@@ -53,7 +53,7 @@ include $(PGXS)
 $(OBJS): $(wildcard src/*.h)
 endif
 
-.PHONY: demo test bench tapcheck
+.PHONY: demo test bench fuzz tapcheck
 
 demo:
 	bash test/demo/demo.sh
@@ -63,6 +63,10 @@ test:
 
 bench:
 	bash test/bench/bench.sh
+
+# each target for FUZZ_SECONDS, 600 unless told otherwise
+fuzz:
+	$(MAKE) -k -C test/fuzz check
 
 tapcheck:
 	$(prove_installcheck)

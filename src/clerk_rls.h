@@ -14,6 +14,7 @@
 #include "access/htup.h"
 #include "access/tupdesc.h"
 #include "access/xact.h"
+#include "common/int.h"
 #include "fmgr.h"
 #include "utils/timestamp.h"
 
@@ -23,6 +24,18 @@
 /* Unix time, in which tokens count, against PostgreSQL's, in microseconds. */
 #define CLERK_EPOCH_OFFSET                                                               \
 	((int64) (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * USECS_PER_DAY)
+
+/* In microseconds. */
+static inline int64
+clerk_unix_time(TimestampTz time)
+{
+	int64 unix_time;
+
+	/* infinity, and the last years before it, do not fit */
+	if (pg_add_s64_overflow(time, CLERK_EPOCH_OFFSET, &unix_time))
+		unix_time = PG_INT64_MAX;
+	return unix_time;
+}
 
 /* The bytes of a text, which live as long as it does. */
 static inline ClerkSlice

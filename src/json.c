@@ -8,10 +8,10 @@
  *
  * - nesting is bounded, since PostgreSQL's parser recurses;
  * - an exponent is bounded, since numeric is;
- * - a number may have any number of digits, as in jsonb.  jansson refuses what a double
- *   cannot hold, so it is shown an empty object in place of a number beyond 10^308: nothing
- *   we decide on is that large, and a claim that should be a number then has the wrong
- *   type, without being absent.
+ * - digits are bounded too, at more than a token has room for.  jansson refuses what a
+ *   double cannot hold, so it is shown an empty object in place of a number beyond 10^308:
+ *   nothing we decide on is that large, and a claim that should be a number then has the
+ *   wrong type, without being absent.
  *
  * All numbers come out as JSON_REAL.  Called by jws.c, jwk.c, claims.c and source.c.
  */
@@ -25,6 +25,9 @@
 
 #define MAX_DEPTH 256
 #define MAX_EXPONENT 999
+
+/* Before or after the point; numeric has at most 16383 after it, with the exponent's. */
+#define MAX_DIGITS 15000
 
 /* Digits before the point plus exponent, up to which a number surely fits a double. */
 #define MAX_MAGNITUDE 308
@@ -119,6 +122,7 @@ scan_number(Scan *scan)
 {
 	size_t start = scan->pos;
 	size_t digits = 1;
+	size_t decimals = 1;
 	int exponent = 0;
 
 	if (peek(scan) == '-')
@@ -130,9 +134,10 @@ scan_number(Scan *scan)
 	if (peek(scan) == '.')
 	{
 		scan->pos++;
-		if (skip_digits(scan) == 0)
-			return false;
+		decimals = skip_digits(scan);
 	}
+	if (decimals == 0 || digits > MAX_DIGITS || decimals > MAX_DIGITS)
+		return false;
 	if ((peek(scan) == 'e' || peek(scan) == 'E') && !scan_exponent(scan, &exponent))
 		return false;
 	if (exponent + (long) digits > MAX_MAGNITUDE)

@@ -187,7 +187,11 @@ clerk_jwa_verify(ClerkJwk *jwk, const ClerkJws *jws)
 bool
 clerk_jwa_sha256(ClerkSlice data, unsigned char digest[CLERK_DIGEST_LENGTH])
 {
-	return EVP_Digest(data.data, data.len, digest, NULL, EVP_sha256(), NULL) == 1;
+	bool done = EVP_Digest(data.data, data.len, digest, NULL, EVP_sha256(), NULL) == 1;
+
+	if (!done)
+		ERR_clear_error();
+	return done;
 }
 
 /* HMAC with SHA-256 (RFC 2104) of the parts, one after the other. */
@@ -212,6 +216,8 @@ clerk_jwa_hmac_sha256(ClerkSlice key, const ClerkSlice *parts, size_t n_parts,
 		   len == CLERK_DIGEST_LENGTH;
 	EVP_MAC_CTX_free(ctx);
 	EVP_MAC_free(hmac);
+	if (!done)
+		ERR_clear_error();
 	return done;
 }
 

@@ -7,7 +7,7 @@
  * much public there is beside them.  Keys of other types or for other uses have a status
  * of their own, so that a caller can pass over them (clerk_status_ignores_jwk()).
  *
- * Errors are statuses.  Called by keys.c and the tests.
+ * Errors are statuses; OpenSSL's error queue is left empty.  Called by keys.c and the tests.
  */
 #include "clerk.h"
 
@@ -277,6 +277,7 @@ clerk_jwk_parse(ClerkSlice text, ClerkJwk *jwk)
 		return CLERK_JWK_NOT_JSON;
 	status = parse_object(json.root, jwk);
 	json_decref(json.root);
+	ERR_clear_error();
 	return status;
 }
 

@@ -114,7 +114,7 @@ clerk_keys_init(void)
 uint64
 clerk_keys_refresh(void)
 {
-	if (!stale)
+	if (!stale && OidIsValid(instances_oid) && OidIsValid(jwks_oid))
 		return epoch;
 	if (keys_context == NULL)
 		keys_context =
@@ -122,8 +122,12 @@ clerk_keys_refresh(void)
 	MemoryContextReset(keys_context);
 	instances = instances_create(keys_context, 8, NULL);
 	epoch++;
-	/* before the look-ups: what changes during them makes it stale again */
+	/*
+	 * Before the look-ups: what changes during them makes it stale again, and one that is
+	 * cancelled is made again.
+	 */
 	stale = false;
+	instances_oid = jwks_oid = InvalidOid;
 	instances_oid = clerk_table_oid("instances");
 	jwks_oid = clerk_table_oid("jwks");
 	return epoch;
@@ -268,7 +272,7 @@ read_key(HeapTuple tuple, TupleDesc desc, void *arg)
 	value = heap_getattr(tuple, JWKS_KID, desc, &isnull);
 	key->kid = MemoryContextStrdup(keys_context, TextDatumGetCString(value));
 	value = heap_getattr(tuple, JWKS_EXPIRES_AT, desc, &isnull);
-	key->expiry = isnull ? PG_INT64_MAX : DatumGetTimestampTz(value) + CLERK_EPOCH_OFFSET;
+	key->expiry = isnull ? PG_INT64_MAX : clerk_unix_time(DatumGetTimestampTz(value));
 	key->next = *list;
 	*list = key;
 }

@@ -64,7 +64,7 @@ read_revocation(HeapTuple tuple, TupleDesc desc, void *arg)
 	Datum issued_before = heap_getattr(tuple, REVOCATION_ISSUED_BEFORE, desc, &isnull);
 
 	if (isnull ||
-		question->issued_at < DatumGetTimestampTz(issued_before) + CLERK_EPOCH_OFFSET)
+		question->issued_at < clerk_unix_time(DatumGetTimestampTz(issued_before)))
 		question->revoked = true;
 }
 

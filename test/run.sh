@@ -3,13 +3,14 @@
 # run.sh
 #		What "make test" runs: everything, on a PostgreSQL of its own, and one line of count.
 #
-# usage: test/run.sh [--show] [STEP...]	(default: all of warnings layers unit conformance
+# usage: test/run.sh [--show] [STEP...]	(default: all of warnings layers unit fuzz conformance
 #										differential regress isolation tap trixie e2e)
 #
 # --show prints the lines that say "ok", too.  CLERK_SETUP=no installs nothing before.
 #
 # CLERK_VECTORS is the folder with the conformance data of other projects, which is not
-# part of this one; without it the conformance step is skipped.
+# part of this one; without it the conformance step is skipped.  FUZZ_SECONDS is for how
+# long each fuzzer runs (5).
 #
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -92,6 +93,12 @@ unit()
 	make -s -C test/unit check
 }
 
+# Only a look whether the targets still hold; what takes longer is "make fuzz".
+fuzz()
+{
+	make -s -k -j2 -C test/fuzz check FUZZ_SECONDS="${FUZZ_SECONDS:-5}"
+}
+
 conformance()
 {
 	make -s -C test/conformance check VECTORS="$CLERK_VECTORS"
@@ -146,6 +153,10 @@ run_step()
 		warnings) counted warnings '^ok ' '^not ok ' build_strictly ;;
 		layers) counted layers '^ok ' '^not ok ' bash test/layers.sh ;;
 		unit) counted unit '^ok ' '^not ok ' unit ;;
+		fuzz)
+			counted fuzz '^ok ' '^not ok ' fuzz
+			sed -n 's/^ok - /# /p' "$SCRATCH/fuzz.out"
+			;;
 		conformance)
 			if [ -d "${CLERK_VECTORS:-}" ]; then
 				counted conformance '^ok ' '^not ok ' conformance
@@ -177,7 +188,7 @@ run_step()
 scratch_build
 # shellcheck disable=SC2119 # no arguments
 scratch_postgres
-[ $# -gt 0 ] || set -- warnings layers unit conformance differential regress isolation tap trixie e2e
+[ $# -gt 0 ] || set -- warnings layers unit fuzz conformance differential regress isolation tap trixie e2e
 for step; do
 	run_step "$step"
 done

@@ -87,6 +87,17 @@ missing_extensions()
 	fi
 }
 
+# libclang-rt-14-dev, say, with which the clang that is or will be here makes fuzzers.
+missing_fuzzer()
+{
+	if ! have clang; then
+		apt-cache depends clang 2>/dev/null | sed -n 's/.*Depends: clang-\([0-9]*\)$/libclang-rt-\1-dev/p'
+	elif ! echo 'int LLVMFuzzerTestOneInput(void) { return 0; }' |
+		clang -fsanitize=fuzzer,address -x c -o /dev/null - 2>/dev/null; then
+		clang --version | sed -n 's/.*clang version \([0-9]*\).*/libclang-rt-\1-dev/p'
+	fi
+}
+
 # Prints the Debian packages that are missing, one a line.
 missing_packages()
 {
@@ -112,6 +123,7 @@ missing_packages()
 	if [ $with_tests = yes ]; then
 		have node || echo nodejs
 		have clang || echo clang
+		missing_fuzzer
 		perl -MIPC::Run -e 1 2>/dev/null || echo libipc-run-perl
 		[ -x /usr/sbin/pgbouncer ] || have pgbouncer || echo pgbouncer
 		missing_extensions

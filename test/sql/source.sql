@@ -117,6 +117,10 @@ SELECT * FROM pg_temp.request(claims => json_build_object('iss', :'issuer_a', 's
 SELECT * FROM pg_temp.request(claims => json_build_object('iss', :'issuer_a', 'sub', 'mch_1', 'exp', 4102444800));
 SELECT * FROM pg_temp.request(claims => json_build_object('iss', 'https://foreign.example', 'sub', 'user_alice', 'exp', 4102444800));
 SELECT * FROM pg_temp.request(claims => '{"role": "anon"}');
+-- nobody's, if jsonb could not hold them
+SELECT set_config('request.jwt.claims', format('{"iss":"%s","sub":"user_alice","exp":4102444800,"x":%s}', :'issuer_a', x), false) IS NULL AS set,
+	clerk.uid(), clerk.jwt() IS NULL AS no_claims
+FROM (VALUES ('0.' || repeat('1', 20000)), (repeat('1', 140000)), ('1e-999')) AS numbers (x);
 -- a token still goes before them
 SELECT * FROM pg_temp.request(setting => :'forged', claims => json_build_object('iss', :'issuer_a', 'sub', 'user_alice', 'exp', 4102444800));
 -- many within one transaction, as in Realtime, also from one place in a function

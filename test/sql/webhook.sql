@@ -130,6 +130,14 @@ SELECT pg_temp.deliver('msg_32', '{"type": "user.updated", "data": {"id": "user_
 SELECT id, source, issued_before AT TIME ZONE 'UTC' AS issued_before, reason FROM clerk.revocations ORDER BY source;
 SELECT clerk.unrevoke('user_alice');
 EXECUTE who;
+-- until the end of all time
+INSERT INTO clerk.revocations (id, issued_before) VALUES ('user_alice', 'infinity');
+EXECUTE who;
+UPDATE clerk.revocations SET issued_before = '294276-12-31' WHERE id = 'user_alice';
+EXECUTE who;
+UPDATE clerk.revocations SET issued_before = '-infinity' WHERE id = 'user_alice';
+EXECUTE who;
+SELECT clerk.unrevoke('user_alice');
 -- banned: nobody; unbanned: only with tokens from after the ban. This one was issued at 1700000000.
 SELECT pg_temp.deliver('msg_33', '{"type": "user.updated", "data": {"id": "user_alice", "banned": true, "updated_at": 1700000300000}}');
 EXECUTE who;

@@ -134,6 +134,10 @@ test_numbers(void)
 	accepts(unit_format("-%s.%s", wide, wide), true);
 	accepts(unit_format("[%s, \"%s\", %s]", wide, wide, wide), true);
 	refuses(unit_format("%s.", wide));
+	accepts(unit_repeat("9", 15000), true);
+	refuses(unit_repeat("9", 15001));
+	accepts(unit_format("0.%se-999", unit_repeat("9", 15000)), true);
+	refuses(unit_format("0.%s", unit_repeat("9", 15001)));
 	refuses(unit_format("%s %s", wide, wide));
 	unit_ok(number("9007199254740993") == 9007199254740992.0,
 			"json: an integer is read as a double");

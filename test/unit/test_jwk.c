@@ -5,6 +5,7 @@
 #include "unit.h"
 
 #include <openssl/bn.h>
+#include <openssl/err.h>
 #include <openssl/x509.h>
 
 static ClerkStatus
@@ -225,5 +226,6 @@ test_jwk(void)
 	test_ec();
 	test_okp();
 	test_others();
+	unit_ok(ERR_peek_error() == 0, "jwk: no error is left behind");
 	test_spki();
 }

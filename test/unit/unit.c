@@ -152,6 +152,7 @@ unit_jwk(const char *alg, bool with_alg)
 int
 main(void)
 {
+	unit_own_memory();
 	test_status();
 	test_base64url();
 	test_json();
@@ -162,6 +163,7 @@ main(void)
 	test_has();
 	test_svix();
 	test_request();
+	test_faults();
 	printf("1..%d\n", n_tests);
 	while (n_kept > 0)
 		free(kept[--n_kept]);

@@ -45,5 +45,9 @@ extern void test_claims(void);
 extern void test_has(void);
 extern void test_svix(void);
 extern void test_request(void);
+extern void test_faults(void);
+
+/* test_faults.c: takes over the allocations, so that it can let them fail. */
+extern void unit_own_memory(void);
 
 #endif /* UNIT_H */
