@@ -44,11 +44,18 @@ same(await withUser(ann, bodies), ['hello'], 'but not in a transaction that says
 same(await withUser(null, bodies), [], 'or that it is nobody');
 await pool.query('RESET clerk.token');
 
-// PgBouncer knows named statements since 1.21; without it, a plan is kept for whoever comes next
-const direct = new pg.Pool({ host: process.env.PGHOST, user: 'app', database: 'postgres', max: 1 });
-const named = (mine) => withUser(mine, async (client) => (await client.query({ name: 'read', text: read })).rows, direct);
+// without PgBouncer, a named statement keeps its plan for whoever comes next
+const direct = new pg.Client({ host: process.env.PGHOST, user: 'app', database: 'postgres' });
+async function named(mine) {
+	await direct.query('BEGIN');
+	await direct.query('SELECT clerk.authenticate($1)', [mine]);
+	const { rows } = await direct.query({ name: 'read', text: read });
+	await direct.query('COMMIT');
+	return rows;
+}
+await direct.connect();
 for (let i = 0; i < 6; i++) await named(ann);
-same(await named(bea), [{ body: "bea's" }], 'a prepared statement is that of the user who executes it');
+same(await named(bea), [{ body: "bea's" }], 'a prepared statement is of the user who executes it');
 await direct.end();
 
 await pool.end();

@@ -3,8 +3,8 @@ import pg from 'pg';
 export const pool = new pg.Pool({ connectionString: process.env.DATABASE_URL, max: 5 });
 
 // Does the work in a transaction of whoever the token is of; null is for nobody.
-export async function withUser(token, work, from = pool) {
-	const client = await from.connect();
+export async function withUser(token, work) {
+	const client = await pool.connect();
 	let lost;
 
 	try {
