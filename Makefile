@@ -53,7 +53,7 @@ include $(PGXS)
 $(OBJS): $(wildcard src/*.h)
 endif
 
-.PHONY: demo test bench fuzz tapcheck
+.PHONY: demo test bench fuzz stress tapcheck
 
 demo:
 	bash test/demo/demo.sh
@@ -67,6 +67,11 @@ bench:
 # each target for FUZZ_SECONDS, 600 unless told otherwise
 fuzz:
 	$(MAKE) -k -C test/fuzz check
+
+# minutes for the one, a quarter of an hour for the other
+stress:
+	bash test/stress/run.sh ubsan regress isolation
+	bash test/stress/run.sh valgrind regress isolation
 
 tapcheck:
 	$(prove_installcheck)

@@ -3,7 +3,7 @@
  *		One JSON Web Key (RFC 7517, 7518, 8037) as a public key of OpenSSL.
  *
  * The policy: RSA of 2048 to 8192 bits with an odd exponent of at least 3; EC points that
- * lie on P-256, P-384 or P-521; Ed25519.  Private and symmetric keys are refused, however
+ * lie on P-256, P-384 or P-521; Ed25519, but no point of small order.  Private and symmetric keys are refused, however
  * much public there is beside them.  Keys of other types or for other uses have a status
  * of their own, so that a caller can pass over them (clerk_status_ignores_jwk()).
  *
@@ -184,6 +184,38 @@ parse_ec(const json_t *json, ClerkJwk *jwk)
 	return jwk->pkey != NULL && key_is_valid(jwk->pkey) ? CLERK_OK : CLERK_JWK_POINT;
 }
 
+/*
+ * The points of edwards25519 whose order is 1, 2, 4 or 8, in all spellings that OpenSSL
+ * takes.  Anybody can sign for such a key, as for RSA with the exponent 1.
+ */
+static const char *const small_order[] = {
+	"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
+	"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAIA",
+	"AQAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
+	"AQAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAIA",
+	"JuiVj8KyJ7BFw_SJ8u-Y8NXfrAXTxjM5sTgCiG1T_AU",
+	"JuiVj8KyJ7BFw_SJ8u-Y8NXfrAXTxjM5sTgCiG1T_IU",
+	"xxdqcD1N2E-6PAt2DRBnDyogU_osOczGTsf9d5KsA3o",
+	"xxdqcD1N2E-6PAt2DRBnDyogU_osOczGTsf9d5KsA_o",
+	"7P_______________________________________38",
+	"7P________________________________________8",
+	"7f_______________________________________38",
+	"7f________________________________________8",
+	"7v_______________________________________38",
+	"7v________________________________________8",
+};
+
+static bool
+has_small_order(const char *x)
+{
+	for (size_t i = 0; i < sizeof(small_order) / sizeof(small_order[0]); i++)
+	{
+		if (strcmp(x, small_order[i]) == 0)
+			return true;
+	}
+	return false;
+}
+
 static ClerkStatus
 parse_okp(const json_t *json, ClerkJwk *jwk)
 {
@@ -197,6 +229,8 @@ parse_okp(const json_t *json, ClerkJwk *jwk)
 	if (!octets_member(json, "x", &x) || x.len != 32)
 		return CLERK_JWK_MEMBER;
 	jwk->type = CLERK_KEY_ED25519;
+	if (has_small_order(json_string_value(json_object_get(json, "x"))))
+		return CLERK_JWK_POINT;
 	jwk->pkey = EVP_PKEY_new_raw_public_key(EVP_PKEY_ED25519, NULL, x.data, x.len);
 	return jwk->pkey != NULL ? CLERK_OK : CLERK_JWK_POINT;
 }

@@ -135,6 +135,8 @@ test_okp(void)
 	key(CLERK_OK, "EdDSA", "{}");
 	key(CLERK_JWK_PRIVATE, "EdDSA", "{\"d\":\"AQ\"}");
 	key(CLERK_JWK_MEMBER, "EdDSA", "{\"x\":\"AAAA\"}");
+	key(CLERK_JWK_POINT, "EdDSA", unit_format("{\"x\":\"AQ%s\"}", unit_repeat("A", 41)));
+	key(CLERK_JWK_POINT, "EdDSA", unit_format("{\"x\":\"7v%s8\"}", unit_repeat("_", 40)));
 	key(CLERK_JWK_MEMBER, "EdDSA", "{\"crv\":null}");
 	key(CLERK_JWK_KTY_UNKNOWN, "EdDSA", "{\"crv\":\"X25519\"}");
 	key(CLERK_JWK_KTY_UNKNOWN, "EdDSA", "{\"crv\":\"Ed448\"}");

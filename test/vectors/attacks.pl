@@ -454,7 +454,7 @@ my $rsa = jwk('rsa', 'k');
 my $p256 = jwk('p256', 'k');
 my $size = 'An RSA key must have 2048 to 8192 bits.';
 my $exponent = 'An RSA exponent must be odd, at least 3 and at most 64 bits.';
-my $point = 'Its public point is not on the curve.';
+my $point = 'Its public point is not on the curve, or of small order.';
 my $malformed = 'A member it needs is missing or malformed.';
 my $private = 'It holds a private key.';
 my $none = 'the JWKS has no key that could verify a token';
@@ -471,6 +471,8 @@ jwks('EC, of another curve', $malformed, member($p256, 'crv', 'P-384'));
 jwks('EC, secp256k1', $none, member($p256, 'crv', 'secp256k1'));
 jwks('EC, a coordinate cut short', $malformed, member($p256, 'x', 'AAAA'));
 jwks('Ed25519, 31 bytes', $malformed, member(jwk('ed25519', 'k'), 'x', 'A' x 42));
+jwks("Ed25519, small order: $_->[0]", $point, member(jwk('ed25519', 'k'), 'x', $_->[1]))
+  for [ 1, 'AQ' . 'A' x 41 ], [ 2, '7P' . '_' x 39 . '38' ], [ 4, 'A' x 43 ], [ 8, 'JuiVj8KyJ7BFw_SJ8u-Y8NXfrAXTxjM5sTgCiG1T_AU' ];
 jwks('symmetric', 'It is a symmetric key ("kty": "oct").', $rsa, '{"kty":"oct","kid":"s","k":"c2VjcmV0"}');
 jwks('symmetric, that calls itself RSA', $private, $rsa =~ s/\}$/,"k":"c2VjcmV0"}/r);
 jwks('private', $private, do { my $jwk = capture($mint, 'jwk', '--key', $pem{attacker}, '--kid', 'k', '--private'); chomp $jwk; $jwk });

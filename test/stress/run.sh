@@ -1,0 +1,100 @@
+#!/usr/bin/env bash
+#
+# run.sh
+#		Tests of the SQL functions in a server that watches the memory of this extension.
+#
+# usage: test/stress/run.sh ubsan|valgrind [STEP...]	(default: regress isolation)
+#
+# ubsan		the extension built with UndefinedBehaviorSanitizer
+# valgrind	as it is, under valgrind, which sees into OpenSSL and jansson as well; slow
+#
+# (AddressSanitizer must be loaded before everything else, and Debian's postgres then hangs
+# in bindtextdomain(); the unit tests and the fuzzers run under it.)
+#
+# PostgreSQL itself is as installed, and left alone: the server is a copy of it in a
+# temporary folder, where PostgreSQL finds its files by where it is itself.  Passes when the
+# steps of test/run.sh do and nothing was found that has to do with our files.
+#
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+
+# shellcheck source-path=SCRIPTDIR/../.. source=test/scratch.sh
+. test/scratch.sh
+
+tool=${1:-}
+[ $# = 0 ] || shift
+[ $# -gt 0 ] || set -- regress isolation
+copy=$SCRATCH/clerk_rls
+findings=$SCRATCH/findings
+bindir=$SCRATCH_BINDIR
+
+# What is found, is written to files here.
+case $tool in
+	ubsan)
+		export PG_CFLAGS='-g -O1 -fsanitize=undefined -fno-sanitize-recover=undefined'
+		watch="exec env UBSAN_OPTIONS=print_stacktrace=1:log_path=$findings/ubsan"
+		;;
+	valgrind)
+		export PG_CFLAGS='-g -O1'
+		command -v valgrind >/dev/null || scratch_die 'valgrind is not installed'
+		watch="exec valgrind --quiet --trace-children=yes --leak-check=full --show-leak-kinds=definite --num-callers=40 --suppressions=$copy/test/stress/postgres.supp --log-file=$findings/valgrind.%p"
+		;;
+	*) scratch_die 'usage: test/stress/run.sh ubsan|valgrind [STEP...]' ;;
+esac
+
+# A copy of PostgreSQL whose postgres is watched, once it is a server and not in initdb.
+copy_postgres()
+{
+	local dir
+
+	for dir in "$bindir" $("$PG_CONFIG" --pkglibdir --sharedir --includedir-server); do
+		mkdir -p "$SCRATCH$dir"
+		cp -r "$dir/." "$SCRATCH$dir"
+	done
+	mv "$SCRATCH$bindir/postgres" "$SCRATCH$bindir/postgres.bin"
+	cat >"$SCRATCH$bindir/postgres" <<-END
+		#!/bin/sh
+		if [ "\$1" = -D ]; then
+			$watch "\$0.bin" "\$@"
+		fi
+		exec "\$0.bin" "\$@"
+	END
+	chmod 755 "$SCRATCH$bindir/postgres"
+}
+
+copy_sources()
+{
+	mkdir -p "$copy/build"
+	cp -r Makefile README.md clerk_rls.control docs src sql test expected "$copy"
+	rm -f "$copy"/src/*.o "$copy"/src/*.bc
+}
+
+#
+# valgrind separates what it has found by empty lines.  Ours is what has a frame in one of our
+# files: PostgreSQL frees little when a process ends, which is none of our business.
+#
+show_ours()
+{
+	local files
+
+	files=$(cd src && printf '%s|' ./*.c | sed 's/\.\///g; s/\./\\./g; s/|$//')
+	case $tool in
+		ubsan) cat "$findings"/* ;;
+		valgrind) sed -s 's/^==[0-9]*== *//' "$findings"/* | awk -v RS= -v ORS='\n\n' "/\((${files//\\/\\\\}):[0-9]+\)/" ;;
+	esac
+}
+
+mkdir "$findings"
+chmod 1777 "$findings"
+copy_postgres
+copy_sources
+PG_CONFIG=$SCRATCH$bindir/pg_config CLERK_SETUP=no bash "$copy/test/run.sh" "$@" ||
+	touch "$findings/failed"
+[ -n "$(find "$findings" -name '*.*' -print -quit)" ] || touch "$findings/nothing.found"
+show_ours >"$SCRATCH/ours"
+head -n 200 "$SCRATCH/ours"
+if [ -s "$SCRATCH/ours" ] || [ -e "$findings/failed" ]; then
+	echo "not ok - $tool"
+	exit 1
+fi
+echo "ok - $tool: nothing found"
