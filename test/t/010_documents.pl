@@ -1,6 +1,7 @@
 # 010_documents.pl
 #	The commands of README.md and docs/, word for word, as a shell and psql run them: how keys are
 #	loaded, webhooks set up and what was there before imported.  A curl that is not one answers.
+#	What docs/clients.md quotes is what test/examples/run.sh runs.
 
 use strict;
 use warnings FATAL => 'all';
@@ -104,5 +105,18 @@ SELECT string_agg(clerk_id, ' ' ORDER BY clerk_id)
 FROM (SELECT clerk_id FROM clerk.user_profiles UNION ALL SELECT clerk_id FROM clerk.org_profiles
 	UNION ALL SELECT clerk_id FROM clerk.org_memberships) AS ids
 EOF
+
+# clients
+my $clients = slurp_file("$root/docs/clients.md");
+my %quoted;
+while ($clients =~ /^From \[`(.*?)`\].*?:\n\n```js\n(.*?)^```/msg)
+{
+	my ($file, $quote) = ($1, $2);
+
+	ok(index(slurp_file("$root/$file"), $quote) >= 0, "docs/clients.md quotes $file");
+	$quoted{$file} = 1;
+}
+my @examples = glob "$root/test/examples/*/test.mjs";
+is(keys %quoted, @examples, 'and each example');
 
 done_testing();
