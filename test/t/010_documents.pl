@@ -2,6 +2,7 @@
 #	The commands of README.md and docs/, word for word, as a shell and psql run them: how keys are
 #	loaded, webhooks set up and what was there before imported.  A curl that is not one answers.
 #	And that the documents are whole: reference, reasons, links.
+#	What docs/clients.md quotes is what test/examples/run.sh runs.
 
 use strict;
 use warnings FATAL => 'all';
@@ -140,5 +141,18 @@ for my $file (glob("$root/README.md $root/docs/*.md"))
 	}
 }
 is_deeply(\@broken, [], 'no link is broken');
+
+# clients
+my $clients = slurp_file("$root/docs/clients.md");
+my %quoted;
+while ($clients =~ /^From \[`(.*?)`\].*?:\n\n```js\n(.*?)^```/msg)
+{
+	my ($file, $quote) = ($1, $2);
+
+	ok(index(slurp_file("$root/$file"), $quote) >= 0, "docs/clients.md quotes $file");
+	$quoted{$file} = 1;
+}
+my @examples = glob "$root/test/examples/*/test.mjs";
+is(keys %quoted, @examples, 'and each example');
 
 done_testing();
