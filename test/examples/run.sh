@@ -37,11 +37,11 @@ examples_tokens()
 		"$(examples_token ann '"exp":@now-60@')"
 }
 
-# As the README sets up self-hosted Supabase, in its own words.
+# As docs/supabase.md sets up self-hosted Supabase, in its own words.
 examples_supabase()
 {
 	printf '%s' 'a JWT_SECRET of at least 32 characters' >"$SCRATCH/jwt_secret"
-	awk '/^CREATE SCHEMA private;/ { on = 1 } /^```/ { on = 0 } on' README.md |
+	awk '/^CREATE SCHEMA private;/ { on = 1 } /^```/ { on = 0 } on' docs/supabase.md |
 		sed "s/the JWT_SECRET of your .env/$(cat "$SCRATCH/jwt_secret")/"
 }
 
