@@ -1973,6 +1973,11 @@ BEGIN
 	kind := 'table';
 	result := coalesce(exemption || ', so no policy counts', 'row-level security is on');
 	RETURN NEXT;
+	IF cardinality(rows) = 10000 THEN
+		kind := 'rows';
+		result := 'only the first 10000 that match the filter are looked at';
+		RETURN NEXT;
+	END IF;
 	kind := 'privilege';
 	FOR result IN
 		SELECT 'missing: ' || missing FROM clerk.missing_grants(tab, ARRAY[command], role) AS missing
@@ -2084,12 +2089,13 @@ CREATE FUNCTION clerk.explain_access(tab regclass, command text, row_filter text
 	AS $$
 #variable_conflict use_variable
 DECLARE
-	query constant text := format('SELECT * FROM clerk.explain_rows(ARRAY(SELECT ROW(%2$I.*)::%1$s FROM %1$s AS %2$I WHERE (%3$s%4$s) LIMIT 10000), $1, $2, $3, $4)',
-		tab, (SELECT relname FROM pg_class WHERE oid = tab), coalesce(row_filter, 'true'), E'\n');
 	outer_role constant text := current_setting('role');
+	query text;
 BEGIN
 	command := upper(command);
 	PERFORM clerk.check_explainable(tab, command);
+	query := format('SELECT * FROM clerk.explain_rows(ARRAY(SELECT ROW(%2$I.*)::%1$s FROM %1$s AS %2$I WHERE (%3$s%4$s) LIMIT 10000), $1, $2, $3, $4)',
+		tab, (SELECT relname FROM pg_class WHERE oid = tab), coalesce(row_filter, 'true'), E'\n');
 	role := clerk.simulate_request(token, role);
 	PERFORM set_config('role', role, true), set_config('role', outer_role, true);	-- may the caller?
 	kind := 'caller';
@@ -2309,6 +2315,7 @@ BEGIN
 			('\((?:NULLIF\()?' || claims || '(?:, ''''::text\))?\)::jsonb?', 'clerk.jwt()'),
 			(claims, '(clerk.jwt())::text'),
 			(format(claim, 'claim\.sub'), 'clerk.uid()'),
+			('NULLIF\(clerk\.uid\(\), ''''::text\)', 'clerk.uid()'),
 			(format(claim, 'claim\.(\w+)'), 'clerk.claim(''\1'')'),
 			('\mauth\.jwt\(\)', 'clerk.jwt()'),
 			('\mauth\.uid\(\)', 'clerk.mapped_id()'),
@@ -2389,7 +2396,7 @@ CREATE FUNCTION clerk.audit_policies() RETURNS TABLE (severity text, finding tex
 	UNION ALL
 	SELECT 'error', 'sub-as-uuid', object, 'it casts a Clerk id such as user_2abc... to uuid, which fails', fix
 	FROM clerk.audited_policies()
-	WHERE expression ~ '(''sub''::text|''request\.jwt\.claim\.sub''::text(, (true|false))?|clerk\.uid\()[])]*( AS \w+\)+)?::uuid'
+	WHERE expression ~ '(''sub''::text|''request\.jwt\.claim\.sub''::text(, (true|false))?|clerk\.uid\()([])]|, ''''::text| AS \w+)*::uuid'
 	UNION ALL
 	SELECT 'error', 'claim-path', object, 'a claim is not found by a path with dots, so this is NULL always', fix
 	FROM clerk.audited_policies() WHERE expression ~ '->>? ''o\.\w+''::text'
