@@ -2100,7 +2100,7 @@ BEGIN
 	PERFORM set_config('role', role, true), set_config('role', outer_role, true);	-- may the caller?
 	kind := 'caller';
 	result := format('role %I, ', role) || coalesce(
-		(SELECT 'nobody is signed in: ' || d.detail FROM clerk.diagnose() AS d WHERE d.outcome = 'fail'), 'signed in');
+		(SELECT 'nobody is signed in: ' || split_part(d.detail, ':', 1) FROM clerk.diagnose() AS d WHERE d.outcome = 'fail' LIMIT 1), 'signed in');
 	RETURN NEXT;
 	-- the rows are not to be chosen by the policies, and the names are the caller's
 	PERFORM set_config('row_security', 'off', true), set_config('search_path', search_path, true);
