@@ -32,7 +32,8 @@ bindir=$SCRATCH_BINDIR
 case $tool in
 	ubsan)
 		export PG_CFLAGS='-g -O1 -fsanitize=undefined -fno-sanitize-recover=undefined'
-		watch="exec env UBSAN_OPTIONS=print_stacktrace=1:log_path=$findings/ubsan"
+		# options for the log would be lost: PostgreSQL has overwritten them when we are loaded
+		watch="exec 2>>$findings/ubsan.log; exec"
 		;;
 	valgrind)
 		export PG_CFLAGS='-g -O1'
@@ -80,7 +81,7 @@ show_ours()
 
 	files=$(cd src && printf '%s|' ./*.c | sed 's/\.\///g; s/\./\\./g; s/|$//')
 	case $tool in
-		ubsan) cat "$findings"/* ;;
+		ubsan) sed -n '/runtime error/p' "$findings"/* ;;
 		valgrind) sed 's/^==[0-9]*== *//; /: run_with_ticket (/d' "$findings"/* | awk -v RS= -v ORS='\n\n' "/\(($files):[0-9]+\)/" ;;
 	esac
 }
