@@ -1,4 +1,4 @@
-# 011_policies.pl
+# 016_policies.pl
 #	The examples of docs/policies.md, word for word, and what they say there.
 
 use strict;
