@@ -72,6 +72,7 @@ fuzz:
 stress:
 	bash test/stress/run.sh ubsan regress isolation
 	bash test/stress/run.sh valgrind regress isolation
+	bash test/stress/upgrade.sh
 
 tapcheck:
 	$(prove_installcheck)
