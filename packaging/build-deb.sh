@@ -22,7 +22,7 @@ build()
 {
 	local root=$work/build
 
-	root_make "$root" "$suite" debhelper,dpkg-dev,fakeroot,libjansson-dev,libssl-dev,pkg-config,postgresql-server-dev-all
+	root_make "$root" "$suite" build-essential,debhelper,fakeroot,libjansson-dev,libssl-dev,pkg-config,postgresql-server-dev-all
 	mkdir "$root/src"
 	root_sources "$root/src/clerk-rls-$version"
 	tar -C "$root/src" -czf "$root/src/clerk-rls_$version.orig.tar.gz" "clerk-rls-$version"
