@@ -104,8 +104,9 @@ COMMENT ON COLUMN clerk.jwks.any_kid IS 'whether it verifies tokens whose kid th
 COMMENT ON COLUMN clerk.jwks.is_retired IS 'whether clerk.retire_key() has ended it, so that no JWKS brings it back';
 COMMENT ON COLUMN clerk.jwks.created_at IS 'when it was first loaded';
 
-SELECT pg_catalog.pg_extension_config_dump('clerk.instances', '');
-SELECT pg_catalog.pg_extension_config_dump('clerk.jwks', '');
+-- The throw-away instance of clerk_rls_test stays where its private key is.
+SELECT pg_catalog.pg_extension_config_dump('clerk.instances', $$WHERE issuer <> 'https://clerk.test.invalid'$$);
+SELECT pg_catalog.pg_extension_config_dump('clerk.jwks', $$WHERE issuer <> 'https://clerk.test.invalid'$$);
 
 -- Per row as well as per statement: an apply worker of logical replication fires only the
 -- former. ALWAYS: also under session_replication_role = replica.
@@ -471,7 +472,7 @@ COMMENT ON COLUMN clerk.jwks_refreshes.succeeded_at IS 'when they last came';
 COMMENT ON COLUMN clerk.jwks_refreshes.failed_at IS 'when they last did not';
 COMMENT ON COLUMN clerk.jwks_refreshes.failure IS 'why';
 COMMENT ON COLUMN clerk.jwks_refreshes.request_id IS 'the request of pg_net whose answer is to be collected';
-SELECT pg_catalog.pg_extension_config_dump('clerk.jwks_refreshes', '');
+SELECT pg_catalog.pg_extension_config_dump('clerk.jwks_refreshes', $$WHERE issuer <> 'https://clerk.test.invalid'$$);
 
 CREATE FUNCTION clerk.unknown_kid_at(issuer text) RETURNS timestamptz
 	AS 'MODULE_PATHNAME', 'clerk_rls_unknown_kid_at' LANGUAGE C VOLATILE STRICT;
@@ -1465,7 +1466,7 @@ COMMENT ON TABLE clerk.event_handlers IS 'functions of the application that are 
 COMMENT ON COLUMN clerk.event_handlers.pattern IS 'a type of events; * stands for anything';
 COMMENT ON COLUMN clerk.event_handlers.handler IS 'the function, with one argument of type jsonb';
 
-SELECT pg_catalog.pg_extension_config_dump('clerk.webhook_secrets', '');
+SELECT pg_catalog.pg_extension_config_dump('clerk.webhook_secrets', $$WHERE issuer <> 'https://clerk.test.invalid'$$);
 SELECT pg_catalog.pg_extension_config_dump('clerk.webhook_events', '');
 SELECT pg_catalog.pg_extension_config_dump('clerk.event_handlers', '');
 

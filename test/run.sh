@@ -4,7 +4,8 @@
 #		What "make test" runs: everything, on a PostgreSQL of its own, and one line of count.
 #
 # usage: test/run.sh [--show] [STEP...]	(default: all of warnings layers unit fuzz conformance
-#										differential regress isolation tap trixie e2e examples)
+#										differential regress isolation tap trixie e2e examples
+#										testkit)
 #
 # --show prints the lines that say "ok", too.  CLERK_SETUP=no installs nothing before.
 #
@@ -152,6 +153,11 @@ examples()
 	bash test/examples/run.sh
 }
 
+testkit()
+{
+	bash test/testkit.sh
+}
+
 run_step()
 {
 	case $1 in
@@ -190,6 +196,10 @@ run_step()
 			counted examples '^ok ' '^not ok ' examples
 			grep ': skipped' "$SCRATCH/examples.out" || true
 			;;
+		testkit)
+			counted testkit '^(ok |test .* ok )' '^(not ok|.*FAILED)' testkit
+			grep ': skipped' "$SCRATCH/testkit.out" || true
+			;;
 		*) scratch_die "no such step: $1" ;;
 	esac
 }
@@ -197,7 +207,7 @@ run_step()
 scratch_build
 # shellcheck disable=SC2119 # no arguments
 scratch_postgres
-[ $# -gt 0 ] || set -- warnings layers unit fuzz conformance differential regress isolation tap trixie e2e examples
+[ $# -gt 0 ] || set -- warnings layers unit fuzz conformance differential regress isolation tap trixie e2e examples testkit
 for step; do
 	run_step "$step"
 done

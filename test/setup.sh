@@ -99,6 +99,16 @@ missing_fuzzer()
 	fi
 }
 
+# Where Debian has it for this PostgreSQL.
+missing_pgtap()
+{
+	local package
+
+	package=$(postgres_package)-pgtap
+	dpkg -s "$package" >/dev/null 2>&1 || [ ! "$(apt-cache --no-all-versions show "$package" 2>/dev/null)" ] ||
+		echo "$package"
+}
+
 # Prints the Debian packages that are missing, one a line.
 missing_packages()
 {
@@ -130,6 +140,7 @@ missing_packages()
 		# without the windows of the whole chromium, which would do as well
 		have chromium-headless-shell || have chromium || echo chromium-headless-shell
 		missing_extensions
+		missing_pgtap
 	fi
 	if [ $with_bench = yes ]; then
 		have wrk || echo wrk
