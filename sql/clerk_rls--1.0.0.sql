@@ -157,6 +157,10 @@ COMMENT ON FUNCTION clerk.check_jwk(jsonb) IS 'why a JSON Web Key cannot be used
 ALTER TABLE clerk.jwks ADD CONSTRAINT jwks_jwk CHECK ((clerk.check_jwk(jwk)).problem IS NULL);
 ALTER TABLE clerk.jwks ADD CONSTRAINT jwks_kid CHECK (jwk OPERATOR(pg_catalog.->>) 'kid' = kid);
 
+CREATE FUNCTION clerk.refuse(sqlstate text, message text, detail text, hint text) RETURNS void
+	AS 'MODULE_PATHNAME', 'clerk_rls_refuse' LANGUAGE C PARALLEL SAFE;
+COMMENT ON FUNCTION clerk.refuse(text, text, text, text) IS 'raises, for functions that are given secrets: keeps their statement out of the server log';
+
 CREATE FUNCTION clerk.decode_publishable_key(publishable_key text) RETURNS text
 	LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp
 	AS $$
@@ -209,10 +213,8 @@ DECLARE
 	violated name;
 BEGIN
 	IF publishable_key_or_issuer ^@ 'sk_' THEN
-		RAISE EXCEPTION USING
-			ERRCODE = 'invalid_parameter_value',
-			MESSAGE = 'this is a secret key, not a publishable key',
-			HINT = 'Use the key that begins with pk_, and replace the secret key: it has been shown.';
+		PERFORM clerk.refuse('22023', 'this is a secret key, not a publishable key', NULL,
+			'Use the key that begins with pk_, and replace the secret key: it has been shown.');
 	ELSIF publishable_key_or_issuer ^@ 'pk_' THEN
 		new_publishable_key := publishable_key_or_issuer;
 		new_issuer := 'https://' || clerk.decode_publishable_key(publishable_key_or_issuer);
@@ -282,10 +284,7 @@ DECLARE
 	kid text;
 BEGIN
 	IF jwks ? 'kty' THEN
-		RAISE EXCEPTION USING
-			ERRCODE = 'invalid_parameter_value',
-			MESSAGE = 'this is a single JSON Web Key, not a JWKS',
-			HINT = 'Wrap it: {"keys": [ ... ]}';
+		PERFORM clerk.refuse('22023', 'this is a single JSON Web Key, not a JWKS', NULL, 'Wrap it: {"keys": [ ... ]}');
 	ELSIF jsonb_typeof(jwks -> 'keys') IS DISTINCT FROM 'array' THEN
 		RAISE EXCEPTION USING
 			ERRCODE = 'invalid_parameter_value',
@@ -302,11 +301,8 @@ BEGIN
 			checked.problem := 'Another key has the same "kid".';
 		END IF;
 		IF checked.problem IS NOT NULL THEN
-			RAISE EXCEPTION USING
-				ERRCODE = 'invalid_parameter_value',
-				MESSAGE = format('key %s of the JWKS is refused', coalesce(quote_literal(kid), '#' || entry.ordinality)),
-				DETAIL = checked.problem,
-				HINT = 'No key of the document was loaded.';
+			PERFORM clerk.refuse('22023', format('key %s of the JWKS is refused', coalesce(quote_literal(kid), '#' || entry.ordinality)),
+				checked.problem, 'No key of the document was loaded.');
 		END IF;
 		usable := usable || jsonb_build_object(kid, clerk.public_jwk(entry.value));
 	END LOOP;
@@ -332,10 +328,8 @@ BEGIN
 	-- one at a time for an instance
 	PERFORM FROM clerk.instances AS instance WHERE instance.issuer = load_jwks.issuer FOR UPDATE;
 	IF NOT FOUND THEN
-		RAISE EXCEPTION USING
-			ERRCODE = 'undefined_object',
-			MESSAGE = format('instance %s is not registered', coalesce(load_jwks.issuer, 'NULL')),
-			HINT = 'Register it with clerk.add_instance().';
+		PERFORM clerk.refuse('42704', format('instance %s is not registered', coalesce(load_jwks.issuer, 'NULL')), NULL,
+			'Register it with clerk.add_instance().');
 	ELSIF load_jwks.jwks IS NULL OR NOT load_jwks.grace BETWEEN '0' AND '30 days' THEN
 		RAISE EXCEPTION USING
 			ERRCODE = 'invalid_parameter_value',
@@ -405,24 +399,16 @@ DECLARE
 BEGIN
 	PERFORM FROM clerk.instances AS instance WHERE instance.issuer = load_pem.issuer FOR UPDATE;
 	IF NOT FOUND THEN
-		RAISE EXCEPTION USING
-			ERRCODE = 'undefined_object',
-			MESSAGE = format('instance %s is not registered', coalesce(issuer, 'NULL')),
-			HINT = 'Register it with clerk.add_instance().';
+		PERFORM clerk.refuse('42704', format('instance %s is not registered', coalesce(issuer, 'NULL')), NULL,
+			'Register it with clerk.add_instance().');
 	ELSIF coalesce(kid = '' OR body !~ '^[A-Za-z0-9+/]+={0,2}$' OR length(body) % 4 <> 0, body IS NULL) THEN
-		RAISE EXCEPTION USING
-			ERRCODE = 'invalid_parameter_value',
-			MESSAGE = 'the key is refused',
-			DETAIL = 'It is not a public key in PEM form, or the kid is empty.',
-			HINT = 'Copy the JWT public key from the API keys page of the Clerk Dashboard.';
+		PERFORM clerk.refuse('22023', 'the key is refused', 'It is not a public key in PEM form, or the kid is empty.',
+			'Copy the JWT public key from the API keys page of the Clerk Dashboard.');
 	END IF;
 	jwk := clerk.jwk_of_spki(decode(body, 'base64'));
 	problem := (clerk.check_jwk(jwk)).problem;
 	IF problem IS NOT NULL THEN
-		RAISE EXCEPTION USING
-			ERRCODE = 'invalid_parameter_value',
-			MESSAGE = 'the key is refused',
-			DETAIL = problem;
+		PERFORM clerk.refuse('22023', 'the key is refused', problem, NULL);
 	END IF;
 	INSERT INTO clerk.jwks AS key (issuer, kid, jwk, any_kid)
 		SELECT issuer, new_kid, jwk || jsonb_build_object('kid', new_kid, 'use', 'sig'), kid IS NULL
@@ -1479,15 +1465,11 @@ CREATE FUNCTION clerk.add_webhook_secret(issuer text, secret text) RETURNS void
 	AS $$
 BEGIN
 	IF NOT EXISTS (SELECT FROM clerk.instances AS i WHERE i.issuer = add_webhook_secret.issuer) THEN
-		RAISE EXCEPTION USING
-			ERRCODE = 'undefined_object',
-			MESSAGE = format('instance %s is not registered', coalesce(issuer, 'NULL')),
-			HINT = 'Register it with clerk.add_instance().';
+		PERFORM clerk.refuse('42704', format('instance %s is not registered', coalesce(issuer, 'NULL')), NULL,
+			'Register it with clerk.add_instance().');
 	ELSIF clerk.is_webhook_secret(secret) IS NOT TRUE THEN
-		RAISE EXCEPTION USING
-			ERRCODE = 'invalid_parameter_value',
-			MESSAGE = 'this is not a signing secret',
-			HINT = 'Copy it from the endpoint''s page in the Clerk Dashboard: whsec_ and base64.';
+		PERFORM clerk.refuse('22023', 'this is not a signing secret', NULL,
+			'Copy it from the endpoint''s page in the Clerk Dashboard: whsec_ and base64.');
 	END IF;
 	INSERT INTO clerk.webhook_secrets VALUES (issuer, secret) ON CONFLICT DO NOTHING;
 END
@@ -1500,9 +1482,7 @@ CREATE FUNCTION clerk.drop_webhook_secret(issuer text, secret text) RETURNS void
 BEGIN
 	DELETE FROM clerk.webhook_secrets AS s WHERE s.issuer = drop_webhook_secret.issuer AND s.secret = drop_webhook_secret.secret;
 	IF NOT FOUND THEN
-		RAISE EXCEPTION USING
-			ERRCODE = 'undefined_object',
-			MESSAGE = format('instance %s has no such secret', coalesce(issuer, 'NULL'));
+		PERFORM clerk.refuse('42704', format('instance %s has no such secret', coalesce(issuer, 'NULL')), NULL, NULL);
 	END IF;
 END
 $$;
@@ -1542,7 +1522,7 @@ BEGIN
 	END;
 	RETURN readable::jsonb;
 EXCEPTION WHEN untranslatable_character OR invalid_text_representation THEN
-	RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = 'the webhook is not JSON';
+	PERFORM clerk.refuse('22023', 'the webhook is not JSON', NULL, NULL);
 END
 $$;
 COMMENT ON FUNCTION clerk.parse_event(text) IS 'the body of a webhook, with what jsonb cannot hold replaced';
@@ -1558,10 +1538,7 @@ DECLARE
 BEGIN
 	IF jsonb_typeof(event) <> 'object' OR jsonb_typeof(event -> 'type') IS DISTINCT FROM 'string'
 		OR jsonb_typeof(event -> 'data') IS DISTINCT FROM 'object' THEN
-		RAISE EXCEPTION USING
-			ERRCODE = 'invalid_parameter_value',
-			MESSAGE = 'the webhook is no event',
-			DETAIL = 'It must be a JSON object with "type" and "data".';
+		PERFORM clerk.refuse('22023', 'the webhook is no event', 'It must be a JSON object with "type" and "data".', NULL);
 	END IF;
 	-- waits for another delivery of the same event, and then finds it done
 	INSERT INTO clerk.webhook_events (id, issuer, type) VALUES (id, issuer, event ->> 'type') ON CONFLICT DO NOTHING;
