@@ -108,6 +108,13 @@ FROM (SELECT clerk_id FROM clerk.user_profiles UNION ALL SELECT clerk_id FROM cl
 	UNION ALL SELECT clerk_id FROM clerk.org_memberships) AS ids
 EOF
 
+# moving here: the old helper answers from the verified token, and from the claims as before
+my ($helper) = slurp_file("$root/docs/migration.md") =~ /^   ```sql\n(.*?)^   ```/ms;
+$node->safe_psql('postgres', $helper);
+is($node->safe_psql('postgres', "SET clerk.token = '$nu'; SELECT requesting_user_id()"), 'user_new', 'requesting_user_id() of a token');
+is($node->safe_psql('postgres', q(SET request.jwt.claims = '{"sub":"user_old"}'; SELECT requesting_user_id())), 'user_old',
+	'and of the claims of the template');
+
 # the reference is what the catalog says
 $node->safe_psql('postgres', 'CREATE DATABASE fresh');
 my $reference = $node->safe_psql('fresh', slurp_file("$root/test/tools/reference.sql"));
