@@ -1,4 +1,4 @@
-# 014_life.pl
+# 017_life.pl
 #	The life of the extension: whoever may create it, an update from each old version is the same
 #	as a fresh install, object by object, and dropping it leaves nothing behind.
 
