@@ -11,7 +11,7 @@ use File::Basename qw(dirname);
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 
-our @EXPORT = qw(start_node open_session vector mint as_request slurp_log);
+our @EXPORT = qw(start_node load_instance open_session vector mint as_request slurp_log);
 
 my $test_dir = dirname(__FILE__) . '/..';
 my %vectors = map { /^\\set (\w+) '(.*)'$/ ? ($1 => $2) : () }
@@ -52,9 +52,15 @@ sub start_node
 		    "CREATE EXTENSION clerk_rls;"
 		  . "CREATE ROLE anon; CREATE ROLE authenticated;"
 		  . "CREATE ROLE authenticator LOGIN NOINHERIT; GRANT anon, authenticated TO authenticator;"
-		  . "SELECT clerk.add_instance('" . vector('issuer_a') . "', clock_skew => '0');"
-		  . "SELECT clerk.load_jwks('" . vector('issuer_a') . "', '" . vector('jwks_a') . "');");
+		  . load_instance());
 	return $node;
+}
+
+# The statements that register instance A and its key.
+sub load_instance
+{
+	return "SELECT clerk.add_instance('" . vector('issuer_a') . "', clock_skew => '0');"
+	  . "SELECT clerk.load_jwks('" . vector('issuer_a') . "', '" . vector('jwks_a') . "');";
 }
 
 # A session that stays open: a function that runs a statement in it and returns what it prints,
