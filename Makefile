@@ -53,7 +53,7 @@ include $(PGXS)
 $(OBJS): $(wildcard src/*.h)
 endif
 
-.PHONY: demo test bench fuzz stress tapcheck
+.PHONY: demo test bench fuzz stress dist packages tapcheck
 
 demo:
 	bash test/demo/demo.sh
@@ -72,6 +72,17 @@ fuzz:
 stress:
 	bash test/stress/run.sh ubsan regress isolation
 	bash test/stress/run.sh valgrind regress isolation
+	bash test/stress/upgrade.sh
+
+# a release, as PGXN takes it
+dist:
+	@mkdir -p build
+	git archive --format=zip --prefix=$(EXTENSION)-$(EXTVERSION)/ -o build/$(EXTENSION)-$(EXTVERSION).zip HEAD
+
+# as root: Debian packages, and the steps of the Dockerfile
+packages: dist
+	bash packaging/build-deb.sh
+	bash packaging/check-dockerfile.sh
 
 tapcheck:
 	$(prove_installcheck)

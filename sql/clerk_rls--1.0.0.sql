@@ -157,6 +157,10 @@ COMMENT ON FUNCTION clerk.check_jwk(jsonb) IS 'why a JSON Web Key cannot be used
 ALTER TABLE clerk.jwks ADD CONSTRAINT jwks_jwk CHECK ((clerk.check_jwk(jwk)).problem IS NULL);
 ALTER TABLE clerk.jwks ADD CONSTRAINT jwks_kid CHECK (jwk OPERATOR(pg_catalog.->>) 'kid' = kid);
 
+CREATE FUNCTION clerk.refuse(sqlstate text, message text, detail text, hint text) RETURNS void
+	AS 'MODULE_PATHNAME', 'clerk_rls_refuse' LANGUAGE C PARALLEL SAFE;
+COMMENT ON FUNCTION clerk.refuse(text, text, text, text) IS 'raises, for functions that are given secrets: keeps their statement out of the server log';
+
 CREATE FUNCTION clerk.decode_publishable_key(publishable_key text) RETURNS text
 	LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp
 	AS $$
@@ -209,10 +213,8 @@ DECLARE
 	violated name;
 BEGIN
 	IF publishable_key_or_issuer ^@ 'sk_' THEN
-		RAISE EXCEPTION USING
-			ERRCODE = 'invalid_parameter_value',
-			MESSAGE = 'this is a secret key, not a publishable key',
-			HINT = 'Use the key that begins with pk_, and replace the secret key: it has been shown.';
+		PERFORM clerk.refuse('22023', 'this is a secret key, not a publishable key', NULL,
+			'Use the key that begins with pk_, and replace the secret key: it has been shown.');
 	ELSIF publishable_key_or_issuer ^@ 'pk_' THEN
 		new_publishable_key := publishable_key_or_issuer;
 		new_issuer := 'https://' || clerk.decode_publishable_key(publishable_key_or_issuer);
@@ -282,10 +284,7 @@ DECLARE
 	kid text;
 BEGIN
 	IF jwks ? 'kty' THEN
-		RAISE EXCEPTION USING
-			ERRCODE = 'invalid_parameter_value',
-			MESSAGE = 'this is a single JSON Web Key, not a JWKS',
-			HINT = 'Wrap it: {"keys": [ ... ]}';
+		PERFORM clerk.refuse('22023', 'this is a single JSON Web Key, not a JWKS', NULL, 'Wrap it: {"keys": [ ... ]}');
 	ELSIF jsonb_typeof(jwks -> 'keys') IS DISTINCT FROM 'array' THEN
 		RAISE EXCEPTION USING
 			ERRCODE = 'invalid_parameter_value',
@@ -302,11 +301,8 @@ BEGIN
 			checked.problem := 'Another key has the same "kid".';
 		END IF;
 		IF checked.problem IS NOT NULL THEN
-			RAISE EXCEPTION USING
-				ERRCODE = 'invalid_parameter_value',
-				MESSAGE = format('key %s of the JWKS is refused', coalesce(quote_literal(kid), '#' || entry.ordinality)),
-				DETAIL = checked.problem,
-				HINT = 'No key of the document was loaded.';
+			PERFORM clerk.refuse('22023', format('key %s of the JWKS is refused', coalesce(quote_literal(kid), '#' || entry.ordinality)),
+				checked.problem, 'No key of the document was loaded.');
 		END IF;
 		usable := usable || jsonb_build_object(kid, clerk.public_jwk(entry.value));
 	END LOOP;
@@ -332,10 +328,8 @@ BEGIN
 	-- one at a time for an instance
 	PERFORM FROM clerk.instances AS instance WHERE instance.issuer = load_jwks.issuer FOR UPDATE;
 	IF NOT FOUND THEN
-		RAISE EXCEPTION USING
-			ERRCODE = 'undefined_object',
-			MESSAGE = format('instance %s is not registered', coalesce(load_jwks.issuer, 'NULL')),
-			HINT = 'Register it with clerk.add_instance().';
+		PERFORM clerk.refuse('42704', format('instance %s is not registered', coalesce(load_jwks.issuer, 'NULL')), NULL,
+			'Register it with clerk.add_instance().');
 	ELSIF load_jwks.jwks IS NULL OR NOT load_jwks.grace BETWEEN '0' AND '30 days' THEN
 		RAISE EXCEPTION USING
 			ERRCODE = 'invalid_parameter_value',
@@ -405,24 +399,16 @@ DECLARE
 BEGIN
 	PERFORM FROM clerk.instances AS instance WHERE instance.issuer = load_pem.issuer FOR UPDATE;
 	IF NOT FOUND THEN
-		RAISE EXCEPTION USING
-			ERRCODE = 'undefined_object',
-			MESSAGE = format('instance %s is not registered', coalesce(issuer, 'NULL')),
-			HINT = 'Register it with clerk.add_instance().';
+		PERFORM clerk.refuse('42704', format('instance %s is not registered', coalesce(issuer, 'NULL')), NULL,
+			'Register it with clerk.add_instance().');
 	ELSIF coalesce(kid = '' OR body !~ '^[A-Za-z0-9+/]+={0,2}$' OR length(body) % 4 <> 0, body IS NULL) THEN
-		RAISE EXCEPTION USING
-			ERRCODE = 'invalid_parameter_value',
-			MESSAGE = 'the key is refused',
-			DETAIL = 'It is not a public key in PEM form, or the kid is empty.',
-			HINT = 'Copy the JWT public key from the API keys page of the Clerk Dashboard.';
+		PERFORM clerk.refuse('22023', 'the key is refused', 'It is not a public key in PEM form, or the kid is empty.',
+			'Copy the JWT public key from the API keys page of the Clerk Dashboard.');
 	END IF;
 	jwk := clerk.jwk_of_spki(decode(body, 'base64'));
 	problem := (clerk.check_jwk(jwk)).problem;
 	IF problem IS NOT NULL THEN
-		RAISE EXCEPTION USING
-			ERRCODE = 'invalid_parameter_value',
-			MESSAGE = 'the key is refused',
-			DETAIL = problem;
+		PERFORM clerk.refuse('22023', 'the key is refused', problem, NULL);
 	END IF;
 	INSERT INTO clerk.jwks AS key (issuer, kid, jwk, any_kid)
 		SELECT issuer, new_kid, jwk || jsonb_build_object('kid', new_kid, 'use', 'sig'), kid IS NULL
@@ -1479,15 +1465,11 @@ CREATE FUNCTION clerk.add_webhook_secret(issuer text, secret text) RETURNS void
 	AS $$
 BEGIN
 	IF NOT EXISTS (SELECT FROM clerk.instances AS i WHERE i.issuer = add_webhook_secret.issuer) THEN
-		RAISE EXCEPTION USING
-			ERRCODE = 'undefined_object',
-			MESSAGE = format('instance %s is not registered', coalesce(issuer, 'NULL')),
-			HINT = 'Register it with clerk.add_instance().';
+		PERFORM clerk.refuse('42704', format('instance %s is not registered', coalesce(issuer, 'NULL')), NULL,
+			'Register it with clerk.add_instance().');
 	ELSIF clerk.is_webhook_secret(secret) IS NOT TRUE THEN
-		RAISE EXCEPTION USING
-			ERRCODE = 'invalid_parameter_value',
-			MESSAGE = 'this is not a signing secret',
-			HINT = 'Copy it from the endpoint''s page in the Clerk Dashboard: whsec_ and base64.';
+		PERFORM clerk.refuse('22023', 'this is not a signing secret', NULL,
+			'Copy it from the endpoint''s page in the Clerk Dashboard: whsec_ and base64.');
 	END IF;
 	INSERT INTO clerk.webhook_secrets VALUES (issuer, secret) ON CONFLICT DO NOTHING;
 END
@@ -1500,9 +1482,7 @@ CREATE FUNCTION clerk.drop_webhook_secret(issuer text, secret text) RETURNS void
 BEGIN
 	DELETE FROM clerk.webhook_secrets AS s WHERE s.issuer = drop_webhook_secret.issuer AND s.secret = drop_webhook_secret.secret;
 	IF NOT FOUND THEN
-		RAISE EXCEPTION USING
-			ERRCODE = 'undefined_object',
-			MESSAGE = format('instance %s has no such secret', coalesce(issuer, 'NULL'));
+		PERFORM clerk.refuse('42704', format('instance %s has no such secret', coalesce(issuer, 'NULL')), NULL, NULL);
 	END IF;
 END
 $$;
@@ -1542,7 +1522,7 @@ BEGIN
 	END;
 	RETURN readable::jsonb;
 EXCEPTION WHEN untranslatable_character OR invalid_text_representation THEN
-	RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = 'the webhook is not JSON';
+	PERFORM clerk.refuse('22023', 'the webhook is not JSON', NULL, NULL);
 END
 $$;
 COMMENT ON FUNCTION clerk.parse_event(text) IS 'the body of a webhook, with what jsonb cannot hold replaced';
@@ -1558,10 +1538,7 @@ DECLARE
 BEGIN
 	IF jsonb_typeof(event) <> 'object' OR jsonb_typeof(event -> 'type') IS DISTINCT FROM 'string'
 		OR jsonb_typeof(event -> 'data') IS DISTINCT FROM 'object' THEN
-		RAISE EXCEPTION USING
-			ERRCODE = 'invalid_parameter_value',
-			MESSAGE = 'the webhook is no event',
-			DETAIL = 'It must be a JSON object with "type" and "data".';
+		PERFORM clerk.refuse('22023', 'the webhook is no event', 'It must be a JSON object with "type" and "data".', NULL);
 	END IF;
 	-- waits for another delivery of the same event, and then finds it done
 	INSERT INTO clerk.webhook_events (id, issuer, type) VALUES (id, issuer, event ->> 'type') ON CONFLICT DO NOTHING;
@@ -1822,6 +1799,707 @@ CREATE FUNCTION clerk.diagnose(token text DEFAULT NULL)
 	AS 'MODULE_PATHNAME', 'clerk_rls_diagnose' LANGUAGE C STABLE PARALLEL SAFE;
 COMMENT ON FUNCTION clerk.diagnose(text) IS 'each step of the verification of this request, or of that token, with its outcome';
 
+CREATE FUNCTION clerk.missing_grants(tab regclass, commands text[], role name) RETURNS SETOF text
+	LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+	AS $$
+	SELECT format('GRANT USAGE ON SCHEMA %s TO %I', relnamespace::regnamespace, role)
+	FROM pg_class WHERE oid = tab AND NOT has_schema_privilege(role, relnamespace, 'USAGE')
+	UNION ALL
+	SELECT format('GRANT %s ON %s TO %I', string_agg(privilege, ', ' ORDER BY ordinality), tab, role)
+	FROM unnest('{SELECT,INSERT,UPDATE,DELETE}'::text[]) WITH ORDINALITY AS needed (privilege, ordinality)
+	-- a filter reads
+	WHERE (privilege = ANY (commands) OR (privilege = 'SELECT' AND commands && '{UPDATE,DELETE}'))
+		AND NOT CASE privilege WHEN 'DELETE' THEN has_table_privilege(role, tab, privilege) ELSE has_any_column_privilege(role, tab, privilege) END
+	HAVING count(*) > 0
+	UNION ALL
+	-- of serial columns, not of identity columns
+	SELECT format('GRANT USAGE ON SEQUENCE %s TO %I', objid::regclass, role)
+	FROM pg_depend JOIN pg_class ON pg_class.oid = objid
+	WHERE refclassid = 'pg_class'::regclass AND refobjid = tab AND classid = 'pg_class'::regclass AND deptype = 'a'
+		AND 'INSERT' = ANY (commands) AND CASE relkind WHEN 'S' THEN NOT has_sequence_privilege(role, objid, 'USAGE') END
+$$;
+COMMENT ON FUNCTION clerk.missing_grants(regclass, text[], name) IS 'the statements that would grant a role what it lacks for these commands on a table';
+
+CREATE FUNCTION clerk.rls_exemption(tab regclass, role name) RETURNS text
+	LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+	AS $$
+	SELECT CASE
+		WHEN NOT relrowsecurity THEN 'row-level security is off'
+		WHEN rolsuper THEN format('role %I is a superuser', role)
+		WHEN rolbypassrls THEN format('role %I has BYPASSRLS', role)
+		WHEN NOT relforcerowsecurity AND pg_has_role(role, relowner, 'USAGE')
+			THEN format('role %I owns the table, which does not FORCE ROW LEVEL SECURITY', role)
+	END
+	FROM pg_class, pg_roles WHERE pg_class.oid = tab AND rolname = role
+$$;
+COMMENT ON FUNCTION clerk.rls_exemption(regclass, name) IS 'why the policies of a table do not count for a role; NULL: they do';
+
+-- As PostgreSQL chooses them: a filter reads, so that UPDATE and DELETE ask the policies for
+-- SELECT, too; and a policy without WITH CHECK checks by USING.
+CREATE FUNCTION clerk.policy_checks(tab regclass, command text, role name)
+	RETURNS TABLE (policy name, kind text, roles text, clauses text[], expression text, applies boolean)
+	LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+	AS $$
+	SELECT polname, CASE WHEN polpermissive THEN 'permissive' ELSE 'restrictive' END,
+		(SELECT string_agg(CASE member WHEN 0 THEN 'PUBLIC' ELSE member::regrole::text END, ', ') FROM unnest(polroles) AS member),
+		array_agg(asked.clause ORDER BY asked.ordinal), pg_get_expr(asked.expression, polrelid),
+		(SELECT bool_or(member = 0 OR pg_has_role(role, member, 'USAGE')) FROM unnest(polroles) AS member)
+	FROM pg_policy,
+		(VALUES ('SELECT', 'r'), ('INSERT', 'a'), ('UPDATE', 'w'), ('DELETE', 'd')) AS code (command, polcmd),
+		LATERAL (VALUES
+			(1, 'USING', polqual, code.command <> 'INSERT' AND pg_policy.polcmd IN ('*', code.polcmd)),
+			(2, 'USING for SELECT', polqual, code.command IN ('UPDATE', 'DELETE') AND pg_policy.polcmd IN ('*', 'r')),
+			(3, 'WITH CHECK', coalesce(polwithcheck, polqual), code.command IN ('INSERT', 'UPDATE') AND pg_policy.polcmd IN ('*', code.polcmd))
+		) AS asked (ordinal, clause, expression, is_asked)
+	WHERE polrelid = tab AND code.command = policy_checks.command AND asked.is_asked
+	GROUP BY polname, polpermissive, polroles, pg_get_expr(asked.expression, polrelid)
+	ORDER BY min(asked.ordinal), NOT polpermissive, polname
+$$;
+COMMENT ON FUNCTION clerk.policy_checks(regclass, text, name) IS
+	'the policies that a table has for a command, what each of them asks of a row, and whether it applies to a role';
+
+CREATE FUNCTION clerk.policy_condition(tab regclass, command text, role name, clauses text[]) RETURNS text
+	LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+	AS $$
+	SELECT string_agg(condition, ' AND ')
+	FROM (
+		SELECT format('(%s)%s', coalesce(string_agg(format('(%s)', expression), ' OR ') FILTER (WHERE kind = 'permissive'), 'false'),
+			string_agg(format(' AND (%s)', expression), '') FILTER (WHERE kind = 'restrictive'))
+		FROM unnest(clauses) AS clause
+		LEFT JOIN clerk.policy_checks(tab, command, role) AS asked ON clause = ANY (asked.clauses) AND asked.applies AND expression IS NOT NULL
+		GROUP BY clause
+	) AS conditions (condition)
+$$;
+COMMENT ON FUNCTION clerk.policy_condition(regclass, text, name, text[]) IS 'what the policies ask together, by one clause or several';
+
+-- Everything that it sets, and that what it calls may have done, is undone. Between the first
+-- and the last statement names are not looked up in pg_catalog first.
+CREATE FUNCTION clerk.count_rows(rows anyarray, alias name, expression text, role name, search_path text,
+	OUT true_rows bigint, OUT false_rows bigint, OUT null_rows bigint, OUT problem text)
+	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+	AS $$
+#variable_conflict use_variable
+DECLARE
+	query constant text := format('SELECT pg_catalog.count(*) FILTER (WHERE passes), pg_catalog.count(*) FILTER (WHERE NOT passes),
+		pg_catalog.count(*) FILTER (WHERE passes IS NULL) FROM (SELECT (%s) FROM pg_catalog.unnest($1) AS %I) AS checked (passes)', expression, alias);
+BEGIN
+	PERFORM set_config('row_security', 'on', true), set_config('role', role, true), set_config('search_path', search_path, true);
+	EXECUTE query INTO true_rows, false_rows, null_rows USING rows;
+	RAISE SQLSTATE 'UNDO0';
+EXCEPTION
+	WHEN SQLSTATE 'UNDO0' THEN
+		NULL;
+	WHEN OTHERS THEN
+		problem := 'error: ' || replace(SQLERRM, current_setting('clerk.token'), '...');
+END
+$$;
+COMMENT ON FUNCTION clerk.count_rows(anyarray, name, text, name, text) IS
+	'for how many rows an expression is true, false and null to a role, or the error; nothing it does remains';
+
+CREATE FUNCTION clerk.without_permissive_policy(tab regclass, command text, role name, clauses text[]) RETURNS text
+	LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+	AS $$
+	SELECT string_agg(CASE clause WHEN 'USING for SELECT' THEN 'SELECT' ELSE command END, ' and ' ORDER BY clause)
+	FROM unnest(clauses) AS clause
+	WHERE NOT EXISTS (
+		SELECT FROM clerk.policy_checks(tab, command, role) AS asked
+		WHERE kind = 'permissive' AND applies AND expression IS NOT NULL AND clause = ANY (asked.clauses))
+$$;
+COMMENT ON FUNCTION clerk.without_permissive_policy(regclass, text, name, text[]) IS 'the commands for which no permissive policy applies to a role; NULL: none';
+
+CREATE FUNCTION clerk.access_verdict(rows anyarray, alias name, tab regclass, command text, role name, search_path text) RETURNS text
+	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+	AS $$
+DECLARE
+	exempt constant boolean := clerk.rls_exemption(tab, role) IS NOT NULL;
+	clauses constant text[] := CASE command WHEN 'SELECT' THEN '{USING}' WHEN 'INSERT' THEN '{WITH CHECK}' ELSE '{USING,USING for SELECT}' END;
+	sentence constant text := CASE command WHEN 'SELECT' THEN '%s of %s rows visible' WHEN 'INSERT' THEN '%s of %s rows could be inserted as they are'
+		WHEN 'UPDATE' THEN '%s of %s rows can be updated' ELSE '%s of %s rows can be deleted' END;
+	passing record;
+	unchanged record;
+BEGIN
+	IF EXISTS (SELECT FROM clerk.missing_grants(tab, ARRAY[command], role)) THEN
+		RETURN 'permission denied, whatever the policies say';
+	ELSIF cardinality(rows) = 0 THEN
+		RETURN 'no row of the table matches the filter';
+	ELSIF exempt THEN
+		RETURN format(sentence, cardinality(rows), cardinality(rows));
+	END IF;
+	passing := clerk.count_rows(rows, alias, clerk.policy_condition(tab, command, role, clauses), role, search_path);
+	IF passing.problem IS NOT NULL OR passing.true_rows = 0 OR command <> 'UPDATE' THEN
+		RETURN coalesce(passing.problem, format(sentence, passing.true_rows, cardinality(rows))
+			|| coalesce(', as no permissive policy applies to ' || clerk.without_permissive_policy(tab, command, role, clauses), ''));
+	END IF;
+	unchanged := clerk.count_rows(rows, alias, clerk.policy_condition(tab, command, role, clauses || '{WITH CHECK}'), role, search_path);
+	RETURN coalesce(unchanged.problem, format(sentence || ', if what becomes of them passes WITH CHECK, as %s do now',
+		passing.true_rows, cardinality(rows), unchanged.true_rows));
+END
+$$;
+COMMENT ON FUNCTION clerk.access_verdict(anyarray, name, regclass, text, name, text) IS 'how many of the rows a role can see or change in the end';
+
+CREATE FUNCTION clerk.explain_rows(rows anyarray, tab regclass, command text, role name, search_path text)
+	RETURNS TABLE (policy name, kind text, roles text, clause text, expression text,
+		true_rows bigint, false_rows bigint, null_rows bigint, result text)
+	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+	AS $$
+#variable_conflict use_variable
+DECLARE
+	exemption constant text := clerk.rls_exemption(tab, role);
+	alias constant name := (SELECT relname FROM pg_class WHERE oid = tab);
+	checked record;
+BEGIN
+	kind := 'table';
+	result := coalesce(exemption || ', so no policy counts', 'row-level security is on');
+	RETURN NEXT;
+	IF cardinality(rows) = 10000 THEN
+		kind := 'rows';
+		result := 'only the first 10000 that match the filter are looked at';
+		RETURN NEXT;
+	END IF;
+	kind := 'privilege';
+	FOR result IN
+		SELECT 'missing: ' || missing FROM clerk.missing_grants(tab, ARRAY[command], role) AS missing
+		UNION ALL
+		SELECT format('%s only for %s', command, string_agg(quote_ident(attname), ', ' ORDER BY attnum))
+		FROM pg_attribute
+		WHERE attrelid = tab AND attnum > 0 AND NOT attisdropped AND command <> 'DELETE' AND NOT has_table_privilege(role, tab, command)
+			AND CASE WHEN command <> 'DELETE' THEN has_column_privilege(role, tab, attnum, command) END
+		HAVING count(*) > 0
+	LOOP
+		RETURN NEXT;
+	END LOOP;
+	FOR checked IN
+		SELECT * FROM clerk.policy_checks(tab, command, role) WHERE exemption IS NULL
+		UNION ALL SELECT NULL, 'verdict', NULL, NULL, NULL, true
+	LOOP
+		policy := checked.policy;
+		kind := checked.kind;
+		roles := checked.roles;
+		clause := array_to_string(checked.clauses, ', ');
+		expression := checked.expression;
+		true_rows := NULL;
+		false_rows := NULL;
+		null_rows := NULL;
+		IF kind = 'verdict' THEN
+			result := clerk.access_verdict(rows, alias, tab, command, role, search_path);
+		ELSIF NOT checked.applies THEN
+			result := format('not for role %I', role);
+		ELSIF expression IS NULL THEN
+			result := 'has no expression, so it does not count';
+		ELSE
+			SELECT c.true_rows, c.false_rows, c.null_rows, c.problem INTO true_rows, false_rows, null_rows, result
+			FROM clerk.count_rows(rows, alias, expression, role, search_path) AS c;
+			result := coalesce(result, format('lets %s of %s rows through', true_rows, cardinality(rows)));
+		END IF;
+		RETURN NEXT;
+	END LOOP;
+END
+$$;
+COMMENT ON FUNCTION clerk.explain_rows(anyarray, regclass, text, name, text) IS 'what the table, the privileges and each policy do to these rows for a role';
+
+-- SECURITY DEFINER: the owner of a table need not read clerk.instances.
+CREATE FUNCTION clerk.request_role() RETURNS name
+	LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+	AS $$
+	SELECT coalesce(clerk.claim('role'), (SELECT instance.role FROM clerk.instances AS instance WHERE instance.issuer = clerk.issuer()),
+		current_setting('clerk.anon_role'))::name
+$$;
+COMMENT ON FUNCTION clerk.request_role() IS 'the role as which PostgREST and clerk.pre_request() run this request: the token''s, the instance''s, or the anonymous one';
+
+CREATE FUNCTION clerk.check_explainable(tab regclass, command text) RETURNS void
+	LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+	AS $$
+DECLARE
+	class record;
+BEGIN
+	SELECT relkind, relowner INTO class FROM pg_class WHERE oid = tab;
+	IF NOT FOUND OR coalesce(command NOT IN ('SELECT', 'INSERT', 'UPDATE', 'DELETE'), true) THEN
+		RAISE EXCEPTION USING
+			ERRCODE = 'invalid_parameter_value',
+			MESSAGE = 'a table, and SELECT, INSERT, UPDATE or DELETE must be given';
+	ELSIF class.relkind NOT IN ('r', 'p') THEN
+		RAISE EXCEPTION USING
+			ERRCODE = 'wrong_object_type',
+			MESSAGE = format('%s is not a table', tab),
+			DETAIL = 'Only tables have policies.',
+			HINT = CASE class.relkind WHEN 'v' THEN 'Ask about the tables of the view: as its owner, unless it has security_invoker.' END;
+	ELSIF NOT pg_has_role(current_user, class.relowner, 'USAGE') THEN
+		RAISE EXCEPTION USING
+			ERRCODE = 'insufficient_privilege',
+			MESSAGE = format('must be owner of table %s', tab),
+			DETAIL = 'What is counted are rows that the role may not see.';
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION clerk.check_explainable(regclass, text) IS 'raises if clerk.explain_access() cannot explain a table to its caller';
+
+CREATE FUNCTION clerk.simulate_request(token text, role name) RETURNS name
+	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+	AS $$
+BEGIN
+	PERFORM clerk.is_authenticated();	-- loads the library, which knows the settings
+	PERFORM set_config('clerk.token', coalesce(token, ''), true), set_config('request.headers', '', true), set_config('request.jwt', '', true),
+		set_config('request.cookies', '', true), set_config('request.jwt.claims', '', true);
+	role := coalesce(role, clerk.request_role());
+	IF to_regrole(quote_ident(role)) IS NULL THEN
+		RAISE EXCEPTION USING
+			ERRCODE = 'undefined_object',
+			MESSAGE = format('role %I does not exist', role),
+			HINT = 'Give the role as which PostgREST runs the request.';
+	END IF;
+	PERFORM set_config('request.jwt.claims', (coalesce(clerk.jwt(), '{}') || jsonb_build_object('role', role))::text, true);
+	RETURN role;
+END
+$$;
+COMMENT ON FUNCTION clerk.simulate_request(text, name) IS 'makes the rest of the transaction a request with this token, and returns its role';
+
+--
+-- SECURITY INVOKER, as a role cannot be set otherwise: the caller reads the rows and must own
+-- the table, and must be a member of the role that the policies are then asked as. So what they
+-- call and read is allowed, and hidden, as in a request. Policies are code of the table's owner
+-- that runs in the caller's session: do not explain tables of owners whom you do not trust.
+--
+CREATE FUNCTION clerk.explain_access(tab regclass, command text, row_filter text, token text,
+	role name DEFAULT NULL, search_path text DEFAULT pg_catalog.current_setting('search_path'))
+	RETURNS TABLE (policy name, kind text, roles text, clause text, expression text,
+		true_rows bigint, false_rows bigint, null_rows bigint, result text)
+	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+	AS $$
+#variable_conflict use_variable
+DECLARE
+	outer_role constant text := current_setting('role');
+	query text;
+BEGIN
+	command := upper(command);
+	PERFORM clerk.check_explainable(tab, command);
+	query := format('SELECT * FROM clerk.explain_rows(ARRAY(SELECT ROW(%2$I.*)::%1$s FROM %1$s AS %2$I WHERE (%3$s%4$s) LIMIT 10000), $1, $2, $3, $4)',
+		tab, (SELECT relname FROM pg_class WHERE oid = tab), coalesce(row_filter, 'true'), E'\n');
+	role := clerk.simulate_request(token, role);
+	PERFORM set_config('role', role, true), set_config('role', outer_role, true);	-- may the caller?
+	kind := 'caller';
+	result := format('role %I, ', role) || coalesce(
+		(SELECT 'nobody is signed in: ' || split_part(d.detail, ':', 1) FROM clerk.diagnose() AS d WHERE d.outcome = 'fail' LIMIT 1), 'signed in');
+	RETURN NEXT;
+	-- the rows are not to be chosen by the policies, and the names are the caller's
+	PERFORM set_config('row_security', 'off', true), set_config('search_path', search_path, true);
+	RETURN QUERY EXECUTE query USING tab, command, role, search_path;
+	RAISE SQLSTATE 'UNDO0';
+EXCEPTION WHEN SQLSTATE 'UNDO0' THEN
+	RETURN;
+END
+$$;
+COMMENT ON FUNCTION clerk.explain_access(regclass, text, text, text, name, text) IS
+	'which policy lets or stops which of the first 10000 rows that match a filter, for the bearer of a token; for the table''s owner';
+
+--
+-- Help with policies: clerk.protect() writes the common ones, clerk.audit() reads all that are there
+--
+
+CREATE FUNCTION clerk.caller_expression(tab regclass, column_name name, is_org boolean, OUT caller text, OUT comparison text)
+	LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+	AS $$
+DECLARE
+	col record;
+BEGIN
+	SELECT format_type(coalesce(nullif(typbasetype, 0), atttypid), NULL) AS type, typbasetype = 0 AS is_base, concat(attidentity, attgenerated) AS filled INTO col
+	FROM pg_attribute JOIN pg_type ON pg_type.oid = atttypid
+	WHERE attrelid = tab AND attname = column_name AND attnum > 0 AND NOT attisdropped;
+	IF NOT FOUND THEN
+		RAISE EXCEPTION USING
+			ERRCODE = 'undefined_column',
+			MESSAGE = format('column %I of table %s does not exist', column_name, tab);
+	END IF;
+	caller := CASE
+		WHEN col.type IN ('text', 'character varying') THEN CASE WHEN is_org THEN 'clerk.org_id()' ELSE 'clerk.uid()' END
+		WHEN col.type = 'uuid' THEN CASE WHEN is_org THEN 'clerk.mapped_org_id()' ELSE 'clerk.mapped_id()' END
+		WHEN col.type = 'bigint' AND NOT is_org THEN 'clerk.mapped_bigint()' END;
+	IF caller IS NULL OR col.filled <> '' THEN
+		RAISE EXCEPTION USING
+			ERRCODE = CASE WHEN caller IS NULL THEN 'datatype_mismatch' ELSE 'wrong_object_type' END,
+			MESSAGE = format('column %I of table %s cannot say whose a row is', column_name, tab),
+			DETAIL = CASE WHEN caller IS NOT NULL THEN 'It is generated, so no default could fill it.'
+				ELSE format('It is of type %s, and must be one of: text, character varying, uuid%s.', col.type, CASE WHEN is_org THEN '' ELSE ', bigint' END) END;
+	END IF;
+	-- as PostgreSQL would print it, so that a policy can be compared with what it should be
+	comparison := format(CASE WHEN col.is_base AND col.type <> 'character varying' THEN '(%I = %s)' ELSE '((%1$I)::%3$s = %2$s)' END,
+		column_name, caller, CASE col.type WHEN 'character varying' THEN 'text' ELSE col.type END);
+END
+$$;
+COMMENT ON FUNCTION clerk.caller_expression(regclass, name, boolean) IS
+	'the function that says which value of a column is the caller''s, by its type, and the comparison with it; raises if there is none';
+
+CREATE FUNCTION clerk.check_protectable(tab regclass, owner name, org name, admin_role text, role name) RETURNS void
+	LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+	AS $$
+BEGIN
+	IF tab IS NULL OR coalesce(owner, org) IS NULL THEN
+		RAISE EXCEPTION USING
+			ERRCODE = 'null_value_not_allowed',
+			MESSAGE = 'a table and its column of owners, or of organizations, must be given';
+	ELSIF admin_role IS NOT NULL AND org IS NULL THEN
+		RAISE EXCEPTION USING
+			ERRCODE = 'invalid_parameter_value',
+			MESSAGE = 'administrators are those of an organization, so its column must be given';
+	ELSIF coalesce((SELECT relkind NOT IN ('r', 'p') FROM pg_class WHERE oid = tab), true) THEN
+		RAISE EXCEPTION USING
+			ERRCODE = 'wrong_object_type',
+			MESSAGE = format('%s is not a table', tab),
+			DETAIL = 'Only tables have policies.';
+	ELSIF to_regrole(quote_ident(role)) IS NULL THEN
+		RAISE EXCEPTION USING
+			ERRCODE = 'undefined_object',
+			MESSAGE = format('role %s does not exist', coalesce(quote_ident(role), 'NULL')),
+			HINT = 'Give the role of signed-in users, as in clerk.instances.';
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION clerk.check_protectable(regclass, name, name, text, name) IS 'raises if clerk.protect() cannot protect a table so';
+
+CREATE FUNCTION clerk.wanted_policies(tab regclass, owner name, org name, admin_role text)
+	RETURNS TABLE (policy name, is_permissive boolean, command text, expression text)
+	LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+	AS $$
+DECLARE
+	own constant text := CASE WHEN owner IS NOT NULL THEN (clerk.caller_expression(tab, owner, false)).comparison END;
+	of_org constant text := CASE WHEN org IS NOT NULL THEN (clerk.caller_expression(tab, org, true)).comparison END;
+	by_admin constant text := format('(%s AND clerk.has_role(%L::text))', of_org, admin_role);
+	-- where rows have an owner, or there are administrators, members only read those of others
+	shared constant boolean := owner IS NULL AND admin_role IS NULL;
+BEGIN
+	RETURN QUERY
+		SELECT * FROM (VALUES
+			('clerk_tenant'::name, false, 'ALL', of_org),
+			('clerk_own', true, 'ALL', own),
+			('clerk_member', true, CASE WHEN shared THEN 'ALL' ELSE 'SELECT' END, of_org),
+			('clerk_member_insert', true, 'INSERT', CASE WHEN owner IS NULL AND NOT shared THEN of_org END),
+			('clerk_admin_update', true, 'UPDATE', CASE WHEN admin_role IS NOT NULL THEN by_admin END),
+			('clerk_admin_delete', true, 'DELETE', CASE WHEN admin_role IS NOT NULL THEN by_admin END)
+		) AS wanted (policy, is_permissive, command, expression)
+		WHERE wanted.expression IS NOT NULL;
+END
+$$;
+COMMENT ON FUNCTION clerk.wanted_policies(regclass, name, name, text) IS 'the policies that clerk.protect() makes';
+
+CREATE FUNCTION clerk.policy_changes(tab regclass, owner name, org name, admin_role text, role name) RETURNS SETOF text
+	LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+	AS $$
+	WITH wanted AS (
+		SELECT *, ARRAY[to_regrole(quote_ident(role))::oid] AS roles, true AS is_wanted
+		FROM clerk.wanted_policies(tab, owner, org, admin_role)
+	), present AS (
+		SELECT polname AS policy, polpermissive AS is_permissive,
+			CASE polcmd WHEN 'r' THEN 'SELECT' WHEN 'a' THEN 'INSERT' WHEN 'w' THEN 'UPDATE' WHEN 'd' THEN 'DELETE' ELSE 'ALL' END AS command,
+			CASE WHEN num_nulls(polqual, polwithcheck) = 1 THEN pg_get_expr(coalesce(polqual, polwithcheck), polrelid) END AS expression,
+			polroles AS roles, true AS is_present,
+			coalesce(obj_description(oid, 'pg_policy') = 'made by clerk.protect()', false) AS is_ours
+		FROM pg_policy WHERE polrelid = tab
+	)
+	SELECT change.statement
+	FROM wanted AS w FULL JOIN present AS p USING (policy, is_permissive, command, expression, roles), LATERAL (VALUES
+			(1, is_wanted IS NULL AND is_ours, format('DROP POLICY %I ON %s', policy, tab)),
+			(2, is_present IS NULL, format('CREATE POLICY %I ON %s%s FOR %s TO %I %s %s', policy, tab,
+				CASE WHEN is_permissive THEN '' ELSE ' AS RESTRICTIVE' END, w.command, policy_changes.role,
+				CASE w.command WHEN 'INSERT' THEN 'WITH CHECK' ELSE 'USING' END, w.expression)),
+			(3, is_present IS NULL, format('COMMENT ON POLICY %I ON %s IS %L', policy, tab, 'made by clerk.protect()')),
+			(4, is_wanted IS NULL AND NOT is_ours AND is_permissive, format('-- policy %I is permissive as well: these do not stop what it lets through', policy))
+		) AS change (ordinal, is_due, statement)
+	WHERE change.is_due
+	ORDER BY change.ordinal = 4, change.ordinal > 1, policy, change.ordinal
+$$;
+COMMENT ON FUNCTION clerk.policy_changes(regclass, name, name, text, name) IS 'the statements from the policies that a table has to those it is to have';
+
+CREATE FUNCTION clerk.column_changes(tab regclass, column_name name, is_org boolean) RETURNS SETOF text
+	LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+	AS $$
+	SELECT statement
+	FROM pg_attribute, clerk.caller_expression(tab, column_name, is_org), LATERAL (VALUES
+			(CASE WHEN (SELECT pg_get_expr(adbin, adrelid) FROM pg_attrdef WHERE adrelid = tab AND adnum = attnum) IS DISTINCT FROM caller
+				THEN format('ALTER TABLE %s ALTER COLUMN %I SET DEFAULT %s', tab, attname, caller) END),
+			(CASE WHEN NOT EXISTS (SELECT FROM pg_index WHERE indrelid = tab AND indisvalid AND indpred IS NULL AND indkey[0] = attnum)
+				THEN format('CREATE INDEX ON %s (%I)', tab, attname) END)
+		) AS change (statement)
+	WHERE attrelid = tab AND attname = column_name AND statement IS NOT NULL
+$$;
+COMMENT ON FUNCTION clerk.column_changes(regclass, name, boolean) IS 'the statements that make a column be filled with the caller, and found by it';
+
+CREATE FUNCTION clerk.protect(tab regclass, owner name DEFAULT NULL, org name DEFAULT NULL, admin_role text DEFAULT NULL,
+	role name DEFAULT 'authenticated', dry_run boolean DEFAULT true) RETURNS SETOF text
+	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+	AS $$
+DECLARE
+	statements text[];
+	statement text;
+BEGIN
+	PERFORM clerk.check_protectable(tab, owner, org, admin_role, role);
+	statements := ARRAY(
+		SELECT format('ALTER TABLE %s ENABLE ROW LEVEL SECURITY', tab) FROM pg_class WHERE oid = tab AND NOT relrowsecurity)
+		|| ARRAY(SELECT clerk.policy_changes(tab, owner, org, admin_role, role))
+		|| ARRAY(SELECT clerk.column_changes(tab, owner, false) WHERE owner IS NOT NULL)
+		|| ARRAY(SELECT clerk.column_changes(tab, org, true) WHERE org IS NOT NULL)
+		|| ARRAY(SELECT clerk.missing_grants(tab, '{SELECT,INSERT,UPDATE,DELETE}', role));
+	FOREACH statement IN ARRAY statements LOOP
+		IF NOT coalesce(dry_run, true) AND statement NOT LIKE '--%' THEN
+			EXECUTE statement;
+		END IF;
+		RETURN NEXT statement;
+	END LOOP;
+END
+$$;
+COMMENT ON FUNCTION clerk.protect(regclass, name, name, text, name, boolean) IS
+	'row-level security for a table whose rows belong to users, to organizations, or to both: the statements that are missing, which it runs unless dry_run';
+
+CREATE FUNCTION clerk.api_roles() RETURNS SETOF name
+	LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+	AS $$
+	SELECT rolname FROM pg_roles
+	WHERE rolname = current_setting('clerk.anon_role') OR rolname IN (SELECT instance.role FROM clerk.instances AS instance)
+$$;
+COMMENT ON FUNCTION clerk.api_roles() IS 'the roles as which requests run: the anonymous one and those of the instances';
+
+CREATE FUNCTION clerk.roles_reaching(relation oid, privileges text) RETURNS text
+	LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+	AS $$
+	SELECT string_agg(quote_ident(role), ', ' ORDER BY role)
+	FROM clerk.api_roles() AS role, pg_class
+	WHERE pg_class.oid = relation AND has_schema_privilege(role, relnamespace, 'USAGE')
+		AND (has_table_privilege(role, relation, privileges) OR has_any_column_privilege(role, relation, replace(privileges, ', DELETE', '')))
+$$;
+COMMENT ON FUNCTION clerk.roles_reaching(oid, text) IS 'the API roles that may do one of these with a table, PUBLIC''s rights included; NULL: none';
+
+CREATE FUNCTION clerk.is_audited(catalog regclass, object oid, schema oid) RETURNS boolean
+	LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+	AS $$
+	SELECT schema::regnamespace::text !~ '^(pg_|information_schema$)' AND NOT EXISTS (
+		SELECT FROM pg_depend WHERE classid = catalog AND objid = object AND refclassid = 'pg_extension'::regclass AND deptype = 'e')
+$$;
+COMMENT ON FUNCTION clerk.is_audited(regclass, oid, oid) IS 'whether an object is the application''s, not PostgreSQL''s or an extension''s';
+
+CREATE FUNCTION clerk.is_unverified(function text) RETURNS boolean
+	LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+	AS $$ SELECT to_regprocedure(function) IS NOT NULL AND NOT clerk.is_auth_shim(to_regprocedure(function)) $$;
+COMMENT ON FUNCTION clerk.is_unverified(text) IS 'whether a function of schema auth is not that of clerk.install_auth_shim()';
+
+-- As PostgreSQL prints an expression, and near enough as people write one.
+CREATE FUNCTION clerk.verified_expression(expression text) RETURNS text
+	LANGUAGE plpgsql IMMUTABLE STRICT SET search_path = pg_catalog, pg_temp
+	AS $$
+DECLARE
+	claim constant text := 'current_setting\s*\(\s*''request\.jwt\.%s''(?:::text)?\s*(?:,\s*(?:true|false)\s*)?\)';
+	claims constant text := format(claim, 'claims');
+	rule record;
+BEGIN
+	FOR rule IN
+		SELECT * FROM (VALUES
+			('\((?:NULLIF\()?' || claims || '(?:, ''''::text\))?\)::jsonb?', 'clerk.jwt()'),
+			(claims, '(clerk.jwt())::text'),
+			(format(claim, 'claim\.sub'), 'clerk.uid()'),
+			('NULLIF\(clerk\.uid\(\), ''''::text\)', 'clerk.uid()'),
+			(format(claim, 'claim\.(\w+)'), 'clerk.claim(''\1'')'),
+			('\mauth\.jwt\(\)', 'clerk.jwt()'),
+			('\mauth\.uid\(\)', 'clerk.mapped_id()'),
+			('\mauth\.email\(\)', 'clerk.claim(''email'')'),
+			('\mauth\.role\(\)', '(CURRENT_USER)::text'),
+			('\( SELECT clerk\.jwt\(\) AS \w+\)', 'clerk.jwt()'),
+			('\(clerk\.jwt\(\) ->> ''sub''::text\)', 'clerk.uid()'),
+			('\(clerk\.jwt\(\) ->> ''(?:o\.id|org_id)''::text\)', 'clerk.org_id()'),
+			('->> ''o\.(\w+)''::text', '#>> ''{o,\1}''::text[]'),
+			('\((?:\( SELECT )?clerk\.uid\(\)(?: AS \w+)?\)?\)::uuid', 'clerk.mapped_id()')
+		) AS rules (pattern, replacement)
+	LOOP
+		expression := regexp_replace(expression, rule.pattern, rule.replacement, 'g');
+	END LOOP;
+	RETURN expression;
+END
+$$;
+COMMENT ON FUNCTION clerk.verified_expression(text) IS
+	'an expression that asks clerk.uid() and the like where it asked request.jwt.claims, or the functions of Supabase Auth';
+
+CREATE FUNCTION clerk.audit_tables() RETURNS TABLE (severity text, finding text, object text, detail text, fix text)
+	LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+	AS $$
+	WITH tables AS (
+		SELECT pg_class.*, pg_class.oid::regclass AS tab, EXISTS (SELECT FROM pg_policy WHERE polrelid = pg_class.oid) AS has_policy,
+			clerk.roles_reaching(pg_class.oid, CASE WHEN relkind IN ('r', 'p') THEN 'SELECT, INSERT, UPDATE, DELETE' ELSE 'SELECT' END) AS roles
+		FROM pg_class
+		WHERE relkind IN ('r', 'p', 'v', 'm', 'f') AND clerk.is_audited('pg_class', pg_class.oid, relnamespace)
+	)
+	SELECT 'error', 'rls-disabled', format('table %s', tab),
+		format('%s can reach it, and row-level security is off%s', roles, CASE WHEN has_policy THEN ', so its policies do nothing' ELSE '' END),
+		format('ALTER TABLE %s ENABLE ROW LEVEL SECURITY', tab)
+	FROM tables WHERE relkind IN ('r', 'p') AND NOT relrowsecurity AND roles IS NOT NULL
+	UNION ALL
+	SELECT 'warning', 'rls-without-policy', format('table %s', tab), format('%s can reach it, and sees no row, as it has no policy', roles),
+		format('SELECT clerk.protect(%L, owner => %L, dry_run => false)', tab, 'user_id')
+	FROM tables WHERE relkind IN ('r', 'p') AND relrowsecurity AND NOT has_policy AND roles IS NOT NULL
+	UNION ALL
+	SELECT 'error', 'view-of-owner', format('view %s', tab),
+		format('%s can read it, and it reads with the rights of its owner, for whom policies may not count', roles),
+		format('ALTER VIEW %s SET (security_invoker = true)', tab)
+	FROM tables
+	WHERE relkind = 'v' AND roles IS NOT NULL
+		AND NOT EXISTS (SELECT FROM pg_options_to_table(reloptions) WHERE option_name = 'security_invoker' AND option_value::boolean)
+	UNION ALL
+	SELECT 'error', CASE relkind WHEN 'm' THEN 'materialized-view' ELSE 'foreign-table' END,
+		format('%s %s', CASE relkind WHEN 'm' THEN 'materialized view' ELSE 'foreign table' END, tab),
+		format('%s can read it, and it cannot have policies', roles), format('REVOKE ALL ON %s FROM PUBLIC, %s', tab, roles)
+	FROM tables WHERE relkind IN ('m', 'f') AND roles IS NOT NULL
+	UNION ALL
+	SELECT 'error', 'role-owns-table', format('table %s', tab), format('role %I owns it, so no policy counts for that role', role),
+		format('ALTER TABLE %s OWNER TO %I', tab, current_user)
+	FROM tables, clerk.api_roles() AS role, pg_roles
+	WHERE relkind IN ('r', 'p') AND NOT relforcerowsecurity AND rolname = role AND NOT rolsuper AND pg_has_role(role, relowner, 'USAGE')
+$$;
+COMMENT ON FUNCTION clerk.audit_tables() IS 'what clerk.audit() finds in tables and views';
+
+CREATE FUNCTION clerk.audited_policies()
+	RETURNS TABLE (id oid, tab regclass, object text, is_permissive boolean, is_public boolean, expression text, alter_policy text, fix text)
+	LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+	AS $$
+	SELECT pg_policy.oid, polrelid::regclass, format('policy %I on %s', polname, polrelid::regclass), polpermissive, polroles = '{0}',
+		concat_ws(' ', qual, with_check), format('ALTER POLICY %I ON %s', polname, polrelid::regclass),
+		format('ALTER POLICY %I ON %s', polname, polrelid::regclass)
+			|| coalesce(' USING (' || clerk.verified_expression(qual) || ')', '')
+			|| coalesce(' WITH CHECK (' || clerk.verified_expression(with_check) || ')', '')
+	FROM pg_policy JOIN pg_class ON pg_class.oid = polrelid,
+		pg_get_expr(polqual, polrelid) AS qual, pg_get_expr(polwithcheck, polrelid) AS with_check
+	WHERE clerk.is_audited('pg_class', polrelid, relnamespace)
+$$;
+COMMENT ON FUNCTION clerk.audited_policies() IS 'the policies of the application, as clerk.audit() looks at them';
+
+CREATE FUNCTION clerk.audit_policies() RETURNS TABLE (severity text, finding text, object text, detail text, fix text)
+	LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+	AS $$
+	SELECT 'error', 'auth-uid', object, 'auth.uid() is not that of clerk.install_auth_shim(): it casts "sub" to uuid, which fails for Clerk ids, and verifies nothing', fix
+	FROM clerk.audited_policies() WHERE expression ~ '\mauth\.uid\(\)' AND clerk.is_unverified('auth.uid()')
+	UNION ALL
+	SELECT 'error', 'sub-as-uuid', object, 'it casts a Clerk id such as user_2abc... to uuid, which fails', fix
+	FROM clerk.audited_policies()
+	WHERE expression ~ '(''sub''::text|''request\.jwt\.claim\.sub''::text(, (true|false))?|clerk\.uid\()([])]|, ''''::text| AS \w+)*::uuid'
+	UNION ALL
+	SELECT 'error', 'claim-path', object, 'a claim is not found by a path with dots, so this is NULL always', fix
+	FROM clerk.audited_policies() WHERE expression ~ '->>? ''o\.\w+''::text'
+	UNION ALL
+	SELECT 'error', 'unverified-claims', object, 'it believes request.jwt.claims, which whoever can run SQL can set', fix
+	FROM clerk.audited_policies()
+	WHERE expression ~ 'current_setting\(''request\.jwt\.claim'
+		OR (expression ~ '\mauth\.jwt\(\)' AND clerk.is_unverified('auth.jwt()'))
+		OR (expression ~ '\mauth\.role\(\)' AND clerk.is_unverified('auth.role()'))
+		OR (expression ~ '\mauth\.email\(\)' AND clerk.is_unverified('auth.email()'))
+	UNION ALL
+	SELECT DISTINCT 'error', 'unverified-claims', format('function %s', proc.oid::regprocedure),
+		'policies call it, and it believes request.jwt.claims, which whoever can run SQL can set', clerk.verified_expression(pg_get_functiondef(proc.oid))
+	FROM clerk.audited_policies() AS policy
+	JOIN pg_depend AS d ON d.classid = 'pg_policy'::regclass AND d.objid = policy.id AND d.refclassid = 'pg_proc'::regclass
+	JOIN pg_proc AS proc ON proc.oid = d.refobjid AND prokind = 'f' AND pronamespace::regnamespace::text <> 'auth'
+	WHERE clerk.is_audited('pg_proc', proc.oid, pronamespace) AND concat(prosrc, pg_get_function_sqlbody(proc.oid)) ~ 'current_setting\s*\(\s*''request\.jwt\.claim'
+	UNION ALL
+	SELECT 'notice', 'policy-for-public', object, 'it is for every role, the anonymous one as well', alter_policy || ' TO ' || roles
+	FROM clerk.audited_policies(),
+		(SELECT string_agg(quote_ident(role), ', ' ORDER BY role) FROM clerk.api_roles() AS role WHERE role <> current_setting('clerk.anon_role')) AS signed_in (roles)
+	WHERE is_permissive AND is_public AND roles IS NOT NULL
+$$;
+COMMENT ON FUNCTION clerk.audit_policies() IS 'what clerk.audit() finds in policies';
+
+CREATE FUNCTION clerk.audit_indexes() RETURNS TABLE (severity text, finding text, object text, detail text, fix text)
+	LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+	AS $$
+	SELECT DISTINCT 'warning', 'index-missing', format('table %s', tab), format('policies compare %I with the caller, and no index begins with it', attname),
+		format('CREATE INDEX ON %s (%I)', tab, attname)
+	FROM (VALUES ('("(?:[^"]|"")+"|\w+)', 'clerk\.(?:uid|org_id|mapped_id|mapped_bigint|mapped_text|mapped_org_id)\(\)')) AS side (col, caller),
+		LATERAL (VALUES ('(?:^|[( ])' || col || '\)?(?:::\w+)? = (?:\( SELECT )?' || caller),
+			(caller || '(?: AS \w+\))? = \(?' || col || '(?![\w.])')) AS comparison (pattern),
+		clerk.audited_policies(), regexp_matches(expression, pattern, 'g') AS compared
+	JOIN pg_attribute ON attnum > 0 AND quote_ident(attname) = compared[1]
+	WHERE attrelid = tab AND NOT EXISTS (SELECT FROM pg_index WHERE indrelid = tab AND indisvalid AND indkey[0] = attnum)
+$$;
+COMMENT ON FUNCTION clerk.audit_indexes() IS 'what clerk.audit() finds missing for policies to be fast';
+
+CREATE FUNCTION clerk.audit_functions() RETURNS TABLE (severity text, finding text, object text, detail text, fix text)
+	LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+	AS $$
+	WITH callable AS (
+		SELECT proc.oid::regprocedure AS function, proconfig, pronamespace, pg_get_functiondef(proc.oid) AS definition, callers.roles
+		FROM pg_proc AS proc JOIN pg_language AS language ON language.oid = prolang, LATERAL (
+			SELECT string_agg(quote_ident(role), ', ' ORDER BY role) FROM clerk.api_roles() AS role
+			WHERE has_schema_privilege(role, pronamespace, 'USAGE') AND has_function_privilege(role, proc.oid, 'EXECUTE')) AS callers (roles)
+		WHERE prosecdef AND prokind IN ('f', 'p') AND lanname NOT IN ('c', 'internal') AND callers.roles IS NOT NULL
+			AND clerk.is_audited('pg_proc', proc.oid, pronamespace)
+	)
+	SELECT 'error', 'definer-sets-identity', format('function %s', function),
+		format('%s can call it, and it sets who the request is from with the rights of its owner', roles),
+		format('REVOKE EXECUTE ON ROUTINE %s FROM PUBLIC, %s', function, roles)
+	FROM callable
+	WHERE definition ~* 'set_config\s*\(\s*''(request\.|clerk\.|role''|session_authorization'')' OR definition ~* '\mset\s+(local\s+|session\s+)?"?(request|clerk)"?\.'
+	UNION ALL
+	SELECT 'warning', 'definer-search-path', format('function %s', function),
+		format('%s can call it, and it looks names up with the rights of its owner in whatever search_path the caller has', roles),
+		format('ALTER ROUTINE %s SET search_path = pg_catalog, %s, pg_temp', function, pronamespace::regnamespace)
+	FROM callable WHERE NOT EXISTS (SELECT FROM unnest(proconfig) AS setting WHERE setting ^@ 'search_path=')
+$$;
+COMMENT ON FUNCTION clerk.audit_functions() IS 'what clerk.audit() finds in SECURITY DEFINER functions';
+
+CREATE FUNCTION clerk.audit_roles() RETURNS TABLE (severity text, finding text, object text, detail text, fix text)
+	LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+	AS $$
+	SELECT 'error', 'role-bypasses-rls', format('role %I', rolname), CASE WHEN rolsuper THEN 'it is a superuser' ELSE 'it has BYPASSRLS' END || ', so no policy counts for it',
+		format('ALTER ROLE %I NOSUPERUSER NOBYPASSRLS', rolname)
+	FROM pg_roles WHERE rolname IN (SELECT clerk.api_roles()) AND (rolsuper OR rolbypassrls)
+	UNION ALL
+	SELECT 'error', 'role-missing', format('role %I', role), said_by || ' names it, and it does not exist', format('CREATE ROLE %I', role)
+	FROM (SELECT current_setting('clerk.anon_role'), 'clerk.anon_role'
+		UNION ALL SELECT instance.role, format('instance %s', instance.issuer) FROM clerk.instances AS instance) AS named (role, said_by)
+	WHERE role <> '' AND to_regrole(quote_ident(role)) IS NULL
+	UNION ALL
+	SELECT CASE WHEN rolname IS NULL OR rolname IN (SELECT clerk.api_roles()) THEN 'error' ELSE 'warning' END, 'trust-request-claims', format('%s %I', kind, name),
+		'clerk.trust_request_claims is on there: whoever can run SQL can be anybody',
+		format('ALTER %s %I%s RESET clerk.trust_request_claims', upper(kind), name, ' IN DATABASE ' || quote_ident(only_in))
+	FROM pg_db_role_setting LEFT JOIN pg_roles AS role ON role.oid = setrole LEFT JOIN pg_database AS database ON database.oid = setdatabase,
+		LATERAL (SELECT CASE setrole WHEN 0 THEN 'database' ELSE 'role' END, coalesce(rolname, datname), CASE WHEN setrole <> 0 THEN datname END) AS place (kind, name, only_in)
+	WHERE (setdatabase = 0 OR datname = current_database())
+		AND EXISTS (SELECT FROM unnest(setconfig) AS value WHERE value ~* '^clerk\.trust_request_claims=(on|t|tr|tru|true|y|ye|yes|1)$')
+$$;
+COMMENT ON FUNCTION clerk.audit_roles() IS 'what clerk.audit() finds in roles and their settings';
+
+CREATE FUNCTION clerk.audit_instances() RETURNS TABLE (severity text, finding text, object text, detail text, fix text)
+	LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+	AS $$
+	SELECT 'warning', 'authorized-parties-missing', format('instance %s', instance.issuer), 'a token that was made for any other site of the instance counts',
+		format('UPDATE clerk.instances SET authorized_parties = %L WHERE issuer = %L', '{https://app.example.com}', instance.issuer)
+	FROM clerk.instances AS instance WHERE instance.authorized_parties IS NULL
+	UNION ALL
+	SELECT 'error', 'keys-missing', format('instance %s', health.issuer), 'it has no key, so none of its tokens can be verified', format('SELECT clerk.refresh_jwks(%L)', health.issuer)
+	FROM clerk.health() AS health WHERE health.current_keys + health.retiring_keys = 0
+	UNION ALL
+	SELECT 'warning', 'refresh-failing', format('instance %s', health.issuer), format('fetching its keys has failed: %s', health.refresh_failure), format('SELECT clerk.refresh_jwks(%L)', health.issuer)
+	FROM clerk.health() AS health WHERE health.refresh_failure IS NOT NULL
+	UNION ALL
+	SELECT 'notice', 'keys-unattended', format('instance %s', health.issuer), 'its newest key is older than 90 days, and nothing in the database fetches keys',
+		format('SELECT clerk.schedule_jwks_refresh(%L)', '15 minutes')
+	FROM clerk.health() AS health
+	WHERE health.newest_key_age > interval '90 days' AND coalesce(health.refreshed_at < now() - interval '1 day', true)
+	UNION ALL
+	SELECT 'notice', 'webhook-silent', format('instance %s', health.issuer), 'it has a secret for webhooks, and none has ever come: send an example from Clerk''s Dashboard',
+		format('SELECT clerk.expose_webhook(%L)', 'public')
+	FROM clerk.health() AS health WHERE health.webhook_secrets > 0 AND health.last_event_at IS NULL
+$$;
+COMMENT ON FUNCTION clerk.audit_instances() IS 'what clerk.audit() finds in instances, their keys and webhooks';
+
+-- SECURITY DEFINER: the owner of the database need not be allowed to read the tables of clerk.
+CREATE FUNCTION clerk.audit() RETURNS TABLE (severity text, finding text, object text, detail text, fix text)
+	LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+	AS $$
+BEGIN
+	PERFORM clerk.is_authenticated();	-- loads the library, which knows the setting
+	RETURN QUERY
+		SELECT f.* FROM (
+			SELECT * FROM clerk.audit_tables() UNION ALL SELECT * FROM clerk.audit_policies() UNION ALL SELECT * FROM clerk.audit_indexes()
+			UNION ALL SELECT * FROM clerk.audit_functions() UNION ALL SELECT * FROM clerk.audit_roles() UNION ALL SELECT * FROM clerk.audit_instances()
+		) AS f
+		ORDER BY array_position('{error,warning,notice}', f.severity), f.finding COLLATE "C", f.object COLLATE "C", f.fix COLLATE "C";
+END
+$$;
+COMMENT ON FUNCTION clerk.audit() IS 'what will not do what it seems to: tables, policies, functions, roles and instances, each with a statement that fixes it';
+
 --
 -- Privileges: one by one, and whatever default privileges have added is taken back.
 --
@@ -1889,3 +2567,14 @@ GRANT EXECUTE ON FUNCTION clerk.pre_request() TO PUBLIC;
 GRANT EXECUTE ON FUNCTION clerk.pre_config() TO PUBLIC;
 GRANT EXECUTE ON FUNCTION clerk.diagnose(text) TO PUBLIC;
 GRANT EXECUTE ON FUNCTION clerk.health() TO pg_monitor;
+-- For the role that owns the database, as which migrations often run, and which owns the tables.
+GRANT EXECUTE ON FUNCTION clerk.audit(),
+	clerk.explain_access(regclass, text, text, text, name, text), clerk.explain_rows(anyarray, regclass, text, name, text),
+	clerk.access_verdict(anyarray, name, regclass, text, name, text), clerk.count_rows(anyarray, name, text, name, text),
+	clerk.check_explainable(regclass, text), clerk.simulate_request(text, name), clerk.request_role(), clerk.rls_exemption(regclass, name),
+	clerk.policy_checks(regclass, text, name), clerk.policy_condition(regclass, text, name, text[]),
+	clerk.without_permissive_policy(regclass, text, name, text[]), clerk.missing_grants(regclass, text[], name),
+	clerk.protect(regclass, name, name, text, name, boolean), clerk.check_protectable(regclass, name, name, text, name),
+	clerk.wanted_policies(regclass, name, name, text), clerk.policy_changes(regclass, name, name, text, name),
+	clerk.column_changes(regclass, name, boolean), clerk.caller_expression(regclass, name, boolean)
+	TO pg_database_owner;

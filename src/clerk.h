@@ -332,6 +332,8 @@ extern bool clerk_svix_verify(const ClerkWebhook *webhook, ClerkSlice secret);
 /* request.c */
 typedef bool (*ClerkTokenSink)(void *context, ClerkSlice token);
 
+extern bool clerk_request_plain_header(ClerkSlice headers, const char *name,
+									   ClerkSlice *value);
 extern ClerkStatus clerk_request_header(const ClerkJson *headers, const char *name,
 										ClerkSlice *value);
 extern bool clerk_request_bearer(ClerkSlice header, ClerkSlice *token);

@@ -1,6 +1,6 @@
 /*
  * report.c
- *		A status as an error: the only place that raises for a token.
+ *		A status as an error: the only place that raises for a token, or a secret.
  *
  * The SQLSTATE is PT401, which PostgREST answers with HTTP status 401 (class 28 would be
  * 403).  The statement and its context stay out of the server log, since they may hold the
@@ -33,4 +33,30 @@ clerk_report_text(ClerkStatus status)
 	return cstring_to_text(psprintf("%s: %s%s%s", reason->code, reason->detail,
 									reason->hint ? " " : "",
 									reason->hint ? reason->hint : ""));
+}
+
+static const char *
+argument(FunctionCallInfo fcinfo, int n)
+{
+	return PG_ARGISNULL(n) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(n));
+}
+
+PG_FUNCTION_INFO_V1(clerk_rls_refuse);
+
+/* RAISE, for functions that are given a secret, which their statement may hold. */
+Datum
+clerk_rls_refuse(PG_FUNCTION_ARGS)
+{
+	const char *sqlstate = argument(fcinfo, 0);
+	const char *message = argument(fcinfo, 1);
+	const char *detail = argument(fcinfo, 2);
+	const char *hint = argument(fcinfo, 3);
+
+	if (sqlstate == NULL || strlen(sqlstate) != 5 || message == NULL)
+		elog(ERROR, "clerk.refuse() needs a SQLSTATE and a message");
+	ereport(ERROR, (errcode(MAKE_SQLSTATE(sqlstate[0], sqlstate[1], sqlstate[2],
+										  sqlstate[3], sqlstate[4])),
+					errmsg("%s", message), detail ? errdetail("%s", detail) : 0,
+					hint ? errhint("%s", hint) : 0, errhidestmt(true),
+					errhidecontext(true)));
 }

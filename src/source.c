@@ -36,11 +36,26 @@ add_setting(ClerkRequest *request, ClerkSource source, ClerkSetting setting)
 		add_candidate(request, source, CLERK_OK, token);
 }
 
+/* A header; *parsed is for the headers if they must be parsed, and owns the value then. */
+static ClerkStatus
+read_header(ClerkJson *parsed, const char *name, ClerkSlice *value)
+{
+	ClerkSlice headers = clerk_config_setting(CLERK_SETTING_HEADERS);
+
+	if (headers.data == NULL)
+		return CLERK_NO_TOKEN;
+	if (clerk_request_plain_header(headers, name, value))
+		return value->len > 0 ? CLERK_OK : CLERK_NO_TOKEN;
+	if (parsed->root == NULL)
+		(void) clerk_json_object(headers, parsed);
+	return clerk_request_header(parsed, name, value);
+}
+
 static void
 add_header(ClerkRequest *request, ClerkSource source, const char *name)
 {
 	ClerkSlice token;
-	ClerkStatus status = clerk_request_header(&request->headers, name, &token);
+	ClerkStatus status = read_header(&request->headers, name, &token);
 
 	if (status == CLERK_NO_TOKEN)
 		return;
@@ -73,7 +88,6 @@ read_object(ClerkSetting setting, ClerkJson *json)
 void
 clerk_source_read(ClerkRequest *request)
 {
-	read_object(CLERK_SETTING_HEADERS, &request->headers);
 	read_object(CLERK_SETTING_COOKIES, &request->cookies);
 	add_setting(request, CLERK_SOURCE_SETTING, CLERK_SETTING_TOKEN);
 	add_header(request, CLERK_SOURCE_CLERK_HEADER, "x-clerk-token");
@@ -90,8 +104,7 @@ clerk_source_header(const char *name)
 	ClerkSlice value;
 	char *copy = NULL;
 
-	read_object(CLERK_SETTING_HEADERS, &headers);
-	if (clerk_request_header(&headers, name, &value) == CLERK_OK)
+	if (read_header(&headers, name, &value) == CLERK_OK)
 	{
 		copy = palloc_extended(value.len + VARHDRSZ, MCXT_ALLOC_NO_OOM);
 		if (copy != NULL)

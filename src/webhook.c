@@ -13,6 +13,7 @@
 #include "miscadmin.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
+#include "utils/guc.h"
 #include "utils/jsonb.h"
 #include "utils/syscache.h"
 
@@ -113,7 +114,8 @@ PG_FUNCTION_INFO_V1(clerk_rls_run_event_handler);
 
 /*
  * Calls a function of the application with the event, as the role that owns it: what is
- * written in it must not run with the rights of whoever receives webhooks.
+ * written in it must not run with the rights of whoever receives webhooks.  What it sets
+ * ends with it, or it would choose the search_path of what comes after it.
  */
 Datum
 clerk_rls_run_event_handler(PG_FUNCTION_ARGS)
@@ -123,7 +125,7 @@ clerk_rls_run_event_handler(PG_FUNCTION_ARGS)
 	LOCAL_FCINFO(call, 1);
 	FmgrInfo flinfo;
 	Oid owner, saved_user;
-	int saved_context;
+	int saved_context, saved_nest_level;
 
 	if (!HeapTupleIsValid(tuple))
 		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_FUNCTION),
@@ -133,7 +135,8 @@ clerk_rls_run_event_handler(PG_FUNCTION_ARGS)
 	ReleaseSysCache(tuple);
 	GetUserIdAndSecContext(&saved_user, &saved_context);
 	SetUserIdAndSecContext(owner, saved_context | SECURITY_LOCAL_USERID_CHANGE);
-	/* an error puts the user back by itself */
+	saved_nest_level = NewGUCNestLevel();
+	/* an error puts the user and the settings back by itself */
 	if (CLERK_EXECUTE_ACLCHECK(handler, owner) != ACLCHECK_OK)
 		ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 						errmsg("the owner of the event handler may not execute it")));
@@ -143,6 +146,7 @@ clerk_rls_run_event_handler(PG_FUNCTION_ARGS)
 	call->args[0].isnull = false;
 	/* what it returns does not matter, nor whether that is NULL */
 	(void) FunctionCallInvoke(call);
+	AtEOXact_GUC(false, saved_nest_level);
 	SetUserIdAndSecContext(saved_user, saved_context);
 	PG_RETURN_VOID();
 }

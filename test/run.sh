@@ -126,7 +126,7 @@ tap()
 	local copy="$SCRATCH/tap"
 
 	mkdir "$copy"
-	cp -r Makefile README.md CHANGELOG.md clerk_rls.control docs src test sql build "$copy"
+	cp -r Makefile META.json README.md CHANGELOG.md clerk_rls.control docs src test sql build "$copy"
 	# shellcheck disable=SC2046 # flags are words
 	cc -shared -fPIC -I"$("$PG_CONFIG" --includedir-server)" -o "$copy/build/settings_taker.so" test/modules/settings_taker.c
 	chown -R "$scratch_user" "$copy"

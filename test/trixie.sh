@@ -16,7 +16,7 @@ packages+=,postgresql-17,postgresql-server-dev-17,postgresql-17-http,postgresql-
 
 mmdebstrap --quiet --variant=apt --include="$packages" trixie "$root"
 mkdir "$root/clerk_rls"
-cp -r Makefile README.md CHANGELOG.md clerk_rls.control docs src sql test expected "$root/clerk_rls"
+cp -r Makefile META.json README.md CHANGELOG.md clerk_rls.control docs src sql test expected "$root/clerk_rls"
 rm -f "$root"/clerk_rls/src/*.o "$root"/clerk_rls/src/*.bc
 
 # in a namespace, so that the mounts end with it

@@ -37,11 +37,11 @@ examples_tokens()
 		"$(examples_token ann '"exp":@now-60@')"
 }
 
-# As the README sets up self-hosted Supabase, in its own words.
+# As docs/supabase.md sets up self-hosted Supabase, in its own words.
 examples_supabase()
 {
 	printf '%s' 'a JWT_SECRET of at least 32 characters' >"$SCRATCH/jwt_secret"
-	awk '/^CREATE SCHEMA private;/ { on = 1 } /^```/ { on = 0 } on' README.md |
+	awk '/^CREATE SCHEMA private;/ { on = 1 } /^```/ { on = 0 } on' docs/supabase.md |
 		sed "s/the JWT_SECRET of your .env/$(cat "$SCRATCH/jwt_secret")/"
 }
 
@@ -90,14 +90,15 @@ examples_gateway()
 {
 	local i
 
-	node "$SCRATCH/examples/gateway.mjs" "$SCRATCH_URL" "$SCRATCH" >"$SCRATCH/gateway.url" 2>"$SCRATCH/gateway.log" </dev/null &
+	node "$SCRATCH/examples/gateway.mjs" "$SCRATCH_URL" "$SCRATCH" \
+		>"$SCRATCH/gateway.url" 2>"$SCRATCH/gateway.log" </dev/null &
 	scratch_pids+=($!)
 	for ((i = 0; i < 100; i++)); do
 		[ ! -s "$SCRATCH/gateway.url" ] || break
 		sleep 0.1
 	done
-	export SUPABASE_URL POSTGREST_URL=$SCRATCH_URL
 	SUPABASE_URL=$(cat "$SCRATCH/gateway.url")
+	export SUPABASE_URL
 }
 
 # example NAME: its TAP, with its name.  A script that died counts, though no line says so.
@@ -108,13 +109,8 @@ example()
 		tee -a "$SCRATCH/tap.out" || broken=$((broken + 1))
 }
 
-# Debian's two ways to have Chromium.
-examples_chromium()
-{
-	command -v chromium-headless-shell || command -v chromium || true
-}
-
 scratch_build
+# shellcheck disable=SC2119 # no arguments
 scratch_postgres
 examples_database
 scratch_postgrest 12 examples 'db-schemas = "public"' 'db-anon-role = "anon"' 'db-pool = 2' \
@@ -124,7 +120,7 @@ examples_copy
 examples_gateway
 SUPABASE_ANON_KEY=$("$MINT" token --alg HS256 --secret-file "$SCRATCH/jwt_secret" --kid - \
 	'{"role":"anon","iss":"supabase","exp":4102444800}')
-CHROMIUM=$(examples_chromium)
+CHROMIUM=$(command -v chromium-headless-shell || command -v chromium || true)
 export SUPABASE_ANON_KEY CHROMIUM EXAMPLES_TOKENS=$SCRATCH/tokens.json EXAMPLES_PSQL=$SCRATCH_BINDIR/psql
 
 example supabase-js

@@ -5,7 +5,8 @@
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 
-const { DATABASE_URL, SUPABASE_URL, SUPABASE_ANON_KEY, POSTGREST_URL, EXAMPLES_TOKENS, EXAMPLES_PSQL } = process.env;
+export const { SUPABASE_URL, SUPABASE_ANON_KEY } = process.env;
+const { EXAMPLES_TOKENS, EXAMPLES_PSQL } = process.env;
 const tokens = JSON.parse(readFileSync(EXAMPLES_TOKENS, 'utf8'));
 
 let n = 0;
@@ -41,5 +42,3 @@ export const sessionOf = (person) => ({ getToken: async () => token(person) });
 export function sql(statement) {
 	return execFileSync(EXAMPLES_PSQL, ['-XAtqv', 'ON_ERROR_STOP=1', '-c', statement], { encoding: 'utf8' }).trim();
 }
-
-export { DATABASE_URL, SUPABASE_URL, SUPABASE_ANON_KEY, POSTGREST_URL };

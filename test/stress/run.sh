@@ -32,12 +32,13 @@ bindir=$SCRATCH_BINDIR
 case $tool in
 	ubsan)
 		export PG_CFLAGS='-g -O1 -fsanitize=undefined -fno-sanitize-recover=undefined'
-		watch="exec env UBSAN_OPTIONS=print_stacktrace=1:log_path=$findings/ubsan"
+		# options for the log would be lost: PostgreSQL has overwritten them when we are loaded
+		watch="exec 2>>$findings/ubsan.log; exec"
 		;;
 	valgrind)
 		export PG_CFLAGS='-g -O1'
 		command -v valgrind >/dev/null || scratch_die 'valgrind is not installed'
-		watch="exec valgrind --quiet --trace-children=yes --leak-check=full --show-leak-kinds=definite --num-callers=40 --suppressions=$copy/test/stress/postgres.supp --log-file=$findings/valgrind.%p"
+		watch="exec valgrind --quiet --trace-children=yes --leak-check=full --show-leak-kinds=definite --num-callers=40 --log-file=$findings/valgrind.%p"
 		;;
 	*) scratch_die 'usage: test/stress/run.sh ubsan|valgrind [STEP...]' ;;
 esac
@@ -71,7 +72,8 @@ copy_sources()
 
 #
 # valgrind separates what it has found by empty lines.  Ours is what has a frame in one of our
-# files: PostgreSQL frees little when a process ends, which is none of our business.
+# files: PostgreSQL frees little when a process ends, which is none of our business.  The hook
+# around each run of the executor does not count, as everything is below it.
 #
 show_ours()
 {
@@ -79,8 +81,8 @@ show_ours()
 
 	files=$(cd src && printf '%s|' ./*.c | sed 's/\.\///g; s/\./\\./g; s/|$//')
 	case $tool in
-		ubsan) cat "$findings"/* ;;
-		valgrind) sed -s 's/^==[0-9]*== *//' "$findings"/* | awk -v RS= -v ORS='\n\n' "/\((${files//\\/\\\\}):[0-9]+\)/" ;;
+		ubsan) sed -n '/runtime error/p' "$findings"/* ;;
+		valgrind) sed 's/^==[0-9]*== *//; /: run_with_ticket (/d' "$findings"/* | awk -v RS= -v ORS='\n\n' "/\(($files):[0-9]+\)/" ;;
 	esac
 }
 

@@ -12,21 +12,19 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
-newest=forky
-older=(bookworm trixie)
-
 make_root()
 {
-	local suite packages=gcc,libc6-dev,make,pkg-config,libssl-dev,libjansson-dev,openssl,perl
+	local packages=gcc,libc6-dev,make,pkg-config,libssl-dev,libjansson-dev,openssl,perl version
+	# shellcheck disable=SC2016 # expanded by the shell of the hook
+	local older='for suite in bookworm trixie; do
+		sed -n "s/ forky / $suite /p" "$1/etc/apt/sources.list" >"$1/etc/apt/sources.list.d/$suite.list"
+	done'
 
-	mmdebstrap --quiet --variant=apt --aptopt='Acquire::Check-Valid-Until "false"' --include="$packages" "$newest" "$1"
-	for suite in "${older[@]}"; do
-		sed -n "s/ $newest / $suite /p" "$1"/etc/apt/sources.list >"$1/etc/apt/sources.list.d/$suite.list"
+	for version in 15 17 18; do
+		packages+=,postgresql-$version,postgresql-server-dev-$version
 	done
-	mkdir -p "$1/etc/postgresql-common"
-	echo 'create_main_cluster = false' >"$1/etc/postgresql-common/createcluster.conf"
-	in_root "$1" 'apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq -y --no-install-recommends install \
-		postgresql-{15,17,18} postgresql-server-dev-{15,17,18} >/dev/null'
+	mmdebstrap --quiet --variant=apt --aptopt='Acquire::Check-Valid-Until "false"' \
+		--setup-hook="$older" --include="$packages" forky "$1"
 }
 
 # in_root ROOT COMMAND: in a namespace, so that the mounts end with it

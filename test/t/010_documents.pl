@@ -11,6 +11,7 @@ use FindBin;
 use lib $FindBin::Bin;
 use ClerkTest;
 use Digest::SHA qw(hmac_sha256_base64);
+use JSON::PP;
 use MIME::Base64 qw(decode_base64);
 use PostgreSQL::Test::Utils;
 use Test::More;
@@ -119,6 +120,16 @@ delete $codes{'jwk-invalid'};
 my ($reasons) = slurp_file("$root/docs/troubleshooting.md") =~ /^## Reasons\n(.*)/ms;
 my %explained = map { $_ => 1 } map { /`([a-z-]+)`/g } $reasons =~ /^\| (`.*?) \|/mg;
 is_deeply(\%explained, \%codes, 'docs/troubleshooting.md explains every reason');
+
+# what PGXN wants to know (PGXN Meta Spec 1.0.0): the required members, and what must be true of them
+my $meta = JSON::PP->new->decode(slurp_file("$root/META.json"));
+my ($version) = slurp_file("$root/clerk_rls.control") =~ /^default_version = '(.*)'/m;
+my @missing = grep { !defined $meta->{$_} } qw(name version abstract maintainer license provides meta-spec);
+is_deeply(\@missing, [], 'META.json has what PGXN requires');
+is("$meta->{version} $meta->{provides}{clerk_rls}{version} $meta->{'meta-spec'}{version} $meta->{license} $meta->{release_status}",
+	"$version $version 1.0.0 postgresql stable", 'META.json: versions, license and status');
+ok(-e "$root/$_", "META.json: there is $_") for map { ($_->{file}, $_->{docfile}) } values %{ $meta->{provides} };
+like($version, qr/^\d+\.\d+\.\d+$/, 'the version is a semantic one');
 
 # links lead somewhere
 sub anchors

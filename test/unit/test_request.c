@@ -9,16 +9,32 @@ header(ClerkStatus wanted, const char *headers, const char *wanted_value)
 {
 	ClerkJson json;
 	ClerkSlice value = {NULL, 0};
+	ClerkSlice plain;
 	ClerkStatus status;
 
 	(void) clerk_json_object(unit_slice(headers), &json);
 	status = clerk_request_header(&json, "x", &value);
 	unit_status(status, wanted, "header: %s", headers);
+	if (clerk_request_plain_header(unit_slice(headers), "x", &plain))
+		unit_ok(json.root == NULL ||
+					((plain.len > 0) == (status == CLERK_OK) && plain.len == value.len &&
+					 (value.len == 0 || memcmp(plain.data, value.data, plain.len) == 0)),
+				"header: without a parser the same, %s", headers);
 	if (wanted == CLERK_OK)
 		unit_ok(value.len == strlen(wanted_value) &&
 					memcmp(value.data, wanted_value, value.len) == 0,
 				"header: its value is %s", wanted_value);
 	clerk_json_free(&json);
+}
+
+/* Of what needs a parser nothing is said. */
+static void
+not_plain(const char *headers)
+{
+	ClerkSlice value;
+
+	unit_ok(!clerk_request_plain_header(unit_slice(headers), "x", &value),
+			"header: needs a parser, %s", headers);
 }
 
 static void
@@ -75,6 +91,25 @@ test_request(void)
 	header(CLERK_SOURCE_AMBIGUOUS, "{\"x\":[[\"a\"]]}", NULL);
 	header(CLERK_SOURCE_AMBIGUOUS, "{\"x\":7}", NULL);
 	header(CLERK_SOURCE_AMBIGUOUS, "{\"x\":null}", NULL);
+	header(CLERK_OK, " { \"y\" : \"\\\"q\\\\\" ,\n\"x\" : \"a\" } ", "a");
+	header(CLERK_OK, "{\"x\":\"\\u0061\"}", "a");
+	header(CLERK_OK, "{\"\\u0078\":\"a\"}", "a");
+	header(CLERK_NO_TOKEN, "{\"x\":\"a\",\"x\":\"a\"}", NULL);
+	not_plain("");
+	not_plain("{");
+	not_plain("{}");
+	not_plain("{\"x\":\"a\"");
+	not_plain("{\"x\":\"a");
+	not_plain("{\"x\":\"a\"},");
+	not_plain("{\"x\":\"a\"}}");
+	not_plain("{\"x\":\"a\",}");
+	not_plain("{\"x\" \"a\"}");
+	not_plain("{\"x\":\"a\",\"x\":\"b\"}");
+	not_plain("{\"\\u0078\":\"b\",\"x\":\"a\"}");
+	not_plain("{\"x\":\"\\u0061\"}");
+	not_plain("{\"y\":\"\\\\\\\"");
+	not_plain("{\"x\":\"a\",\"y\":1}");
+	not_plain("[\"x\"]");
 
 	bearer("Bearer a.b.c", "a.b.c");
 	bearer("bEARER a.b.c", "a.b.c");

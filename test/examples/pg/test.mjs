@@ -27,6 +27,7 @@ same(new Set(seen.flat().map((row) => row.pg_backend_pid)).size, 1, 'over one co
 same(await bodies(pool), [], 'outside of a transaction nobody is signed in');
 await pool.query('SELECT clerk.authenticate($1)', [ann]);
 same(await bodies(pool), [], 'nor after an authenticate() without one');
+same((await errorOf(add('x')(pool)))?.code, '42501', 'nor writes');
 
 same((await errorOf(withUser(bea, (client) => client.query("UPDATE notes SET user_id = 'user_ann'"))))?.code, '42501', 'nobody gives a note away');
 same(await withUser(bea, bodies), ["bea's"], 'and the pool works on');
