@@ -86,11 +86,11 @@ sign(const bytea *private_key, const bytea *text, unsigned char *signature)
 	EVP_PKEY *key = d2i_AutoPrivateKey(NULL, &der, VARSIZE_ANY_EXHDR(private_key));
 	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
 	size_t len = SIGNATURE_LENGTH;
-	bool done = key != NULL && ctx != NULL && EVP_PKEY_get_size(key) == SIGNATURE_LENGTH &&
-				EVP_DigestSignInit(ctx, NULL, EVP_sha256(), NULL, key) == 1 &&
-				EVP_DigestSign(ctx, signature, &len,
-							   (const unsigned char *) VARDATA_ANY(text),
-							   VARSIZE_ANY_EXHDR(text)) == 1;
+	bool done =
+		key != NULL && ctx != NULL && EVP_PKEY_get_size(key) == SIGNATURE_LENGTH &&
+		EVP_DigestSignInit(ctx, NULL, EVP_sha256(), NULL, key) == 1 &&
+		EVP_DigestSign(ctx, signature, &len, (const unsigned char *) VARDATA_ANY(text),
+					   VARSIZE_ANY_EXHDR(text)) == 1;
 
 	EVP_MD_CTX_free(ctx);
 	EVP_PKEY_free(key);

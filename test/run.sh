@@ -5,7 +5,7 @@
 #
 # usage: test/run.sh [--show] [STEP...]	(default: all of warnings layers unit fuzz conformance
 #										differential regress isolation tap trixie e2e examples
-#										testkit)
+#										testkit packages)
 #
 # --show prints the lines that say "ok", too.  CLERK_SETUP=no installs nothing before.
 #
@@ -158,6 +158,11 @@ testkit()
 	bash test/testkit.sh
 }
 
+packages()
+{
+	bash test/packages.sh
+}
+
 run_step()
 {
 	case $1 in
@@ -200,6 +205,13 @@ run_step()
 			counted testkit '^(ok |test .* ok )' '^(not ok|.*FAILED)' testkit
 			grep ': skipped' "$SCRATCH/testkit.out" || true
 			;;
+		packages)
+			if git rev-parse --git-dir >/dev/null 2>&1; then
+				counted packages '^ok ' '^not ok ' packages
+			else
+				scratch_say 'packages: skipped, as this is no git clone'
+			fi
+			;;
 		*) scratch_die "no such step: $1" ;;
 	esac
 }
@@ -207,7 +219,7 @@ run_step()
 scratch_build
 # shellcheck disable=SC2119 # no arguments
 scratch_postgres
-[ $# -gt 0 ] || set -- warnings layers unit fuzz conformance differential regress isolation tap trixie e2e examples testkit
+[ $# -gt 0 ] || set -- warnings layers unit fuzz conformance differential regress isolation tap trixie e2e examples testkit packages
 for step; do
 	run_step "$step"
 done

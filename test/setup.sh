@@ -135,6 +135,7 @@ missing_packages()
 		have node || echo nodejs
 		have clang || echo clang
 		missing_fuzzer
+		have unzip || echo unzip
 		perl -MIPC::Run -e 1 2>/dev/null || echo libipc-run-perl
 		[ -x /usr/sbin/pgbouncer ] || echo pgbouncer
 		# without the windows of the whole chromium, which would do as well
