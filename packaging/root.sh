@@ -2,7 +2,7 @@
 #
 # root.sh
 #		A Debian in a folder, for what builds packages and for what tries them.  Sourced by
-#		build-deb.sh and check-dockerfile.sh.
+#		build-deb.sh, check-dockerfile.sh and test/stress/upgrade.sh.
 #
 
 # root_make ROOT SUITE PACKAGES

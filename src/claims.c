@@ -218,7 +218,8 @@ clerk_claims_check_step(ClerkClaims *claims, const ClerkPolicy *policy, int64_t 
 					   : CLERK_AUDIENCE;
 		case CLERK_STEP_AUTHORIZED_PARTY:
 			return policy->authorized_parties == NULL ||
-						   is_one_of(json_object_get(root, "azp"), policy->authorized_parties,
+						   is_one_of(json_object_get(root, "azp"),
+									 policy->authorized_parties,
 									 policy->n_authorized_parties)
 					   ? CLERK_OK
 					   : CLERK_AUTHORIZED_PARTY;

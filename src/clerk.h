@@ -198,8 +198,8 @@ typedef enum ClerkKeyType
 typedef struct ClerkJwk
 {
 	ClerkKeyType type;
-	char alg[16];	/* the JWK's own "alg", empty when it has none */
-	EVP_PKEY *pkey; /* owned by this struct, as the next */
+	char alg[16];		  /* the JWK's own "alg", empty when it has none */
+	EVP_PKEY *pkey;		  /* owned by this struct, as the next */
 	EVP_MD_CTX *verifier; /* jwa.c makes it when it is first needed */
 } ClerkJwk;
 

@@ -171,10 +171,12 @@ typedef struct ClerkSession
 typedef struct ClerkExplanation
 {
 	ClerkSource source;
-	ClerkStatus statuses[CLERK_N_STEPS]; /* CLERK_NOT_ASKED where there was nothing to ask */
-	const ClerkSession *session;		 /* NULL if any step has failed */
-	const ClerkInstance *instance;		 /* NULL if that step was not passed */
-	const ClerkJws *jws; /* what was read of them; unverified, unless there is a session */
+	ClerkStatus
+		statuses[CLERK_N_STEPS];   /* CLERK_NOT_ASKED where there was nothing to ask */
+	const ClerkSession *session;   /* NULL if any step has failed */
+	const ClerkInstance *instance; /* NULL if that step was not passed */
+	const ClerkJws
+		*jws; /* what was read of them; unverified, unless there is a session */
 	const ClerkClaims *claims;
 } ClerkExplanation;
 

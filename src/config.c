@@ -139,8 +139,8 @@ define_settings(void)
 		&anon_role, "anon", PGC_SUSET, 0, NULL, assign_string, NULL);
 	DefineCustomIntVariable("clerk.max_cached_tokens",
 							"How many verified tokens a session remembers.",
-							"Each takes 1 to 2 kB of memory.", &max_cached_tokens, 1024, 1,
-							65536, PGC_SUSET, 0, NULL, NULL, NULL);
+							"Each takes 1 to 2 kB of memory.", &max_cached_tokens, 1024,
+							1, 65536, PGC_SUSET, 0, NULL, NULL, NULL);
 	MarkGUCPrefixReserved("clerk");
 	defined = true;
 	clerk_config_invalidate();

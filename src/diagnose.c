@@ -92,8 +92,9 @@ describe(ClerkStep step, const ClerkExplanation *explanation)
 		case CLERK_STEP_ALGORITHM:
 			return psprintf("alg %s", shown(jws->alg));
 		case CLERK_STEP_AUDIENCE:
-			return explanation->instance->policy.audiences == NULL ? "the instance asks for none"
-																	: NULL;
+			return explanation->instance->policy.audiences == NULL
+					   ? "the instance asks for none"
+					   : NULL;
 		case CLERK_STEP_AUTHORIZED_PARTY:
 			return describe_parties(explanation);
 		case CLERK_STEP_EXPIRY:
@@ -149,9 +150,10 @@ put_role(ReturnSetInfo *result, const ClerkSession *session)
 
 	if (session->instance->role != NULL && strcmp(role, clerk_config_anon_role()) == 0)
 		put(result, "role", "fail",
-			psprintf("The request runs as the anonymous role %s, so policies for %s do not "
-					 "apply. Set PostgREST's db-pre-request to \"clerk.pre_request\".",
-					 role, session->instance->role));
+			psprintf(
+				"The request runs as the anonymous role %s, so policies for %s do not "
+				"apply. Set PostgREST's db-pre-request to \"clerk.pre_request\".",
+				role, session->instance->role));
 	else
 		put(result, "role", "ok", role);
 }

@@ -130,8 +130,9 @@ make_verifier(const ClerkAlgorithm *algorithm, EVP_PKEY *pkey)
 	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
 	EVP_PKEY_CTX *pkey_ctx;
 
-	if (ctx != NULL && EVP_DigestVerifyInit_ex(ctx, &pkey_ctx, algorithm->digest, NULL,
-											   NULL, pkey, NULL) == 1 &&
+	if (ctx != NULL &&
+		EVP_DigestVerifyInit_ex(ctx, &pkey_ctx, algorithm->digest, NULL, NULL, pkey,
+								NULL) == 1 &&
 		(!algorithm->pss || use_pss(pkey_ctx)))
 		return ctx;
 	EVP_MD_CTX_free(ctx);

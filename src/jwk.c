@@ -3,9 +3,10 @@
  *		One JSON Web Key (RFC 7517, 7518, 8037) as a public key of OpenSSL.
  *
  * The policy: RSA of 2048 to 8192 bits with an odd exponent of at least 3; EC points that
- * lie on P-256, P-384 or P-521; Ed25519, but no point of small order.  Private and symmetric keys are refused, however
- * much public there is beside them.  Keys of other types or for other uses have a status
- * of their own, so that a caller can pass over them (clerk_status_ignores_jwk()).
+ * lie on P-256, P-384 or P-521; Ed25519, but no point of small order.  Private and symmetric
+ * keys are refused, however much public there is beside them.  Keys of other types or for
+ * other uses have a status of their own, so that a caller can pass over them
+ * (clerk_status_ignores_jwk()).
  *
  * Errors are statuses; OpenSSL's error queue is left empty.  Called by keys.c and the tests.
  */

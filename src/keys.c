@@ -364,7 +364,7 @@ clerk_rls_jwk_of_spki(PG_FUNCTION_ARGS)
 	if (status != CLERK_OK)
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 						errmsg("the key is refused"), errdetail("%s", reason->detail),
-						reason->hint ? errhint("%s", reason->hint) : 0,
-						errhidestmt(true), errhidecontext(true)));
+						reason->hint ? errhint("%s", reason->hint) : 0, errhidestmt(true),
+						errhidecontext(true)));
 	return DirectFunctionCall1(jsonb_in, CStringGetDatum(json));
 }

@@ -54,9 +54,9 @@ clerk_rls_refuse(PG_FUNCTION_ARGS)
 
 	if (sqlstate == NULL || strlen(sqlstate) != 5 || message == NULL)
 		elog(ERROR, "clerk.refuse() needs a SQLSTATE and a message");
-	ereport(ERROR, (errcode(MAKE_SQLSTATE(sqlstate[0], sqlstate[1], sqlstate[2],
-										  sqlstate[3], sqlstate[4])),
-					errmsg("%s", message), detail ? errdetail("%s", detail) : 0,
-					hint ? errhint("%s", hint) : 0, errhidestmt(true),
-					errhidecontext(true)));
+	ereport(ERROR,
+			(errcode(MAKE_SQLSTATE(sqlstate[0], sqlstate[1], sqlstate[2], sqlstate[3],
+								   sqlstate[4])),
+			 errmsg("%s", message), detail ? errdetail("%s", detail) : 0,
+			 hint ? errhint("%s", hint) : 0, errhidestmt(true), errhidecontext(true)));
 }

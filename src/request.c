@@ -95,7 +95,8 @@ clerk_request_plain_header(ClerkSlice headers, const char *name, ClerkSlice *val
 			return false;
 		if (key.len != name_len || memcmp(key.data, name, name_len) != 0)
 			continue;
-		if (!plain || value->data != NULL || memchr(string.data, '\0', string.len) != NULL)
+		if (!plain || value->data != NULL ||
+			memchr(string.data, '\0', string.len) != NULL)
 			return false;
 		*value = string;
 	} while (read_token(&reader, ','));

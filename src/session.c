@@ -762,7 +762,8 @@ explain_request(Verification *verification, ClerkExplanation *explanation)
 	(void) choose_candidate(verification, &chosen, &session);
 	if (chosen >= 0 && request->candidates[chosen].status == CLERK_OK)
 		explain_token(verification, request->candidates[chosen].token,
-					  request->candidates[chosen].source == CLERK_SOURCE_COOKIE, explanation);
+					  request->candidates[chosen].source == CLERK_SOURCE_COOKIE,
+					  explanation);
 	else if (explanation->source == CLERK_SOURCE_CLAIMS &&
 			 identify(&verification->claims, clerk_config_setting(CLERK_SETTING_CLAIMS),
 					  &instance) == CLERK_OK)

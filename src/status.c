@@ -193,7 +193,8 @@ static const ClerkReason reasons[CLERK_N_STATUSES] = {
 								"An RSA exponent must be odd, at least 3 and at most 64 "
 								"bits.",
 								NULL, CLERK_STEP_NONE},
-	[CLERK_JWK_POINT] = {CODE_JWK, "Its public point is not on the curve, or of small order.", NULL,
+	[CLERK_JWK_POINT] = {CODE_JWK,
+						 "Its public point is not on the curve, or of small order.", NULL,
 						 CLERK_STEP_NONE},
 
 	[CLERK_OUT_OF_MEMORY] = {"out-of-memory", "out-of-memory: the check was not finished",

@@ -201,17 +201,20 @@ sign(const char *path, const char *alg, const char *kid, const char *issuer, int
 
 	if (key == NULL)
 		jose_die("no key");
-	snprintf(header, sizeof(header),
-			 "{\"alg\":\"%s\",\"cat\":\"cl_B7d4PD111AAA\",\"kid\":\"%s\",\"typ\":\"JWT\"}", alg, kid);
+	snprintf(
+		header, sizeof(header),
+		"{\"alg\":\"%s\",\"cat\":\"cl_B7d4PD111AAA\",\"kid\":\"%s\",\"typ\":\"JWT\"}",
+		alg, kid);
 	for (int i = 0; i < n; i++)
 	{
 		char *token;
 
-		snprintf(payload, sizeof(payload),
-				 "{\"azp\":\"https://app.example.com\",\"exp\":4102444800,\"fva\":[85,-1],"
-				 "\"iat\":1700000000,\"iss\":\"%s\",\"nbf\":1699999990,\"sid\":\"sess_%027d\","
-				 "\"sts\":\"active\",\"sub\":\"user_%027d\",\"v\":2}",
-				 issuer, i, i % 1000);
+		snprintf(
+			payload, sizeof(payload),
+			"{\"azp\":\"https://app.example.com\",\"exp\":4102444800,\"fva\":[85,-1],"
+			"\"iat\":1700000000,\"iss\":\"%s\",\"nbf\":1699999990,\"sid\":\"sess_%027d\","
+			"\"sts\":\"active\",\"sub\":\"user_%027d\",\"v\":2}",
+			issuer, i, i % 1000);
 		token = jose_token(key, alg, header, payload, strlen(payload));
 		puts(token);
 		free(token);

@@ -52,11 +52,10 @@ read_token(const char *payload)
 static bool
 append_permission(void *array, ClerkSlice feature, ClerkSlice name)
 {
-	json_t *permission =
-		feature.data == NULL
-			? json_stringn(name.data, name.len)
-			: json_sprintf("org:%.*s:%.*s", (int) feature.len, feature.data,
-						   (int) name.len, name.data);
+	json_t *permission = feature.data == NULL
+							 ? json_stringn(name.data, name.len)
+							 : json_sprintf("org:%.*s:%.*s", (int) feature.len,
+											feature.data, (int) name.len, name.data);
 
 	json_array_append_new(array, permission);
 	return true;
@@ -147,9 +146,10 @@ main(void)
 		n_listed += rest != NULL && strcmp(rest, "listed") == 0;
 	}
 	free(line);
-	printf("%sok - has.c: %d tokens, %d questions answered yes and %d no, %d values read, "
-		   "%d of them listed differences, %d wrong\n",
-		   n_wrong > 0 || n_true == 0 ? "not " : "", n_tokens, n_true, n_false, n_readers,
-		   n_listed, n_wrong);
+	printf(
+		"%sok - has.c: %d tokens, %d questions answered yes and %d no, %d values read, "
+		"%d of them listed differences, %d wrong\n",
+		n_wrong > 0 || n_true == 0 ? "not " : "", n_tokens, n_true, n_false, n_readers,
+		n_listed, n_wrong);
 	return n_wrong > 0 || n_true == 0;
 }

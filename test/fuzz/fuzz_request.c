@@ -32,7 +32,8 @@ check_plain(ClerkSlice text, const ClerkJson *json, const char *name)
 	if (json->root == NULL)
 		return;
 	assert((clerk_request_header(json, name, &value) == CLERK_OK) == (plain.len > 0));
-	assert(plain.len == value.len && (plain.len == 0 || memcmp(plain.data, value.data, plain.len) == 0));
+	assert(plain.len == value.len &&
+		   (plain.len == 0 || memcmp(plain.data, value.data, plain.len) == 0));
 }
 
 int

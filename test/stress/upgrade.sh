@@ -12,6 +12,9 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
+# shellcheck source-path=SCRIPTDIR/../.. source=packaging/root.sh
+. packaging/root.sh
+
 make_root()
 {
 	local packages=gcc,libc6-dev,make,pkg-config,libssl-dev,libjansson-dev,openssl,perl version
@@ -25,16 +28,6 @@ make_root()
 	done
 	mmdebstrap --quiet --variant=apt --aptopt='Acquire::Check-Valid-Until "false"' \
 		--setup-hook="$older" --include="$packages" forky "$1"
-}
-
-# in_root ROOT COMMAND: in a namespace, so that the mounts end with it
-in_root()
-{
-	# shellcheck disable=SC2016 # expanded by the inner shell
-	unshare --mount bash -euc '
-		mount --rbind /dev "$0/dev"
-		mount -t proc proc "$0/proc"
-		exec chroot "$0" env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LANG=C.UTF-8 bash -euo pipefail -c "$1"' "$1" "$2"
 }
 
 # What must be the same before and after, one line each.
@@ -150,5 +143,5 @@ mkdir -p "$root/clerk_rls"
 cp -r Makefile clerk_rls.control src sql test "$root/clerk_rls"
 content >"$root/clerk_rls/content.sql"
 fingerprint >"$root/clerk_rls/fingerprint.sql"
-in_root "$root" 'install -d -o postgres /var/lib/postgresql/upgrade'
-in_root "$root" "$(inside)"
+root_run "$root" 'install -d -o postgres /var/lib/postgresql/upgrade'
+root_run "$root" "$(inside)"

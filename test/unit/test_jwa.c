@@ -118,7 +118,8 @@ test_sequence(const char *alg)
 		ClerkJws jws;
 
 		(void) clerk_jws_parse(unit_slice(token), &jws);
-		unit_status(clerk_jwa_verify(&jwk, &jws), is_good ? CLERK_OK : CLERK_SIGNATURE_INVALID,
+		unit_status(clerk_jwa_verify(&jwk, &jws),
+					is_good ? CLERK_OK : CLERK_SIGNATURE_INVALID,
 					"jwa: %s, token %d with one key", alg, i);
 		clerk_jws_free(&jws);
 	}
