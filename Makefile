@@ -73,6 +73,7 @@ stress:
 	bash test/stress/run.sh ubsan regress isolation
 	bash test/stress/run.sh valgrind regress isolation
 	bash test/stress/upgrade.sh
+	bash test/matrix.sh
 
 # a release, as PGXN takes it
 dist:

@@ -140,7 +140,7 @@ tap()
 # Where pgsql-http is not to be had, in a Debian that has it.
 trixie()
 {
-	bash test/trixie.sh
+	bash test/matrix.sh 17 gcc --show regress isolation tap
 }
 
 e2e()

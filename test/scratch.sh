@@ -8,7 +8,7 @@
 # with another run: PostgreSQL listens on a socket in the folder only, and PostgREST on
 # ports that were free.
 #
-#	scratch_build							build and install the extension; build/mint
+#	scratch_build							build and install the extension, with $CC if that is set; build/mint
 #	scratch_postgres [CONF LINE...]			start PostgreSQL; psql finds it by PGHOST etc.
 #	scratch_postgrest VERSION NAME LINE...	start PostgREST 11 or 12; sets SCRATCH_URL
 #	scratch_sql [PSQL ARGUMENT...]			psql that stops at the first error
@@ -92,14 +92,14 @@ scratch_quietly()
 	}
 }
 
-# Objects made for another PostgreSQL look up to date to make.
+# Objects made for another PostgreSQL, or by another compiler, look up to date to make.
 scratch_forget_other_version()
 {
 	local version
 
-	version=$("$PG_CONFIG" --version)
+	version="$("$PG_CONFIG" --version)${CC:+, $CC}"
 	if [ "$(cat build/pg_version 2>/dev/null)" != "$version" ]; then
-		rm -f src/*.o src/*.bc clerk_rls.so
+		rm -rf src/*.o src/*.bc clerk_rls.so build/unit
 		printf '%s\n' "$version" >build/pg_version
 	fi
 }
@@ -113,7 +113,7 @@ scratch_build()
 		cd "$SCRATCH_TOP" || exit
 		flock 9
 		scratch_forget_other_version
-		scratch_quietly make PG_CONFIG="$PG_CONFIG"
+		scratch_quietly make PG_CONFIG="$PG_CONFIG" ${CC:+CC="$CC"}
 		scratch_quietly make PG_CONFIG="$PG_CONFIG" install
 		# shellcheck disable=SC2046 # flags are words
 		[ -z "$(find test/tools -newer "$MINT" -print -quit 2>&1)" ] ||

@@ -73,7 +73,7 @@ have_postgres()
 }
 
 # pgsql-http and pg_cron, where Debian has both for this PostgreSQL; else what makes a
-# Debian that does (test/trixie.sh).
+# Debian that does (test/matrix.sh).
 missing_extensions()
 {
 	local server extension

@@ -1,0 +1,72 @@
+#!/usr/bin/env bash
+#
+# matrix.sh
+#		The tests on each PostgreSQL, built with each compiler: in a Debian of its own that has
+#		this PostgreSQL, with pgsql-http and pg_cron where it has them, in a temporary folder.
+#
+# usage: test/matrix.sh [VERSION COMPILER [--show] STEP...], as root
+#		(default: 15, 17 and 18 with gcc and with clang, all steps that need nothing from npm)
+#
+# test/run.sh calls it for what its own Debian cannot do.
+#
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+declare -A release=([15]=bookworm [17]=trixie [18]=forky)
+steps=(warnings unit regress isolation tap)
+roots=$(mktemp -d "${TMPDIR:-/tmp}/clerk_rls_matrix.XXXXXX")
+trap 'rm -rf --one-file-system "$roots"' EXIT
+
+# Debian 12 has no pgsql-http, and what is not released has lists that are out of date.
+make_root()
+{
+	local version=$1 root=$roots/$1
+	local packages=gcc,clang,libc6-dev,make,pkg-config,libssl-dev,libjansson-dev,openssl,libipc-run-perl,pgbouncer
+
+	packages+=,postgresql-$version,postgresql-server-dev-$version
+	[ "$version" = 15 ] || packages+=,postgresql-$version-http,postgresql-$version-cron
+	mmdebstrap --quiet --variant=apt --aptopt='Acquire::Check-Valid-Until "false"' \
+		--include="$packages" "${release[$version]}" "$root"
+	mkdir "$root/clerk_rls"
+	cp -r Makefile META.json README.md CHANGELOG.md clerk_rls.control clerk_rls_test docs packaging src sql test expected "$root/clerk_rls"
+	rm -f "$root"/clerk_rls/src/*.o "$root"/clerk_rls/src/*.bc
+}
+
+# run_in_root VERSION COMPILER ARGUMENT...: test/run.sh with these arguments; in a namespace, so
+# that the mounts end with it
+run_in_root()
+{
+	local version=$1
+	shift
+
+	# shellcheck disable=SC2016 # expanded by the inner shell
+	unshare --mount bash -euc '
+		root=$1 compiler=$2
+		shift 2
+		mount --rbind /dev "$root/dev"
+		mount -t proc proc "$root/proc"
+		exec chroot "$root" env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LANG=C.UTF-8 CLERK_SETUP=no \
+			CC="$compiler" bash /clerk_rls/test/run.sh "$@"' matrix "$roots/$version" "$@"
+}
+
+all()
+{
+	local version compiler failed=0
+
+	for version in 15 17 18; do
+		make_root "$version"
+		for compiler in gcc clang; do
+			printf '» PostgreSQL %s, %s\n' "$version" "$compiler"
+			run_in_root "$version" "$compiler" "${steps[@]}" || failed=1
+		done
+		rm -rf --one-file-system "${roots:?}/$version"
+	done
+	return $failed
+}
+
+if [ $# = 0 ]; then
+	all
+else
+	make_root "$1"
+	run_in_root "$@"
+fi
