@@ -184,12 +184,20 @@ clerk_jwa_verify(ClerkJwk *jwk, const ClerkJws *jws)
 	return valid ? CLERK_OK : CLERK_SIGNATURE_INVALID;
 }
 
-/* SHA-256 (FIPS 180-4), under which a verified token is remembered. */
+/*
+ * SHA-256 (FIPS 180-4), under which a verified token is remembered.  Fetched once, which
+ * saves each request a look-up by name.
+ */
 bool
 clerk_jwa_sha256(ClerkSlice data, unsigned char digest[CLERK_DIGEST_LENGTH])
 {
-	bool done = EVP_Digest(data.data, data.len, digest, NULL, EVP_sha256(), NULL) == 1;
+	static EVP_MD *sha256 = NULL;
+	bool done;
 
+	if (sha256 == NULL)
+		sha256 = EVP_MD_fetch(NULL, "SHA256", NULL);
+	done = sha256 != NULL &&
+		   EVP_Digest(data.data, data.len, digest, NULL, sha256, NULL) == 1;
 	if (!done)
 		ERR_clear_error();
 	return done;
