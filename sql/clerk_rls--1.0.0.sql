@@ -712,32 +712,33 @@ CREATE FUNCTION clerk.org_permissions() RETURNS text[]
 	AS 'MODULE_PATHNAME', 'clerk_rls_org_permissions' LANGUAGE C STABLE PARALLEL SAFE;
 COMMENT ON FUNCTION clerk.org_permissions() IS 'the user''s permissions in the active organization, such as org:invoices:create';
 
+-- These cost more than a comparison with clerk.org_id(), so that what tells rows apart is asked before.
 CREATE FUNCTION clerk.has(params jsonb) RETURNS boolean
-	AS 'MODULE_PATHNAME', 'clerk_rls_has' LANGUAGE C STABLE PARALLEL SAFE;
+	AS 'MODULE_PATHNAME', 'clerk_rls_has' LANGUAGE C STABLE PARALLEL SAFE COST 5;
 COMMENT ON FUNCTION clerk.has(jsonb) IS 'Clerk''s has({role, permission, feature, plan, reverification}): all that is asked must be met';
 
 CREATE FUNCTION clerk.has_role(role text) RETURNS boolean
-	AS 'MODULE_PATHNAME', 'clerk_rls_has_role' LANGUAGE C STABLE PARALLEL SAFE;
+	AS 'MODULE_PATHNAME', 'clerk_rls_has_role' LANGUAGE C STABLE PARALLEL SAFE COST 5;
 COMMENT ON FUNCTION clerk.has_role(text) IS 'whether the user has this role in the active organization; org: may be left out';
 
 CREATE FUNCTION clerk.has_permission(permission text) RETURNS boolean
-	AS 'MODULE_PATHNAME', 'clerk_rls_has_permission' LANGUAGE C STABLE PARALLEL SAFE;
+	AS 'MODULE_PATHNAME', 'clerk_rls_has_permission' LANGUAGE C STABLE PARALLEL SAFE COST 5;
 COMMENT ON FUNCTION clerk.has_permission(text) IS 'whether the user has this permission in the active organization; org: may be left out';
 
 CREATE FUNCTION clerk.has_feature(feature text) RETURNS boolean
-	AS 'MODULE_PATHNAME', 'clerk_rls_has_feature' LANGUAGE C STABLE PARALLEL SAFE;
+	AS 'MODULE_PATHNAME', 'clerk_rls_has_feature' LANGUAGE C STABLE PARALLEL SAFE COST 5;
 COMMENT ON FUNCTION clerk.has_feature(text) IS 'whether the user, or the active organization, has this feature: slug, or o:slug, u:slug';
 
 CREATE FUNCTION clerk.has_plan(plan text) RETURNS boolean
-	AS 'MODULE_PATHNAME', 'clerk_rls_has_plan' LANGUAGE C STABLE PARALLEL SAFE;
+	AS 'MODULE_PATHNAME', 'clerk_rls_has_plan' LANGUAGE C STABLE PARALLEL SAFE COST 5;
 COMMENT ON FUNCTION clerk.has_plan(text) IS 'whether the user, or the active organization, has this plan: slug, or o:slug, u:slug';
 
 CREATE FUNCTION clerk.has_reverified(preset text) RETURNS boolean
-	AS 'MODULE_PATHNAME', 'clerk_rls_has_reverified_preset' LANGUAGE C STABLE PARALLEL SAFE;
+	AS 'MODULE_PATHNAME', 'clerk_rls_has_reverified_preset' LANGUAGE C STABLE PARALLEL SAFE COST 5;
 COMMENT ON FUNCTION clerk.has_reverified(text) IS 'whether the user has verified credentials again: strict_mfa, strict, moderate or lax';
 
 CREATE FUNCTION clerk.has_reverified(level text, within interval) RETURNS boolean
-	AS 'MODULE_PATHNAME', 'clerk_rls_has_reverified' LANGUAGE C STABLE PARALLEL SAFE;
+	AS 'MODULE_PATHNAME', 'clerk_rls_has_reverified' LANGUAGE C STABLE PARALLEL SAFE COST 5;
 COMMENT ON FUNCTION clerk.has_reverified(text, interval) IS 'whether the user has verified credentials again: first_factor, second_factor or multi_factor, within this time';
 
 --

@@ -12,7 +12,7 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-declare -A release=([15]=bookworm [17]=trixie [18]=forky)
+declare -A release=([15]=bookworm [17]=trixie [18]=forky) clang=([15]=14 [17]=19 [18]=21)
 steps=(warnings unit regress isolation tap)
 roots=$(mktemp -d "${TMPDIR:-/tmp}/clerk_rls_matrix.XXXXXX")
 trap 'rm -rf --one-file-system "$roots"' EXIT
@@ -21,7 +21,7 @@ trap 'rm -rf --one-file-system "$roots"' EXIT
 make_root()
 {
 	local version=$1 root=$roots/$1
-	local packages=gcc,clang,libc6-dev,make,pkg-config,libssl-dev,libjansson-dev,openssl,libipc-run-perl,pgbouncer
+	local packages=gcc,clang,libclang-rt-${clang[$version]}-dev,libc6-dev,make,pkg-config,libssl-dev,libjansson-dev,openssl,libipc-run-perl,pgbouncer
 
 	packages+=,postgresql-$version,postgresql-server-dev-$version
 	[ "$version" = 15 ] || packages+=,postgresql-$version-http,postgresql-$version-cron

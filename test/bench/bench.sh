@@ -5,8 +5,8 @@
 #
 # usage: test/bench/bench.sh [RUNS]		(default 15)
 #
-# A ratio compares medians of what was run by turns on this machine, so that its noise and its
-# speed fall out.  The raw figures go to build/bench.csv, the report to build/ratios.csv, and
+# A ratio compares what was run by turns on this machine, so that its noise and its speed fall
+# out.  The raw figures go to build/bench.csv, the report to build/ratios.csv, and
 # the picture of it to build/bench.svg.  N_IDS and N_TOKENS make it smaller, for a first look.
 # What needs wrk or gnuplot is left out where they are missing.
 #

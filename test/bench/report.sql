@@ -1,11 +1,14 @@
--- report.sql: what bench.sh prints and draws, out of bench.raw and bench.targets.
+-- report.sql: what bench.sh prints and draws, out of bench.raw and bench.targets. A ratio is the
+-- median of those of the runs, in which what is compared ran one after the other.
 
 CREATE VIEW bench.figures AS
 	SELECT work, variant, percentile_cont(0.5) WITHIN GROUP (ORDER BY ms) AS median, min(ms) AS min, max(ms) AS max
 	FROM bench.raw GROUP BY work, variant;
 CREATE VIEW bench.report AS
 	SELECT t.n, t.work, t.variant || ' / ' || t.baseline AS ratio,
-		round((CASE WHEN t.inverse THEN b.median / v.median ELSE v.median / b.median END)::numeric, 2) AS measured, t.target,
+		(SELECT round(percentile_cont(0.5) WITHIN GROUP (ORDER BY CASE WHEN t.inverse THEN rb.ms / rv.ms ELSE rv.ms / rb.ms END)::numeric, 2)
+			FROM bench.raw AS rv JOIN bench.raw AS rb USING (work, run)
+			WHERE rv.work = t.work AND rv.variant = t.variant AND rb.variant = t.baseline) AS measured, t.target,
 		v.median AS variant_median, v.min AS variant_min, v.max AS variant_max,
 		b.median AS baseline_median, b.min AS baseline_min, b.max AS baseline_max
 	FROM bench.targets AS t

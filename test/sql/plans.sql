@@ -55,6 +55,14 @@ RESET ROLE;
 -- a permission that does not depend on the row is asked for once, not once per row
 EXPLAIN (COSTS OFF) SELECT * FROM skewed WHERE user_id = clerk.uid() AND clerk.has_permission('org:notes:read');
 
+-- under a policy, of the rows that are the user's
+ALTER POLICY own ON skewed USING (clerk.has_permission('org:notes:read') AND user_id = clerk.uid());
+SET enable_bitmapscan = off;
+SET enable_indexscan = off;
+SET ROLE regress_reader;
+EXPLAIN (COSTS OFF) SELECT * FROM skewed;
+RESET ROLE;
+
 RESET clerk.token;
 DROP TABLE skewed, comments;
 DROP ROLE regress_reader;

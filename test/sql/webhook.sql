@@ -20,7 +20,7 @@ CREATE FUNCTION pg_temp.sign(id text, ts text, body text, secret text DEFAULT 'M
 	SELECT 'v1,' || encode(crypto.hmac(convert_to(id || '.' || ts || '.' || body, 'UTF8'), decode(secret, 'base64'), 'sha256'), 'base64')
 $$;
 CREATE FUNCTION pg_temp.now(offset_seconds int DEFAULT 0) RETURNS text LANGUAGE sql AS $$
-	SELECT (floor(extract(epoch FROM clock_timestamp())) + offset_seconds)::bigint::text
+	SELECT (floor(extract(epoch FROM statement_timestamp())) + offset_seconds)::bigint::text
 $$;
 
 -- signatures
