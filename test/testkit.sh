@@ -163,7 +163,11 @@ awk '/^```/ { inside = ($0 == "```sql"); next } inside' docs/authorization.md | 
 check 'all whom the guide signs in can be signed in' query -d invoices -c "$(blocks $guide 'Whom to sign in' sql)"
 check 'whom it says cannot be, cannot' prints $'session-revoked\ntoken-expired' failures_in_guide
 query -d invoices -c 'DELETE FROM clerk.revocations'
-guide_over_http >"$SCRATCH/http.out"
-check 'its token is good over HTTP' grep -qF '[{"id":1,"org_id":"org_a","author_id":"user_bob","amount":7}]' "$SCRATCH/http.out"
+if [ -d build/postgrest-12 ]; then
+	guide_over_http >"$SCRATCH/http.out"
+	check 'its token is good over HTTP' grep -qF '[{"id":1,"org_id":"org_a","author_id":"user_bob","amount":7}]' "$SCRATCH/http.out"
+else
+	scratch_say 'its token over HTTP: skipped, as PostgREST is not installed'
+fi
 
 exit $failed
