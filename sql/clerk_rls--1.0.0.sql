@@ -1862,14 +1862,14 @@ COMMENT ON FUNCTION clerk.policy_checks(regclass, text, name) IS
 CREATE FUNCTION clerk.policy_condition(tab regclass, command text, role name, clauses text[]) RETURNS text
 	LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 	AS $$
-	SELECT string_agg(condition, ' AND ')
+	SELECT string_agg(condition, ' AND ' ORDER BY clause COLLATE "C")
 	FROM (
-		SELECT format('(%s)%s', coalesce(string_agg(format('(%s)', expression), ' OR ') FILTER (WHERE kind = 'permissive'), 'false'),
-			string_agg(format(' AND (%s)', expression), '') FILTER (WHERE kind = 'restrictive'))
+		SELECT clause, format('(%s)%s', coalesce(string_agg(format('(%s)', expression), ' OR ' ORDER BY policy) FILTER (WHERE kind = 'permissive'), 'false'),
+			string_agg(format(' AND (%s)', expression), '' ORDER BY policy) FILTER (WHERE kind = 'restrictive'))
 		FROM unnest(clauses) AS clause
 		LEFT JOIN clerk.policy_checks(tab, command, role) AS asked ON clause = ANY (asked.clauses) AND asked.applies AND expression IS NOT NULL
 		GROUP BY clause
-	) AS conditions (condition)
+	) AS conditions (clause, condition)
 $$;
 COMMENT ON FUNCTION clerk.policy_condition(regclass, text, name, text[]) IS 'what the policies ask together, by one clause or several';
 
