@@ -56,17 +56,19 @@ read_string(Reader *reader, ClerkSlice *string, bool *plain)
 		return false;
 	start = reader->pos;
 	quote = memchr(start, '"', (size_t) (reader->end - start));
-	*plain = quote == NULL || memchr(start, '\\', (size_t) (quote - start)) == NULL;
-	for (const char *c = start; !*plain && c < reader->end; c++)
-	{
-		quote = *c == '"' ? c : NULL;
-		if (quote != NULL)
-			break;
-		if (*c == '\\')
-			c++;
-	}
 	if (quote == NULL)
 		return false;
+	*plain = memchr(start, '\\', (size_t) (quote - start)) == NULL;
+	if (!*plain)
+	{
+		for (quote = start; quote < reader->end && *quote != '"'; quote++)
+		{
+			if (*quote == '\\' && quote + 1 < reader->end)
+				quote++;
+		}
+		if (quote == reader->end)
+			return false;
+	}
 	*string = (ClerkSlice){start, (size_t) (quote - start)};
 	reader->pos = quote + 1;
 	return true;

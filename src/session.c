@@ -313,16 +313,29 @@ identify(ClerkClaims *claims, ClerkSlice payload, ClerkInstance **instance)
 	return *instance != NULL ? CLERK_OK : CLERK_ISSUER_UNKNOWN;
 }
 
+/*
+ * May a token of this instance come from there?  A browser sends cookies along with requests
+ * that any site starts, so one counts only where the instance says which sites may.
+ */
+static bool
+is_ours_from(ClerkSource source, const ClerkInstance *instance)
+{
+	return source != CLERK_SOURCE_COOKIE || instance->policy.authorized_parties != NULL;
+}
+
 static ClerkStatus
-identify_token(Verification *verification, ClerkSlice token, ClerkInstance **instance)
+identify_token(Verification *verification, ClerkSlice token, ClerkSource source,
+			   ClerkInstance **instance)
 {
 	ClerkStatus status;
 
 	clerk_jws_free(&verification->jws);
 	status = clerk_jws_parse(token, &verification->jws);
-	if (status != CLERK_OK)
-		return status;
-	return identify(&verification->claims, verification->jws.payload, instance);
+	if (status == CLERK_OK)
+		status = identify(&verification->claims, verification->jws.payload, instance);
+	if (status == CLERK_OK && !is_ours_from(source, *instance))
+		status = CLERK_ISSUER_UNKNOWN;
+	return status;
 }
 
 static ClerkStatus
@@ -376,12 +389,9 @@ verify_token(Verification *verification, ClerkInstance *instance, int64 *key_exp
 	return status;
 }
 
-/*
- * The session of a token.  With from_cookie, a token of an instance without authorized
- * parties is nobody's: a browser sends cookies along with requests that any site starts.
- */
+/* The session of a token that came from source. */
 static ClerkStatus
-resolve_token(Verification *verification, ClerkSlice token, bool from_cookie,
+resolve_token(Verification *verification, ClerkSlice token, ClerkSource source,
 			  ClerkSession **session)
 {
 	unsigned char digest[CLERK_DIGEST_LENGTH];
@@ -397,18 +407,15 @@ resolve_token(Verification *verification, ClerkSlice token, bool from_cookie,
 	known = recall_token(digest);
 	if (known != NULL)
 	{
-		if (from_cookie && known->instance->policy.authorized_parties == NULL)
+		if (!is_ours_from(source, known->instance))
 			return CLERK_ISSUER_UNKNOWN;
 		*session = known;
 		return check_again(known);
 	}
 
-	status = identify_token(verification, token, &instance);
-	if (status != CLERK_OK)
-		return status;
-	if (from_cookie && instance->policy.authorized_parties == NULL)
-		return CLERK_ISSUER_UNKNOWN;
-	status = verify_token(verification, instance, &key_expiry);
+	status = identify_token(verification, token, source, &instance);
+	if (status == CLERK_OK)
+		status = verify_token(verification, instance, &key_expiry);
 	if (status != CLERK_OK)
 		return status;
 	known = make_session(cache_context, instance, &verification->claims,
@@ -442,19 +449,20 @@ choose_candidate(Verification *verification, int *chosen, ClerkSession **session
 	for (int i = 0; i < request->n_candidates; i++)
 	{
 		const ClerkCandidate *candidate = &request->candidates[i];
-		bool from_cookie = candidate->source == CLERK_SOURCE_COOKIE;
 		ClerkStatus status = candidate->status;
 
 		if (status == CLERK_OK)
-			status = resolve_token(verification, candidate->token, from_cookie, session);
+			status =
+				resolve_token(verification, candidate->token, candidate->source, session);
 		if (!is_not_ours(status))
 		{
 			*chosen = i;
 			return status;
 		}
-		if (!from_cookie && (kept == CLERK_NO_TOKEN || kept == CLERK_ISSUER_UNKNOWN))
+		if (candidate->source != CLERK_SOURCE_COOKIE && kept != status &&
+			(kept == CLERK_NO_TOKEN || kept == CLERK_ISSUER_UNKNOWN))
 		{
-			*chosen = kept == status ? *chosen : i;
+			*chosen = i;
 			kept = status;
 		}
 	}
@@ -476,12 +484,9 @@ token_names_another(Verification *verification, const ClerkCandidate *candidate,
 {
 	ClerkInstance *instance;
 
-	if (identify_token(verification, candidate->token, &instance) != CLERK_OK)
-		return false;
-	if (candidate->source == CLERK_SOURCE_COOKIE &&
-		instance->policy.authorized_parties == NULL)
-		return false;
-	return names_another(session, instance, &verification->claims);
+	return identify_token(verification, candidate->token, candidate->source, &instance) ==
+			   CLERK_OK &&
+		   names_another(session, instance, &verification->claims);
 }
 
 /*
@@ -536,7 +541,6 @@ trust_claims(Verification *verification, ClerkSession **session)
 {
 	ClerkSlice payload = clerk_config_setting(CLERK_SETTING_CLAIMS);
 	ClerkClaims *claims = &verification->claims;
-	ClerkSession *trusted;
 	ClerkInstance *instance;
 	ClerkStatus status;
 
@@ -553,9 +557,8 @@ trust_claims(Verification *verification, ClerkSession **session)
 		unsigned_context = AllocSetContextCreate(
 			TopMemoryContext, "clerk unsigned claims", ALLOCSET_SMALL_SIZES);
 	MemoryContextReset(unsigned_context);
-	trusted = make_session(unsigned_context, instance, claims, payload, PG_INT64_MAX);
-	*session = trusted;
-	return check_revocation(trusted);
+	*session = make_session(unsigned_context, instance, claims, payload, PG_INT64_MAX);
+	return check_revocation(*session);
 }
 
 /* Who makes this request?  *session is set only if CLERK_OK is returned. */
@@ -683,22 +686,13 @@ clerk_session_verify(ClerkSlice token, const ClerkSession **session)
 
 	AcceptInvalidationMessages();
 	refresh_cache();
-	status = resolve_token(begin_verification(), token, false, &verified);
+	status = resolve_token(begin_verification(), token, CLERK_SOURCE_ARGUMENT, &verified);
 	end_verification(old_context);
 	*session = verified;
 	return status;
 }
 
-static void
-explain_status(ClerkExplanation *explanation, ClerkStatus status)
-{
-	ClerkStep failed = clerk_status_reason(status)->step;
-
-	if (failed != CLERK_STEP_NONE)
-		explanation->statuses[failed] = status;
-}
-
-/* These steps were passed, up to and without the one that status belongs to. */
+/* These steps were passed, up to and without the one that status belongs to, which failed. */
 static void
 explain_steps(ClerkExplanation *explanation, ClerkStep first, ClerkStep last,
 			  ClerkStatus status)
@@ -707,7 +701,8 @@ explain_steps(ClerkExplanation *explanation, ClerkStep first, ClerkStep last,
 
 	for (ClerkStep step = first; step <= last && step < failed; step++)
 		explanation->statuses[step] = CLERK_OK;
-	explain_status(explanation, status);
+	if (failed != CLERK_STEP_NONE)
+		explanation->statuses[failed] = status;
 }
 
 /* The claims are checked also if nobody has signed them. */
@@ -732,15 +727,13 @@ explain_claims(Verification *verification, const ClerkInstance *instance,
 }
 
 static void
-explain_token(Verification *verification, ClerkSlice token, bool from_cookie,
+explain_token(Verification *verification, ClerkSlice token, ClerkSource source,
 			  ClerkExplanation *explanation)
 {
 	ClerkInstance *instance;
 	int64 key_expiry;
-	ClerkStatus status = identify_token(verification, token, &instance);
+	ClerkStatus status = identify_token(verification, token, source, &instance);
 
-	if (status == CLERK_OK && from_cookie && instance->policy.authorized_parties == NULL)
-		status = CLERK_ISSUER_UNKNOWN;
 	explain_steps(explanation, CLERK_STEP_SHAPE, CLERK_STEP_INSTANCE, status);
 	if (status != CLERK_OK)
 		return;
@@ -762,8 +755,7 @@ explain_request(Verification *verification, ClerkExplanation *explanation)
 	(void) choose_candidate(verification, &chosen, &session);
 	if (chosen >= 0 && request->candidates[chosen].status == CLERK_OK)
 		explain_token(verification, request->candidates[chosen].token,
-					  request->candidates[chosen].source == CLERK_SOURCE_COOKIE,
-					  explanation);
+					  request->candidates[chosen].source, explanation);
 	else if (explanation->source == CLERK_SOURCE_CLAIMS &&
 			 identify(&verification->claims, clerk_config_setting(CLERK_SETTING_CLAIMS),
 					  &instance) == CLERK_OK)
@@ -797,7 +789,7 @@ clerk_session_explain(const ClerkSlice *token, ClerkExplanation *explanation)
 	explanation->claims = &verification->claims;
 	explanation->jws = &verification->jws;
 	if (token != NULL && token->len <= CLERK_MAX_TOKEN)
-		explain_token(verification, *token, false, explanation);
+		explain_token(verification, *token, CLERK_SOURCE_ARGUMENT, explanation);
 	else if (token == NULL)
 		explain_request(verification, explanation);
 	MemoryContextSwitchTo(old_context);
