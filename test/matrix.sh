@@ -12,12 +12,15 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
+# shellcheck source-path=SCRIPTDIR/.. source=packaging/root.sh
+. packaging/root.sh
+
 declare -A release=([15]=bookworm [17]=trixie [18]=forky) clang=([15]=14 [17]=19 [18]=21)
 steps=(warnings unit regress isolation tap)
 roots=$(mktemp -d "${TMPDIR:-/tmp}/clerk_rls_matrix.XXXXXX")
 trap 'rm -rf --one-file-system "$roots"' EXIT
 
-# Debian 12 has no pgsql-http, and what is not released has lists that are out of date.
+# Debian 12 has no pgsql-http.
 make_root()
 {
 	local version=$1 root=$roots/$1
@@ -25,28 +28,19 @@ make_root()
 
 	packages+=,postgresql-$version,postgresql-server-dev-$version
 	[ "$version" = 15 ] || packages+=,postgresql-$version-http,postgresql-$version-cron
-	mmdebstrap --quiet --variant=apt --aptopt='Acquire::Check-Valid-Until "false"' \
-		--include="$packages" "${release[$version]}" "$root"
+	root_make "$root" "${release[$version]}" "$packages"
 	mkdir "$root/clerk_rls"
 	cp -r Makefile META.json README.md CHANGELOG.md clerk_rls.control clerk_rls_test docs packaging src sql test expected "$root/clerk_rls"
 	rm -f "$root"/clerk_rls/src/*.o "$root"/clerk_rls/src/*.bc
 }
 
-# run_in_root VERSION COMPILER ARGUMENT...: test/run.sh with these arguments; in a namespace, so
-# that the mounts end with it
+# run_in_root VERSION COMPILER ARGUMENT...: test/run.sh with these arguments
 run_in_root()
 {
-	local version=$1
-	shift
+	local version=$1 compiler=$2
+	shift 2
 
-	# shellcheck disable=SC2016 # expanded by the inner shell
-	unshare --mount bash -euc '
-		root=$1 compiler=$2
-		shift 2
-		mount --rbind /dev "$root/dev"
-		mount -t proc proc "$root/proc"
-		exec chroot "$root" env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LANG=C.UTF-8 CLERK_SETUP=no \
-			CC="$compiler" bash /clerk_rls/test/run.sh "$@"' matrix "$roots/$version" "$@"
+	root_run "$roots/$version" "CLERK_SETUP=no CC=$compiler bash /clerk_rls/test/run.sh $*"
 }
 
 all()
