@@ -1,5 +1,5 @@
-# clerk_rls: see README.md.  "make demo" and "make test" install what is missing first, and
-# work before there is a pg_config.
+# clerk_rls: see README.md.  "make" builds and "make install" installs, with what is there;
+# "make demo" and "make test" first install what is missing, and leave this PostgreSQL alone.
 
 EXTENSION = clerk_rls
 MODULE_big = $(EXTENSION)
@@ -33,8 +33,9 @@ OBJS = \
 	src/clerk_rls.o
 
 PKG_CONFIG ?= pkg-config
-PG_CPPFLAGS = -DCLERK_RLS_VERSION='"$(EXTVERSION)"' $(shell $(PKG_CONFIG) --cflags libcrypto jansson 2>/dev/null)
-SHLIB_LINK = $(shell $(PKG_CONFIG) --libs libcrypto jansson 2>/dev/null)
+CRYPTO_CFLAGS := $(shell $(PKG_CONFIG) --cflags libcrypto jansson 2>/dev/null)
+PG_CPPFLAGS = -DCLERK_RLS_VERSION='"$(EXTVERSION)"' $(CRYPTO_CFLAGS)
+SHLIB_LINK = $(shell $(PKG_CONFIG) --libs libcrypto jansson 2>/dev/null || echo -lcrypto -ljansson)
 
 # ./sql is searched before test/sql, so no test may be called like a file in it.
 REGRESS = $(patsubst test/sql/%.sql,%,$(sort $(wildcard test/sql/*.sql)))
@@ -45,12 +46,26 @@ PROVE_TESTS = test/t/*.pl
 EXTRA_CLEAN = build results regression.diffs regression.out
 
 PG_CONFIG ?= pg_config
-ifneq ($(shell command -v $(PG_CONFIG)),)
-PGXS := $(shell $(PG_CONFIG) --pgxs)
-endif
-ifneq ($(wildcard $(PGXS)),)
+PGXS := $(shell $(PG_CONFIG) --pgxs 2>/dev/null)
+has_header = $(shell echo '\#include <$1>' | $(CC) $2 -E -o /dev/null - 2>/dev/null && echo yes)
+MISSING := \
+	$(if $(wildcard $(PGXS)),,pgxs.mk:postgresql-server-dev-NN) \
+	$(if $(wildcard $(shell $(PG_CONFIG) --includedir-server 2>/dev/null)/postgres.h),,postgres.h:postgresql-server-dev-NN) \
+	$(if $(call has_header,openssl/evp.h,$(CRYPTO_CFLAGS)),,openssl/evp.h:libssl-dev) \
+	$(if $(call has_header,jansson.h,$(CRYPTO_CFLAGS)),,jansson.h:libjansson-dev)
+
+ifeq ($(strip $(MISSING)),)
 include $(PGXS)
 $(OBJS): $(wildcard src/*.h)
+else
+.PHONY: all install installcheck clean
+all install installcheck:
+	@echo 'clerk_rls cannot be built here. Missing, each with its Debian package (NN: the major version of PostgreSQL):' >&2
+	@printf '  %s\n' $(subst :, in ,$(foreach m,$(MISSING),'$m')) >&2
+	@echo 'PG_CONFIG=/path/to/pg_config chooses a PostgreSQL; this is $(PG_CONFIG).' >&2
+	@false
+clean:
+	rm -rf src/*.o src/*.bc clerk_rls.so $(EXTRA_CLEAN)
 endif
 
 .PHONY: demo test bench fuzz stress dist packages tapcheck

