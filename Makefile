@@ -73,8 +73,9 @@ endif
 demo:
 	bash test/demo/demo.sh
 
+# or some STEPS of it
 test:
-	bash test/run.sh
+	bash test/run.sh $(STEPS)
 
 bench:
 	bash test/bench/bench.sh

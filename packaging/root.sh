@@ -2,23 +2,31 @@
 #
 # root.sh
 #		A Debian in a folder, for what builds packages and for what tries them.  Sourced by
-#		build-deb.sh, check-dockerfile.sh, test/matrix.sh and test/stress/upgrade.sh.
+#		build-deb.sh, check-dockerfile.sh, test/fresh.sh, test/matrix.sh and test/stress/upgrade.sh.
 #
 
-# root_make ROOT SUITE PACKAGES; what is not released has lists that are out of date
+# root_bare ROOT SUITE [OPTION...]: what is not released has lists that are out of date
+root_bare()
+{
+	local root=$1 suite=$2
+	shift 2
+
+	mmdebstrap --quiet --variant=apt --aptopt='Acquire::Check-Valid-Until "false"' "$@" "$suite" "$root"
+}
+
+# root_make ROOT SUITE PACKAGES: with these packages, and no cluster
 # shellcheck disable=SC2016 # expanded by the shell of the hook
 root_make()
 {
-	mmdebstrap --quiet --variant=apt --aptopt='Acquire::Check-Valid-Until "false"' --include="$3" \
-		--setup-hook='mkdir -p "$1/etc/postgresql-common" && echo "create_main_cluster = false" >"$1/etc/postgresql-common/createcluster.conf"' \
-		"$2" "$1"
+	root_bare "$1" "$2" --include="$3" \
+		--setup-hook='mkdir -p "$1/etc/postgresql-common" && echo "create_main_cluster = false" >"$1/etc/postgresql-common/createcluster.conf"'
 }
 
-# root_run ROOT COMMAND: in a namespace, so that the mounts end with it
+# root_run ROOT COMMAND: in namespaces, so that the mounts and the processes end with it
 root_run()
 {
 	# shellcheck disable=SC2016 # expanded by the inner shell
-	unshare --mount bash -euc '
+	unshare --mount --pid --fork --kill-child bash -euc '
 		mount --rbind /dev "$0/dev"
 		mount -t proc proc "$0/proc"
 		exec chroot "$0" env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LANG=C.UTF-8 bash -euo pipefail -c "$1"' "$1" "$2"
