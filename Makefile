@@ -84,12 +84,14 @@ bench:
 fuzz:
 	$(MAKE) -k -C test/fuzz check
 
-# minutes for the one, a quarter of an hour for the other
+# hours: two minutes for the first line, a quarter of an hour for the second, most for the last two
 stress:
 	bash test/stress/run.sh ubsan regress isolation
 	bash test/stress/run.sh valgrind regress isolation
 	bash test/stress/upgrade.sh
 	bash test/matrix.sh
+	bash test/fresh.sh --test all
+	bash test/fresh.sh --suite trixie --test all
 
 # a release, as PGXN takes it
 dist:

@@ -5,7 +5,7 @@
 #
 # usage: test/run.sh [--show] [STEP...]	(default: all of warnings layers unit fuzz conformance
 #										differential regress isolation tap trixie e2e examples
-#										testkit packages)
+#										testkit packages fresh)
 #
 # --show prints the lines that say "ok", too.  CLERK_SETUP=no installs nothing before.
 #
@@ -163,6 +163,12 @@ packages()
 	bash test/packages.sh
 }
 
+# The states in which most people are; all of them is "make stress".
+fresh()
+{
+	bash test/fresh.sh nothing server server-libpq
+}
+
 run_step()
 {
 	case $1 in
@@ -212,6 +218,14 @@ run_step()
 				scratch_say 'packages: skipped, as this is no git clone'
 			fi
 			;;
+		fresh)
+			if [ "$(id -u)" = 0 ]; then
+				counted fresh '^ok ' '^not ok ' fresh
+				sed -n 's/^ok - /# /p' "$SCRATCH/fresh.out"
+			else
+				scratch_say 'fresh: skipped, as it needs root'
+			fi
+			;;
 		*) scratch_die "no such step: $1" ;;
 	esac
 }
@@ -219,7 +233,7 @@ run_step()
 scratch_build
 # shellcheck disable=SC2119 # no arguments
 scratch_postgres
-[ $# -gt 0 ] || set -- warnings layers unit fuzz conformance differential regress isolation tap trixie e2e examples testkit packages
+[ $# -gt 0 ] || set -- warnings layers unit fuzz conformance differential regress isolation tap trixie e2e examples testkit packages fresh
 for step; do
 	run_step "$step"
 done
