@@ -23,6 +23,7 @@ OBJS = \
 	src/keys.o \
 	src/refresh.o \
 	src/revocation.o \
+	src/stats.o \
 	src/session.o \
 	src/accessors.o \
 	src/authenticate.o \

@@ -14,5 +14,6 @@ _PG_init(void)
 	clerk_config_init();
 	clerk_keys_init();
 	clerk_revocation_init();
+	clerk_stats_init();
 	clerk_session_init();
 }

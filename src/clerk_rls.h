@@ -150,6 +150,10 @@ extern uint64 clerk_revocation_epoch(void);
 extern ClerkStatus clerk_revocation_check(const char *session_id, const char *subject,
 										  int64 issued_at);
 
+/* stats.c */
+extern void clerk_stats_init(void);
+extern void clerk_stats_count(const char *issuer, ClerkStatus status);
+
 /* session.c */
 typedef struct ClerkSession
 {

@@ -8,6 +8,10 @@
 #include "executor/executor.h"
 #include "fmgr.h"
 
+#if PG_VERSION_NUM >= 170000
+#include "storage/dsm_registry.h"
+#endif
+
 /* Within this module, so that it is reached without a look-up; 16 and later make it so. */
 #if defined(__GNUC__)
 #define CLERK_HIDDEN __attribute__((visibility("hidden")))
@@ -46,6 +50,14 @@
 #else
 #define CLERK_EXECUTE_ACLCHECK(function, role)                                           \
 	pg_proc_aclcheck(function, role, ACL_EXECUTE)
+#endif
+
+/* 17 has shared memory for whoever comes without being preloaded; NULL before. */
+#if PG_VERSION_NUM >= 170000
+#define CLERK_NAMED_SEGMENT(name, size, initialize)                                      \
+	GetNamedDSMSegment(name, size, initialize, &(bool){false})
+#else
+#define CLERK_NAMED_SEGMENT(name, size, initialize) NULL
 #endif
 
 #endif /* CLERK_COMPAT_H */

@@ -70,6 +70,7 @@ typedef struct Verification
 	ClerkRequest request;
 	ClerkJws jws;
 	ClerkClaims claims;
+	const ClerkInstance *instance; /* of the last token of ours that was resolved */
 } Verification;
 
 /*
@@ -409,13 +410,16 @@ resolve_token(Verification *verification, ClerkSlice token, ClerkSource source,
 	{
 		if (!is_ours_from(source, known->instance))
 			return CLERK_ISSUER_UNKNOWN;
+		verification->instance = known->instance;
 		*session = known;
 		return check_again(known);
 	}
 
 	status = identify_token(verification, token, source, &instance);
-	if (status == CLERK_OK)
-		status = verify_token(verification, instance, &key_expiry);
+	if (status != CLERK_OK)
+		return status;
+	verification->instance = instance;
+	status = verify_token(verification, instance, &key_expiry);
 	if (status != CLERK_OK)
 		return status;
 	known = make_session(cache_context, instance, &verification->claims,
@@ -431,6 +435,15 @@ is_not_ours(ClerkStatus status)
 {
 	return status == CLERK_ISSUER_UNKNOWN ||
 		   clerk_status_reason(status)->step < CLERK_STEP_INSTANCE;
+}
+
+/* For clerk.stats; before the verification ends. */
+static void
+count_token(const Verification *verification, ClerkStatus status)
+{
+	const ClerkInstance *instance = is_not_ours(status) ? NULL : verification->instance;
+
+	clerk_stats_count(instance != NULL ? instance->issuer : NULL, status);
 }
 
 /*
@@ -622,7 +635,8 @@ current_is_valid(void)
 
 /*
  * The generation is taken first: what changes meanwhile puts the answer out of date.  Until
- * the end there is no answer, so that an error leaves none.
+ * the end there is no answer, so that an error leaves none.  A token counts once for each
+ * request, and again if the answer is another.
  */
 static void
 establish_session(void)
@@ -632,12 +646,17 @@ establish_session(void)
 	MemoryContext old_context = CurrentMemoryContext;
 	ClerkSession *session = NULL;
 	ClerkSource source = CLERK_SOURCE_NONE;
+	bool is_same_request = current.generation == generation;
+	Verification *verification;
 	ClerkStatus status;
 
 	current.generation = 0;
 	current.session = NULL;
 	refresh_cache();
-	status = identify_request(begin_verification(), &source, &session);
+	verification = begin_verification();
+	status = identify_request(verification, &source, &session);
+	if (source != CLERK_SOURCE_CLAIMS && !(is_same_request && status == current.status))
+		count_token(verification, status);
 	end_verification(old_context);
 	current.status = status;
 	current.source = source;
@@ -682,11 +701,14 @@ clerk_session_verify(ClerkSlice token, const ClerkSession **session)
 {
 	MemoryContext old_context = CurrentMemoryContext;
 	ClerkSession *verified = NULL;
+	Verification *verification;
 	ClerkStatus status;
 
 	AcceptInvalidationMessages();
 	refresh_cache();
-	status = resolve_token(begin_verification(), token, CLERK_SOURCE_ARGUMENT, &verified);
+	verification = begin_verification();
+	status = resolve_token(verification, token, CLERK_SOURCE_ARGUMENT, &verified);
+	count_token(verification, status);
 	end_verification(old_context);
 	*session = verified;
 	return status;

@@ -15,7 +15,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/../src"
 
 # A file calls only files to its left.
 pure='status base64url json jws jwk jwa claims has svix request'
-postgres='report config source table keys refresh revocation session accessors authenticate idmap webhook postgrest diagnose clerk_rls'
+postgres='report config source table keys refresh revocation stats session accessors authenticate idmap webhook postgrest diagnose clerk_rls'
 
 failed=0
 

@@ -170,8 +170,8 @@ SHOW search_path;
 SET ROLE regress_attacker;
 SELECT count(*) FROM pg_catalog.pg_stats WHERE schemaname = 'clerk';
 EXPLAIN SELECT * FROM clerk.webhook_secrets WHERE secret = 'whsec_x';
-SELECT has_any_column_privilege(c.oid, 'SELECT, INSERT, UPDATE, REFERENCES') AS may FROM pg_catalog.pg_class AS c
-WHERE relnamespace = 'clerk'::regnamespace AND relkind IN ('r', 'v') GROUP BY 1;
+SELECT c.oid::regclass AS may FROM pg_catalog.pg_class AS c
+WHERE relnamespace = 'clerk'::regnamespace AND relkind IN ('r', 'v') AND has_any_column_privilege(c.oid, 'SELECT, INSERT, UPDATE, REFERENCES');
 CREATE FUNCTION pg_temp.leak(text, text) RETURNS boolean LANGUAGE plpgsql COST 0.01 AS $$ BEGIN RAISE WARNING 'leaked'; RETURN true; END $$;
 SELECT * FROM clerk.webhook_secrets WHERE pg_temp.leak(issuer, secret);
 CREATE VIEW evil.secrets AS SELECT * FROM clerk.webhook_secrets;
