@@ -1664,8 +1664,8 @@ CREATE TABLE clerk.key_changes (
 	pid integer DEFAULT pg_catalog.pg_backend_pid(),
 	transaction_id xid8 DEFAULT pg_catalog.pg_current_xact_id()
 );
-CREATE INDEX key_changes_changed_at_idx ON clerk.key_changes (changed_at);
-COMMENT ON INDEX clerk.key_changes_changed_at_idx IS 'for clerk.prune(), and to look at the last changes';
+CREATE INDEX key_changes_object_idx ON clerk.key_changes (object, changed_at);
+COMMENT ON INDEX clerk.key_changes_object_idx IS 'the last changes, and for clerk.prune() the old ones';
 COMMENT ON TABLE clerk.key_changes IS 'who has changed instances, keys, revocations, webhook secrets and event handlers, by whatever way; only added to';
 COMMENT ON COLUMN clerk.key_changes.changed_at IS 'when';
 COMMENT ON COLUMN clerk.key_changes.object IS 'the table: instances, jwks, revocations, webhook_secrets or event_handlers';

@@ -34,7 +34,7 @@ $node->safe_psql('postgres', q{
 my $dump = $node->basedir . '/dump.sql';
 $node->command_ok([ 'pg_dump', '--file', $dump, 'postgres' ], 'pg_dump');
 $node->safe_psql('postgres', 'CREATE DATABASE restored TEMPLATE template0');
-$node->command_ok([ 'psql', '-X', '-v', 'ON_ERROR_STOP=1', '-f', $dump, 'restored' ], 'and back');
+$node->command_ok([ 'psql', '-X', '-v', 'ON_ERROR_STOP=1', '-f', $dump, 'dbname=restored application_name=restore' ], 'and back');
 
 sub same
 {
@@ -51,6 +51,9 @@ same('the mapping', 'SELECT * FROM clerk.id_map ORDER BY 1');
 same('the triggers', q{SELECT tgname, tgenabled, pg_get_triggerdef(oid) FROM pg_trigger
 	WHERE tgrelid = '"App"."Users"'::regclass ORDER BY 1});
 same('the shim', 'SELECT * FROM clerk.auth_shim ORDER BY 1');
+same('who had changed what', q{SELECT * FROM clerk.key_changes WHERE application_name <> 'restore' ORDER BY changed_at});
+is($node->safe_psql('restored', q{SELECT string_agg(DISTINCT object, ' ') FROM clerk.key_changes WHERE application_name = 'restore'}),
+	'instances jwks', 'and that the restore did');
 same('who is signed in', "SET clerk.token = '$alice'; SELECT clerk.uid(), clerk.mapped_id(), auth.uid()");
 
 is($node->safe_psql('restored', q{

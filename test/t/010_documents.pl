@@ -81,6 +81,15 @@ is($node->safe_psql('postgres', $people), '', 'whom the document revokes is nobo
 $node->safe_psql('postgres', $unrevoke);
 is($node->safe_psql('postgres', $people), 'user_new|Nu', 'until that is taken back');
 
+# what is watched, with the rights that the document gives
+$node->safe_psql('postgres', 'CREATE ROLE exporter; GRANT pg_monitor TO exporter; GRANT SELECT ON clerk.key_changes TO exporter');
+my @queries = map { /^ +query: \|\n +(.*)\n/mg } blocks('docs/operations.md', 'With Prometheus', 'yaml');
+is(scalar @queries, 4, 'there are queries for Prometheus');
+my $seen = $node->safe_psql('postgres', join ';', 'SET ROLE exporter', @queries);
+like($seen, qr/^\Q$_\E\|\d/m, "they say: $_") for 'jwks', vector('issuer_a');
+my ($trail) = blocks('docs/operations.md', 'Who has changed what is believed', 'sql');
+like($node->safe_psql('postgres', $trail), qr/\|INSERT\|webhook_secrets\|/, 'and the trail is shown');
+
 # imports: two pages of each list, the first with two objects and the second with one, then none
 my ($import) = blocks('docs/webhooks.md', 'What was there before', 'sh');
 run_shell(<<'EOF', $import);

@@ -124,6 +124,8 @@ $primary->safe_psql('postgres', "SELECT clerk.unrevoke('user_alice')");
 copy_answers('user_alice', 'until it is taken back');
 $primary->safe_psql('postgres', 'DELETE FROM clerk.jwks');
 copy_answers('nobody', 'so does a key that is removed');
+is($copy->(q{SELECT string_agg(DISTINCT concat_ws(' ', object, action, key), ', ') FROM clerk.key_changes WHERE object <> 'instances'}),
+	'jwks DELETE ins_a, jwks INSERT ins_a, revocations DELETE user_alice, revocations INSERT user_alice', 'and all of it was noted');
 $primary->safe_psql('postgres', "SET clerk.token = '$alice'; INSERT INTO replicated VALUES (1)");
 copy_answers('nobody', 'a worker that applies changes is nobody', 'SELECT applied_as FROM replicated');
 $copy->(undef);

@@ -54,13 +54,13 @@ SELECT format('| `%s` | `%s` | superuser | %s |', name, boot_val, concat_ws(' ',
 FROM pg_settings WHERE name LIKE 'clerk.%' ORDER BY name;
 
 \echo
-\echo '## Tables'
+\echo '## Tables and views'
 \echo
-\echo 'Nobody has a right on them but the owner of the extension, until you grant some.'
+\echo 'Nobody has a right on them but the owner of the extension, until you grant some; members of `pg_monitor` may read `clerk.stats`.'
 SELECT CASE WHEN a.attnum = (SELECT min(attnum) FROM pg_attribute WHERE attrelid = c.oid AND attnum > 0)
 		THEN format(E'\n### clerk.%s\n\n%s.\n\n| Column | Type | |\n|---|---|---|\n', c.relname, initcap(left(obj_description(c.oid, 'pg_class'), 1)) || substr(obj_description(c.oid, 'pg_class'), 2))
 		ELSE '' END
 	|| format('| `%s` | %s | %s |', a.attname, format_type(a.atttypid, a.atttypmod), coalesce(replace(col_description(c.oid, a.attnum), '|', '\|'), ''))
 FROM pg_class AS c JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
-WHERE c.relnamespace = 'clerk'::regnamespace AND c.relkind = 'r'
+WHERE c.relnamespace = 'clerk'::regnamespace AND c.relkind IN ('r', 'v')
 ORDER BY c.relname, a.attnum;
