@@ -52,11 +52,13 @@
 	pg_proc_aclcheck(function, role, ACL_EXECUTE)
 #endif
 
-/* 17 has shared memory for whoever comes without being preloaded; NULL before. */
+/* 17 has shared memory for whoever comes without being preloaded. */
 #if PG_VERSION_NUM >= 170000
+#define CLERK_HAS_NAMED_SEGMENTS true
 #define CLERK_NAMED_SEGMENT(name, size, initialize)                                      \
 	GetNamedDSMSegment(name, size, initialize, &(bool){false})
 #else
+#define CLERK_HAS_NAMED_SEGMENTS false
 #define CLERK_NAMED_SEGMENT(name, size, initialize) NULL
 #endif
 

@@ -11,8 +11,8 @@
  * fills it before others see it; it is never given back, so that it is found and counted in
  * without any lock.
  *
- * Raises only if a segment cannot be made or attached, and that once in a backend, which then
- * goes on without.  Called by session.c.
+ * A segment that cannot be had is asked for once, and its lack logged; the backend goes on
+ * without.  Nothing here raises but clerk.count_tokens().  Called by session.c.
  */
 #include "clerk_rls.h"
 
@@ -25,6 +25,7 @@
 #include "storage/lwlock.h"
 #include "storage/shmem.h"
 #include "utils/builtins.h"
+#include "utils/resowner.h"
 
 /* Instances beyond these are counted together. */
 #define MAX_SLOTS 128
@@ -107,19 +108,59 @@ clerk_stats_init(void)
 	shmem_startup_hook = start_memory;
 }
 
-/* False if there are none; the name keeps another build's segment, of another size, apart. */
+/* The error that was caught.  To the log only: the client has asked for something else. */
+static void
+report_failure(void)
+{
+	ErrorData *error = CopyErrorData();
+
+	FlushErrorState();
+	ereport(LOG_SERVER_ONLY,
+			(errmsg("tokens of this session are not counted in clerk.stats"),
+			 errdetail_internal("%s", error->message)));
+	FreeErrorData(error);
+}
+
+/*
+ * In a subtransaction, so that the request goes on if there is no memory.  The name keeps the
+ * segment of another build, whose size may be another, apart.
+ */
+static void
+attach_segment(void)
+{
+	MemoryContext context = CurrentMemoryContext;
+	ResourceOwner owner = CurrentResourceOwner;
+	char name[64];
+
+	snprintf(name, sizeof(name), "clerk_rls %s %zu", CLERK_RLS_VERSION, sizeof(Counters));
+	BeginInternalSubTransaction(NULL);
+	PG_TRY();
+	{
+		counters = CLERK_NAMED_SEGMENT(name, sizeof(Counters), initialize);
+		LWLockRegisterTranche(counters->lock.tranche, "clerk_rls");
+		ReleaseCurrentSubTransaction();
+	}
+	PG_CATCH();
+	{
+		MemoryContextSwitchTo(context);
+		report_failure();
+		RollbackAndReleaseCurrentSubTransaction();
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(context);
+	CurrentResourceOwner = owner;
+}
+
+/* False if there are no counters, or none yet: a parallel query allows no subtransaction. */
 static bool
 attach(void)
 {
-	char name[64];
-
-	if (counters != NULL || tried_to_attach)
-		return counters != NULL;
-	tried_to_attach = true;
-	snprintf(name, sizeof(name), "clerk_rls %s %zu", CLERK_RLS_VERSION, sizeof(Counters));
-	counters = CLERK_NAMED_SEGMENT(name, sizeof(Counters), initialize);
-	if (counters != NULL)
-		LWLockRegisterTranche(counters->lock.tranche, "clerk_rls");
+	if (counters == NULL && CLERK_HAS_NAMED_SEGMENTS && !tried_to_attach &&
+		!IsInParallelMode())
+	{
+		tried_to_attach = true;
+		attach_segment();
+	}
 	return counters != NULL;
 }
 

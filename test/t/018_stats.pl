@@ -151,4 +151,17 @@ is($node->safe_psql('other', 'SELECT count(*), sum(tokens), sum(tokens) FILTER (
 is(stats($node) =~ s/^\(others\) jwk-kid-mismatch 74, //r, 'example token-invalid-signature 4080, example verified 4080, none token-invalid-issuer 4080',
 	'and those that were there go on');
 
+# where there is no memory to be had, requests go on, and the log says why nothing counts
+SKIP:
+{
+	skip 'no named segments before PostgreSQL 17', 3 unless $has_segments;
+	$node->append_conf('postgresql.conf', "shared_preload_libraries = ''\ndynamic_shared_memory_type = mmap");
+	$node->restart;
+	chmod 0, $node->data_dir . '/pg_dynshmem' or die;
+	is($node->safe_psql('postgres', "SET clerk.token = '$alice'; SELECT clerk.uid(); SELECT count(*) FROM clerk.stats"), "user_alice\n0",
+		"no memory, try $_") for 1, 2;
+	chmod 0700, $node->data_dir . '/pg_dynshmem' or die;
+	like(slurp_log($node), qr/LOG:  tokens of this session are not counted in clerk\.stats\n.*DETAIL:  could not/, 'and the log says so');
+}
+
 done_testing();
