@@ -70,7 +70,7 @@ typedef struct Verification
 	ClerkRequest request;
 	ClerkJws jws;
 	ClerkClaims claims;
-	const ClerkInstance *instance; /* of the last token of ours that was resolved */
+	const ClerkInstance *instance; /* of the token that decides; NULL: none of ours */
 } Verification;
 
 /*
@@ -441,7 +441,7 @@ is_not_ours(ClerkStatus status)
 static void
 count_token(const Verification *verification, ClerkStatus status)
 {
-	const ClerkInstance *instance = is_not_ours(status) ? NULL : verification->instance;
+	const ClerkInstance *instance = verification->instance;
 
 	clerk_stats_count(instance != NULL ? instance->issuer : NULL, status);
 }
