@@ -108,7 +108,10 @@ clerk_stats_init(void)
 	shmem_startup_hook = start_memory;
 }
 
-/* The error that was caught.  To the log only: the client has asked for something else. */
+/*
+ * The error that was caught.  To the log only, since the client has asked for something else,
+ * and without its statement, which may hold a token.
+ */
 static void
 report_failure(void)
 {
@@ -117,7 +120,8 @@ report_failure(void)
 	FlushErrorState();
 	ereport(LOG_SERVER_ONLY,
 			(errmsg("tokens of this session are not counted in clerk.stats"),
-			 errdetail_internal("%s", error->message)));
+			 errdetail_internal("%s", error->message), errhidestmt(true),
+			 errhidecontext(true)));
 	FreeErrorData(error);
 }
 
