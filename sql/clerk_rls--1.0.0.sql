@@ -754,11 +754,11 @@ CREATE TABLE clerk.id_map (
 	source regclass
 );
 
--- A local id is one user's or one organization's; a UUID is the same in either case.
+-- A local id is one user's or one organization's; a UUID is the same however a cast lets it be spelled.
 CREATE UNIQUE INDEX id_map_mapped_id_key ON clerk.id_map (
 	(clerk_id OPERATOR(pg_catalog.^@) 'org_'),
-	(CASE WHEN mapped_id OPERATOR(pg_catalog.~) '^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$'
-		THEN pg_catalog.lower(mapped_id) ELSE mapped_id END));
+	(CASE WHEN pg_catalog.translate(mapped_id, '{}-', '') OPERATOR(pg_catalog.~) '^[0-9A-Fa-f]{32}$'
+		THEN pg_catalog.lower(pg_catalog.translate(mapped_id, '{}-', '')) ELSE mapped_id END));
 CREATE INDEX id_map_source_idx ON clerk.id_map (source) WHERE source IS NOT NULL;
 
 COMMENT ON TABLE clerk.id_map IS 'the local ids of Clerk users and organizations, for clerk.mapped_id() and its like';
@@ -786,6 +786,14 @@ CREATE FUNCTION clerk.mapped_org_id() RETURNS uuid
 	AS 'MODULE_PATHNAME', 'clerk_rls_mapped_org_id' LANGUAGE C STABLE PARALLEL SAFE;
 COMMENT ON FUNCTION clerk.mapped_org_id() IS 'local id of the active organization as uuid';
 
+CREATE FUNCTION clerk.mapped_org_bigint() RETURNS bigint
+	AS 'MODULE_PATHNAME', 'clerk_rls_mapped_org_bigint' LANGUAGE C STABLE PARALLEL SAFE;
+COMMENT ON FUNCTION clerk.mapped_org_bigint() IS 'local id of the active organization as bigint; NULL also when it is no bigint';
+
+CREATE FUNCTION clerk.mapped_org_text() RETURNS text
+	AS 'MODULE_PATHNAME', 'clerk_rls_mapped_org_text' LANGUAGE C STABLE PARALLEL SAFE;
+COMMENT ON FUNCTION clerk.mapped_org_text() IS 'local id of the active organization as text';
+
 CREATE FUNCTION clerk.mapped_id(clerk_id text) RETURNS uuid
 	AS 'MODULE_PATHNAME', 'clerk_rls_mapped_id_of' LANGUAGE C STABLE STRICT PARALLEL SAFE;
 COMMENT ON FUNCTION clerk.mapped_id(text) IS 'local id of any Clerk id as uuid';
@@ -801,6 +809,11 @@ CREATE FUNCTION clerk.fits_id_type(mapped_id text, id_type text) RETURNS boolean
 	END
 $$;
 COMMENT ON FUNCTION clerk.fits_id_type(text, text) IS 'whether a local id can be a value of this type (uuid, bigint or text)';
+
+CREATE FUNCTION clerk.is_reserved_id(clerk_id text, mapped_id text) RETURNS boolean
+	AS 'MODULE_PATHNAME', 'clerk_rls_is_reserved_id' LANGUAGE C STABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION clerk.is_reserved_id(text, text) IS
+	'whether a local id is a UUID of version 5 that another Clerk id may have without a mapping, so that this one never gets it';
 
 CREATE FUNCTION clerk.map_id(clerk_id text, mapped_id text) RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
@@ -823,6 +836,12 @@ BEGIN
 			ERRCODE = 'invalid_parameter_value',
 			MESSAGE = format('the local id is no %s', unfit.id_type),
 			DETAIL = format('Instance %s says so in clerk.instances.id_type.', unfit.issuer);
+	ELSIF clerk.is_reserved_id(clerk_id, mapped_id) THEN
+		RAISE EXCEPTION USING
+			ERRCODE = 'invalid_parameter_value',
+			MESSAGE = 'the local id is reserved',
+			DETAIL = 'A UUID of version 5 may be that of another Clerk id, which has no mapping yet.',
+			HINT = 'If your local ids are of version 5 themselves, set clerk.instances.id_fallback to none.';
 	END IF;
 	INSERT INTO clerk.id_map AS map VALUES (clerk_id, mapped_id)
 		ON CONFLICT ON CONSTRAINT id_map_pkey DO UPDATE SET mapped_id = excluded.mapped_id WHERE map.source IS NULL;
@@ -914,7 +933,18 @@ DECLARE
 	blocks bigint := pg_relation_size(tab) / current_setting('block_size')::bigint;
 	mapped bigint := 0;
 	added bigint;
+	reserved boolean;
 BEGIN
+	EXECUTE format('SELECT EXISTS (SELECT FROM ONLY %1$s AS t WHERE clerk.is_reserved_id(t.%2$I::text, t.%3$I::text))',
+		tab, clerk_id_column, id_column) INTO reserved;
+	IF reserved THEN
+		RAISE EXCEPTION USING
+			ERRCODE = 'check_violation',
+			MESSAGE = format('table %s has a local id that is reserved', tab),
+			DETAIL = 'A UUID of version 5 may be that of another Clerk id, which has no mapping yet.',
+			HINT = format('Find it by clerk.is_reserved_id(%I, %I::text). If your local ids are of version 5 themselves, set clerk.instances.id_fallback to none.',
+				clerk_id_column, id_column);
+	END IF;
 	-- what map_id() has set to the same values becomes the table's
 	EXECUTE format('UPDATE clerk.id_map AS map SET source = $1 FROM ONLY %s AS t
 		WHERE map.source IS NULL AND map.clerk_id = t.%I::text AND map.mapped_id = t.%I::text', tab, clerk_id_column, id_column)
@@ -1376,7 +1406,7 @@ BEGIN
 
 	DELETE FROM clerk.id_map AS map
 	WHERE map.clerk_id = profile.clerk_id AND map.source = 'clerk.user_profiles'::regclass AND map.mapped_id IS DISTINCT FROM profile.external_id;
-	IF length(profile.external_id) BETWEEN 1 AND 255
+	IF length(profile.external_id) BETWEEN 1 AND 255 AND NOT clerk.is_reserved_id(profile.clerk_id, profile.external_id)
 		AND EXISTS (SELECT FROM clerk.instances AS i WHERE i.issuer = profile.issuer AND i.id_claim = 'external_id') THEN
 		INSERT INTO clerk.id_map VALUES (profile.clerk_id, profile.external_id, 'clerk.user_profiles') ON CONFLICT DO NOTHING;
 	END IF;
@@ -2113,13 +2143,13 @@ BEGIN
 	caller := CASE
 		WHEN col.type IN ('text', 'character varying') THEN CASE WHEN is_org THEN 'clerk.org_id()' ELSE 'clerk.uid()' END
 		WHEN col.type = 'uuid' THEN CASE WHEN is_org THEN 'clerk.mapped_org_id()' ELSE 'clerk.mapped_id()' END
-		WHEN col.type = 'bigint' AND NOT is_org THEN 'clerk.mapped_bigint()' END;
+		WHEN col.type = 'bigint' THEN CASE WHEN is_org THEN 'clerk.mapped_org_bigint()' ELSE 'clerk.mapped_bigint()' END END;
 	IF caller IS NULL OR col.filled <> '' THEN
 		RAISE EXCEPTION USING
 			ERRCODE = CASE WHEN caller IS NULL THEN 'datatype_mismatch' ELSE 'wrong_object_type' END,
 			MESSAGE = format('column %I of table %s cannot say whose a row is', column_name, tab),
 			DETAIL = CASE WHEN caller IS NOT NULL THEN 'It is generated, so no default could fill it.'
-				ELSE format('It is of type %s, and must be one of: text, character varying, uuid%s.', col.type, CASE WHEN is_org THEN '' ELSE ', bigint' END) END;
+				ELSE format('It is of type %s, and must be one of: text, character varying, uuid, bigint.', col.type) END;
 	END IF;
 	-- as PostgreSQL would print it, so that a policy can be compared with what it should be
 	comparison := format(CASE WHEN col.is_base AND col.type <> 'character varying' THEN '(%I = %s)' ELSE '((%1$I)::%3$s = %2$s)' END,
@@ -2406,7 +2436,7 @@ CREATE FUNCTION clerk.audit_indexes() RETURNS TABLE (severity text, finding text
 	AS $$
 	SELECT DISTINCT 'warning', 'index-missing', format('table %s', tab), format('policies compare %I with the caller, and no index begins with it', attname),
 		format('CREATE INDEX ON %s (%I)', tab, attname)
-	FROM (VALUES ('("(?:[^"]|"")+"|\w+)', 'clerk\.(?:uid|org_id|mapped_id|mapped_bigint|mapped_text|mapped_org_id)\(\)')) AS side (col, caller),
+	FROM (VALUES ('("(?:[^"]|"")+"|\w+)', 'clerk\.(?:uid|org_id|mapped_id|mapped_bigint|mapped_text|mapped_org_id|mapped_org_bigint|mapped_org_text)\(\)')) AS side (col, caller),
 		LATERAL (VALUES ('(?:^|[( ])' || col || '\)?(?:::\w+)? = (?:\( SELECT )?' || caller),
 			(caller || '(?: AS \w+\))? = \(?' || col || '(?![\w.])')) AS comparison (pattern),
 		clerk.audited_policies(), regexp_matches(expression, pattern, 'g') AS compared
@@ -2560,6 +2590,8 @@ GRANT EXECUTE ON FUNCTION clerk.mapped_id() TO PUBLIC;
 GRANT EXECUTE ON FUNCTION clerk.mapped_bigint() TO PUBLIC;
 GRANT EXECUTE ON FUNCTION clerk.mapped_text() TO PUBLIC;
 GRANT EXECUTE ON FUNCTION clerk.mapped_org_id() TO PUBLIC;
+GRANT EXECUTE ON FUNCTION clerk.mapped_org_bigint() TO PUBLIC;
+GRANT EXECUTE ON FUNCTION clerk.mapped_org_text() TO PUBLIC;
 GRANT EXECUTE ON FUNCTION clerk.mapped_id(text) TO PUBLIC;
 GRANT EXECUTE ON FUNCTION clerk.is_fellow_member(text) TO PUBLIC;
 GRANT EXECUTE ON FUNCTION clerk.verify(text) TO PUBLIC;

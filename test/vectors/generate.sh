@@ -41,6 +41,13 @@ a() {
 	token "$name" "$("$mint" token --key a.pem --alg RS256 --kid ins_a "$@" "$payload")"
 }
 
+# of_a NAME PAYLOAD [OPTION...]: the same, as a variable only, for tests that ask for it by name
+of_a() {
+	local name=$1 payload=$2
+	shift 2
+	variable "$name" "$("$mint" token --key a.pem --alg RS256 --kid ins_a "$@" "$payload")"
+}
+
 # by NAME KEY ALG KID PAYLOAD
 by() { token "$1" "$("$mint" token --key "$2.pem" --alg "$3" --kid "$4" "$5")"; }
 
@@ -105,6 +112,8 @@ a external_bigint "{$ALICE,$TIMES,\"external_id\":9007199254740993}"
 a external_null "{$ALICE,$TIMES,\"external_id\":null}"
 a external_empty "{$ALICE,$TIMES,\"external_id\":\"\"}"
 a external_object "{$ALICE,$TIMES,\"external_id\":{\"id\":1}}"
+of_a reserved_id "{$BOB,$TIMES,\"local\":\"6F6B5917-155a-519b-8f95-1e1cbc23202f\"}"
+of_a own_id "{$ALICE,$TIMES,\"local\":\"6F6B5917-155a-519b-8f95-1e1cbc23202f\"}"
 
 # times
 a expired "{$ALICE,\"exp\":1700000060,\"iat\":1700000000}"
