@@ -45,7 +45,10 @@ CREATE TABLE clerk.instances (
 	issuer text COLLATE "C" CONSTRAINT instances_pkey PRIMARY KEY
 		CONSTRAINT instances_issuer CHECK (issuer ~ '^https?://[^/?#[:space:]]+(/[^?#[:space:]]*)?$'),
 	publishable_key text COLLATE "C",
-	jwks_url text COLLATE "C",
+	jwks_url text COLLATE "C"
+		-- over http anybody on the way could send keys, so only from this machine
+		CONSTRAINT instances_jwks_url CHECK (jwks_url ~ '^https://[^/?#@[:space:]]+([/?][^#[:space:]]*)?$'
+			OR jwks_url ~ '^http://(localhost|127\.0\.0\.1|\[::1\])(:[0-9]+)?([/?][^#[:space:]]*)?$'),
 	authorized_parties text[]
 		CONSTRAINT instances_authorized_parties CHECK (pg_catalog.cardinality(authorized_parties) > 0
 			AND pg_catalog.array_position(authorized_parties, NULL) IS NULL),
@@ -172,7 +175,8 @@ DECLARE
 BEGIN
 	IF encoded IS NULL THEN
 		problem := 'It must be pk_live_ or pk_test_ and base64 behind it.';
-	ELSIF digits !~ '^[A-Za-z0-9+/]+$' OR length(digits) % 4 = 1 OR encoded !~ '^[^=]+={0,2}$' THEN
+	ELSIF digits !~ '^[A-Za-z0-9+/]+$' OR length(digits) % 4 = 1 OR encoded !~ '^[^=]+={0,2}$'
+		OR (encoded <> digits AND length(encoded) % 4 <> 0) THEN
 		problem := 'What is behind pk_live_ or pk_test_ is not base64.';
 	ELSE
 		-- ASCII or nothing; the last byte, $, ends the host
@@ -195,6 +199,89 @@ END
 $$;
 COMMENT ON FUNCTION clerk.decode_publishable_key(text) IS 'the Frontend API host in a publishable key';
 
+CREATE FUNCTION clerk.is_clerks(issuer text, jwks_url text) RETURNS boolean
+	LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+	AS $$ SELECT issuer ~ '^https?://[^/]+$' AND coalesce(jwks_url = issuer || '/.well-known/jwks.json', true) $$;
+COMMENT ON FUNCTION clerk.is_clerks(text, text) IS
+	'whether an instance may be one of Clerk''s: its issuer has no path, and its keys are where Clerk publishes them';
+
+CREATE FUNCTION clerk.origin_problem(origin text) RETURNS text
+	LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+	AS $$
+	SELECT CASE
+		WHEN origin ~ '[*]' THEN 'it has a wildcard, and is compared as it is; list the origins'
+		WHEN origin !~ '^[A-Za-z][A-Za-z0-9+.-]*://' THEN
+			format('it has no scheme; do you mean %s://%s?', CASE WHEN origin ~ '^(localhost|127\.)' THEN 'http' ELSE 'https' END, origin)
+		WHEN origin <> meant THEN format('browsers do not send it like that; do you mean %s?', meant)
+		WHEN origin !~ '^[^:]+://(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(:[0-9]+)?$' THEN 'it is not scheme://host or scheme://host:port'
+	END
+	-- no path, small letters, no default port (RFC 6454 section 6.2)
+	FROM regexp_replace(lower(substring(origin FROM '^[^:]+://[^/?#]*')), '^(https(?=.*:443$)|http(?=.*:80$))(://.*):\d+$', '\1\2') AS meant
+$$;
+COMMENT ON FUNCTION clerk.origin_problem(text) IS 'why no "azp" of Clerk can be this, which is a browser''s Origin; NULL: it can';
+
+-- Values that no token could match are typing errors. What another issuer means by "azp" is not known here.
+CREATE FUNCTION clerk.check_instance() RETURNS trigger
+	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+	AS $$
+DECLARE
+	column_name text := 'issuer';
+	problem text;
+	hint text;
+BEGIN
+	IF new.issuer ~ '/\.well-known/|\.json$|/protocol/openid-connect/' THEN
+		problem := 'This is an address of keys, not the "iss" of tokens.';
+		hint := format('Give %s, and this as jwks_url if the keys are elsewhere than in .well-known/jwks.json.',
+			regexp_replace(new.issuer, '/(\.well-known|protocol/openid-connect)/.*$', ''));
+	ELSIF new.issuer ~ '^https?://(clerk\.[^/]+|[^/]+\.accounts\.dev)/$' THEN
+		problem := 'The "iss" of Clerk''s tokens does not end with a slash.';
+		hint := format('Give %s.', rtrim(new.issuer, '/'));
+	ELSIF lower(substring(new.issuer FROM '^https?://[^/]+')) <> substring(new.issuer FROM '^https?://[^/]+') THEN
+		problem := 'The host is not in small letters, as it is in tokens.';
+	ELSIF clerk.is_clerks(new.issuer, new.jwks_url) THEN
+		column_name := 'authorized_parties';
+		SELECT format('%s: %s', party, clerk.origin_problem(party)) INTO problem
+		FROM unnest(new.authorized_parties) WITH ORDINALITY AS parties (party, n)
+		WHERE clerk.origin_problem(party) IS NOT NULL ORDER BY n LIMIT 1;
+		hint := 'It is what browsers send as Origin, such as https://app.example.com. For an issuer other than Clerk give the jwks_url, too.';
+	END IF;
+	IF problem IS NOT NULL THEN
+		RAISE EXCEPTION USING
+			ERRCODE = 'invalid_parameter_value', MESSAGE = 'invalid ' || column_name, DETAIL = problem, HINT = coalesce(hint, 'Write it so.');
+	END IF;
+	RETURN new;
+END
+$$;
+COMMENT ON FUNCTION clerk.check_instance() IS 'trigger: refuses values of an instance that no token could match';
+CREATE TRIGGER check_instance BEFORE INSERT OR UPDATE OF issuer, jwks_url, authorized_parties ON clerk.instances
+	FOR EACH ROW EXECUTE FUNCTION clerk.check_instance();
+COMMENT ON TRIGGER check_instance ON clerk.instances IS 'no setting that no token could match';
+
+CREATE FUNCTION clerk.instance_differences(was clerk.instances, given clerk.instances) RETURNS text
+	LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+	AS $$
+	SELECT string_agg(format('%s is %s, not %s', setting, coalesce(old, 'NULL'), coalesce(new, 'NULL')), '; ')
+	FROM (VALUES
+		-- an instance that was added by its issuer has no publishable key
+		('publishable_key', was.publishable_key, given.publishable_key,
+			rtrim(was.publishable_key, '=') <> rtrim(given.publishable_key, '=')),
+		('authorized_parties', was.authorized_parties::text, given.authorized_parties::text,
+			NOT (was.authorized_parties @> given.authorized_parties AND was.authorized_parties <@ given.authorized_parties)),
+		('audiences', was.audiences::text, given.audiences::text,
+			NOT (was.audiences @> given.audiences AND was.audiences <@ given.audiences)),
+		('clock_skew', was.clock_skew::text, given.clock_skew::text, was.clock_skew <> given.clock_skew),
+		('id_claim', was.id_claim, given.id_claim, was.id_claim <> given.id_claim),
+		('id_fallback', was.id_fallback, given.id_fallback, was.id_fallback <> given.id_fallback),
+		('role', was.role::text, given.role::text, was.role <> given.role),
+		('accept_templates', was.accept_templates::text, given.accept_templates::text, was.accept_templates <> given.accept_templates),
+		('max_token_age', was.max_token_age::text, given.max_token_age::text, was.max_token_age <> given.max_token_age),
+		('jwks_url', was.jwks_url, given.jwks_url, was.jwks_url <> given.jwks_url)
+	) AS settings (setting, old, new, differs)
+	WHERE coalesce(differs, setting <> 'publishable_key' AND (old IS NULL) <> (new IS NULL))
+$$;
+COMMENT ON FUNCTION clerk.instance_differences(clerk.instances, clerk.instances) IS
+	'which settings clerk.add_instance() was given that an instance does not have; NULL: none';
+
 CREATE FUNCTION clerk.add_instance(
 	publishable_key_or_issuer text,
 	authorized_parties text[] DEFAULT NULL,
@@ -204,40 +291,60 @@ CREATE FUNCTION clerk.add_instance(
 	id_fallback text DEFAULT 'uuid_v5',
 	role name DEFAULT 'authenticated',
 	accept_templates boolean DEFAULT true,
-	max_token_age interval DEFAULT NULL) RETURNS text
+	max_token_age interval DEFAULT NULL,
+	jwks_url text DEFAULT NULL) RETURNS text
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 	AS $$
+#variable_conflict use_variable
 DECLARE
-	new_issuer text := publishable_key_or_issuer;
-	new_publishable_key text;
+	given clerk.instances;
+	was clerk.instances;
 	violated name;
+	differences text;
 BEGIN
+	given.issuer := publishable_key_or_issuer;
 	IF publishable_key_or_issuer ^@ 'sk_' THEN
 		PERFORM clerk.refuse('22023', 'this is a secret key, not a publishable key', NULL,
 			'Use the key that begins with pk_, and replace the secret key: it has been shown.');
 	ELSIF publishable_key_or_issuer ^@ 'pk_' THEN
-		new_publishable_key := publishable_key_or_issuer;
-		new_issuer := 'https://' || clerk.decode_publishable_key(publishable_key_or_issuer);
+		given.publishable_key := publishable_key_or_issuer;
+		given.issuer := 'https://' || clerk.decode_publishable_key(publishable_key_or_issuer);
 	ELSIF publishable_key_or_issuer !~ '^https?://' OR publishable_key_or_issuer IS NULL THEN
 		RAISE EXCEPTION USING
 			ERRCODE = 'invalid_parameter_value',
 			MESSAGE = 'neither a publishable key nor an issuer',
 			HINT = 'Give the instance''s publishable key (pk_live_...) or the "iss" of its tokens (https://...).';
 	END IF;
-	INSERT INTO clerk.instances (issuer, publishable_key, jwks_url, authorized_parties, audiences,
-			clock_skew, id_claim, id_fallback, role, accept_templates, max_token_age)
-		VALUES (new_issuer, new_publishable_key, rtrim(new_issuer, '/') || '/.well-known/jwks.json',
-			add_instance.authorized_parties, add_instance.audiences, add_instance.clock_skew,
-			add_instance.id_claim, add_instance.id_fallback, add_instance.role,
-			add_instance.accept_templates, add_instance.max_token_age)
-		ON CONFLICT DO NOTHING;
-	IF NOT FOUND THEN
+	given.jwks_url := coalesce(jwks_url,
+		-- of an http issuer elsewhere than on this machine no keys are fetched
+		CASE WHEN given.issuer ~ '^https:|^http://(localhost|127\.0\.0\.1|\[::1\])([:/]|$)' THEN rtrim(given.issuer, '/') || '/.well-known/jwks.json' END);
+	given.authorized_parties := authorized_parties;
+	given.audiences := audiences;
+	given.clock_skew := clock_skew;
+	given.id_claim := id_claim;
+	given.id_fallback := id_fallback;
+	given.role := role;
+	given.accept_templates := accept_templates;
+	given.max_token_age := max_token_age;
+	LOOP
+		INSERT INTO clerk.instances AS instance (issuer, publishable_key, jwks_url, authorized_parties, audiences,
+				clock_skew, id_claim, id_fallback, role, accept_templates, max_token_age)
+			VALUES (given.issuer, given.publishable_key, given.jwks_url, given.authorized_parties, given.audiences,
+				given.clock_skew, given.id_claim, given.id_fallback, given.role, given.accept_templates, given.max_token_age)
+			ON CONFLICT DO NOTHING;
+		EXIT WHEN FOUND;
+		-- gone again if somebody has dropped it at this moment
+		SELECT * INTO was FROM clerk.instances AS instance WHERE instance.issuer = given.issuer;
+		CONTINUE WHEN NOT FOUND;
+		differences := clerk.instance_differences(was, given);
+		EXIT WHEN differences IS NULL;
 		RAISE EXCEPTION USING
 			ERRCODE = 'unique_violation',
-			MESSAGE = format('instance %s is registered already', new_issuer),
+			MESSAGE = format('instance %s is registered already, with other settings', given.issuer),
+			DETAIL = differences,
 			HINT = 'Change its settings with UPDATE clerk.instances.';
-	END IF;
-	RETURN new_issuer;
+	END LOOP;
+	RETURN given.issuer;
 EXCEPTION WHEN check_violation THEN
 	GET STACKED DIAGNOSTICS violated = CONSTRAINT_NAME;
 	RAISE EXCEPTION USING
@@ -248,8 +355,8 @@ EXCEPTION WHEN check_violation THEN
 			WHERE conname = violated AND conrelid = 'clerk.instances'::regclass));
 END
 $$;
-COMMENT ON FUNCTION clerk.add_instance(text, text[], text[], interval, text, text, name, boolean, interval) IS
-	'registers a Clerk instance by its publishable key or issuer, and returns the issuer';
+COMMENT ON FUNCTION clerk.add_instance(text, text[], text[], interval, text, text, name, boolean, interval, text) IS
+	'registers a Clerk instance by its publishable key or issuer, and returns the issuer; one that is there already with the same settings stays as it is';
 
 CREATE FUNCTION clerk.drop_instance(issuer text) RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
@@ -1171,10 +1278,13 @@ CREATE FUNCTION clerk.revoke(id text, prefix text, reason text) RETURNS void
 	AS $$
 #variable_conflict use_variable
 BEGIN
-	IF coalesce(id = '' OR (starts_with(id, 'sess_') AND prefix <> 'sess_') OR (starts_with(id, 'user_') AND prefix <> 'user_'), true) THEN
+	IF coalesce(id = '' OR (NOT starts_with(id, prefix) AND (starts_with(id, 'sess_') OR starts_with(id, 'user_')
+		-- what the ids of other issuers look like is not known
+		OR NOT EXISTS (SELECT FROM clerk.instances AS instance WHERE NOT clerk.is_clerks(instance.issuer, instance.jwks_url)))), true) THEN
 		RAISE EXCEPTION USING
 			ERRCODE = 'invalid_parameter_value',
-			MESSAGE = format('this is not the id of a %s', CASE prefix WHEN 'sess_' THEN 'session' ELSE 'user' END);
+			MESSAGE = format('this is not the id of a %s', CASE prefix WHEN 'sess_' THEN 'session' ELSE 'user' END),
+			DETAIL = format('Clerk''s begin with %s.', prefix);
 	END IF;
 	INSERT INTO clerk.revocations AS revocation (id, reason) VALUES (id, reason)
 		ON CONFLICT ON CONSTRAINT revocations_pkey DO UPDATE SET reason = coalesce(excluded.reason, revocation.reason);
