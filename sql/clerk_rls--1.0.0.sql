@@ -2541,6 +2541,17 @@ CREATE FUNCTION clerk.audit_policies() RETURNS TABLE (severity text, finding tex
 $$;
 COMMENT ON FUNCTION clerk.audit_policies() IS 'what clerk.audit() finds in policies';
 
+CREATE FUNCTION clerk.audit_presets() RETURNS TABLE (severity text, finding text, object text, detail text, fix text)
+	LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+	AS $$
+	SELECT DISTINCT 'error', 'reverification-unknown', object,
+		format('has_reverified(''%s'') is false always; it must be one of: %s', call[1], array_to_string(known, ', ')), NULL
+	FROM clerk.audited_policies(), regexp_matches(expression, 'clerk\.has_reverified\(''((?:[^'']|'''')*)''::text(,?)', 'g') AS call,
+		LATERAL (SELECT CASE call[2] WHEN '' THEN '{strict_mfa,strict,moderate,lax}' ELSE '{first_factor,second_factor,multi_factor}' END::text[]) AS names (known)
+	WHERE call[1] <> ALL (known)
+$$;
+COMMENT ON FUNCTION clerk.audit_presets() IS 'what clerk.audit() finds that policies ask of has_reverified(), and Clerk does not know';
+
 CREATE FUNCTION clerk.audit_indexes() RETURNS TABLE (severity text, finding text, object text, detail text, fix text)
 	LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 	AS $$
@@ -2634,6 +2645,7 @@ BEGIN
 	RETURN QUERY
 		SELECT f.* FROM (
 			SELECT * FROM clerk.audit_tables() UNION ALL SELECT * FROM clerk.audit_policies() UNION ALL SELECT * FROM clerk.audit_indexes()
+			UNION ALL SELECT * FROM clerk.audit_presets()
 			UNION ALL SELECT * FROM clerk.audit_functions() UNION ALL SELECT * FROM clerk.audit_roles() UNION ALL SELECT * FROM clerk.audit_instances()
 		) AS f
 		ORDER BY array_position('{error,warning,notice}', f.severity), f.finding COLLATE "C", f.object COLLATE "C", f.fix COLLATE "C";

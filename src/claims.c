@@ -7,7 +7,8 @@
  * - "azp" must be there and match where it has authorized parties;
  * - "sub" must not be empty, "exp" must be there;
  * - a NumericDate may be fractional, but must be a number within the range of a
- *   timestamptz.
+ *   timestamptz;
+ * - null is absent, as templates write it for what is empty.
  *
  * Errors are statuses.  Called by session.c and the tests.
  */
@@ -107,10 +108,19 @@ audience_matches(const json_t *aud, const ClerkPolicy *policy)
 	return found;
 }
 
+/* A member that may be absent, or null, which is the same: NULL. */
+static const json_t *
+optional(const json_t *root, const char *name)
+{
+	const json_t *member = json_object_get(root, name);
+
+	return json_is_null(member) ? NULL : member;
+}
+
 static bool
 is_string_or_absent(const json_t *root, const char *name)
 {
-	const json_t *member = json_object_get(root, name);
+	const json_t *member = optional(root, name);
 
 	return member == NULL || json_is_string(member);
 }
@@ -118,8 +128,6 @@ is_string_or_absent(const json_t *root, const char *name)
 static ClerkStatus
 check_types(const ClerkClaims *claims)
 {
-	const json_t *act = json_object_get(claims->root, "act");
-
 	if (claims->subject == NULL || claims->subject[0] == '\0')
 		return CLERK_SUBJECT_INVALID;
 	if (!is_string_or_absent(claims->root, "sid") ||
@@ -127,7 +135,7 @@ check_types(const ClerkClaims *claims)
 		!is_string_or_absent(claims->root, "sts"))
 		return CLERK_CLAIM_TYPE;
 	/* someone is impersonated, and we could not say by whom */
-	if (act != NULL && !json_is_null(act) && claims->actor == NULL)
+	if (optional(claims->root, "act") != NULL && claims->actor == NULL)
 		return CLERK_CLAIM_TYPE;
 	return CLERK_OK;
 }
@@ -147,7 +155,7 @@ numeric_date(const json_t *value, int64_t *time)
 static bool
 optional_date(const json_t *root, const char *name, int64_t *time)
 {
-	const json_t *member = json_object_get(root, name);
+	const json_t *member = optional(root, name);
 
 	*time = INT64_MIN;
 	return member == NULL || numeric_date(member, time);

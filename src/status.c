@@ -97,7 +97,8 @@ static const ClerkReason reasons[CLERK_N_STATUSES] = {
 		 "token-invalid-authorized-parties: the authorized party is "
 		 "not allowed",
 		 "\"azp\" is none of the instance's authorized parties.",
-		 "Compare it with clerk.instances.authorized_parties.",
+		 "Compare it with clerk.instances.authorized_parties; tokens of native apps and "
+		 "backends have none.",
 		 CLERK_STEP_AUTHORIZED_PARTY},
 	[CLERK_EXPIRY_INVALID] = {CODE_INVALID, "\"exp\" is missing or not a usable number.",
 							  NULL, CLERK_STEP_EXPIRY},

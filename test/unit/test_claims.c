@@ -56,7 +56,6 @@ test_subject(void)
 	payload(CLERK_SUBJECT_INVALID, "{\"sub\":7,\"exp\":4102444860}");
 	payload(CLERK_SUBJECT_INVALID, "{\"sub\":[\"user_1\"],\"exp\":4102444860}");
 	claims(CLERK_CLAIM_TYPE, "\"sid\":7", &open_policy);
-	claims(CLERK_CLAIM_TYPE, "\"sid\":null", &open_policy);
 	claims(CLERK_CLAIM_TYPE, "\"azp\":[\"https://a\"]", &open_policy);
 	claims(CLERK_CLAIM_TYPE, "\"sts\":true", &open_policy);
 	claims(CLERK_CLAIM_TYPE, "\"act\":\"user_2\"", &open_policy);
@@ -123,8 +122,23 @@ test_authorized_party(void)
 	claims(CLERK_OK, "\"azp\":\"https://a.example\"", &policy);
 	claims(CLERK_AUTHORIZED_PARTY, "", &policy);
 	claims(CLERK_AUTHORIZED_PARTY, "\"azp\":\"\"", &policy);
+	claims(CLERK_AUTHORIZED_PARTY, "\"azp\":null", &policy);
 	claims(CLERK_AUTHORIZED_PARTY, "\"azp\":\"https://a.example/\"", &policy);
 	claims(CLERK_AUTHORIZED_PARTY, "\"azp\":\"https://evil.example\"", &policy);
+}
+
+/* What templates write for a claim that is empty. */
+static void
+test_null(void)
+{
+	static const char *const names[] = {"sid", "azp", "sts", "nbf", "iat", "act", "aud"};
+
+	for (size_t i = 0; i < lengthof(names); i++)
+		claims(CLERK_OK, unit_format("\"%s\":null", names[i]), &open_policy);
+	claims(CLERK_OK, "\"sid\":null,\"azp\":null,\"sts\":null,\"nbf\":null,\"iat\":null",
+		   &open_policy);
+	payload(CLERK_SUBJECT_INVALID, "{\"sub\":null,\"exp\":4102444860}");
+	payload(CLERK_EXPIRY_INVALID, "{\"sub\":\"a\",\"exp\":null}");
 }
 
 /* A date that is none refuses the token, whatever the other checks would say. */
@@ -132,8 +146,8 @@ static void
 test_dates(void)
 {
 	static const char *const bad[] = {
-		"null", "\"4102444860\"", "[4102444860]",		  "{}",	  "true",
-		"1e13", "-1e13",		  "99999999999999999999", "1e308"};
+		"\"4102444860\"", "[4102444860]", "{}",	"true", "1e13",
+		"-1e13",		  "99999999999999999999", "1e308"};
 
 	for (size_t i = 0; i < lengthof(bad); i++)
 	{
@@ -190,6 +204,8 @@ test_age(void)
 				"age: a µs less than a minute");
 	unit_status(check_at(token, &policy, NOW), CLERK_TOO_OLD, "age: a minute");
 	unit_status(check_at(with(""), &policy, NOW), CLERK_TOO_OLD, "age: no iat");
+	unit_status(check_at(with("\"iat\":null"), &policy, NOW), CLERK_TOO_OLD,
+				"age: iat is null");
 }
 
 /* Clerk's order, where several checks would fail. */
@@ -268,6 +284,7 @@ test_claims(void)
 	test_strings();
 	test_audience();
 	test_authorized_party();
+	test_null();
 	test_dates();
 	test_times();
 	test_age();

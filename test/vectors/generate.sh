@@ -115,6 +115,10 @@ a external_object "{$ALICE,$TIMES,\"external_id\":{\"id\":1}}"
 of_a reserved_id "{$BOB,$TIMES,\"local\":\"6F6B5917-155a-519b-8f95-1e1cbc23202f\"}"
 of_a own_id "{$ALICE,$TIMES,\"local\":\"6F6B5917-155a-519b-8f95-1e1cbc23202f\"}"
 
+# null is absent; a role that the token asks for
+of_a null_claims "{\"iss\":\"$A\",\"sub\":\"user_alice\",\"exp\":4102444800,\"sid\":null,\"azp\":null,\"sts\":null,\"nbf\":null,\"iat\":null,\"act\":null,\"v\":null,\"fva\":null,\"org_id\":null,\"org_role\":null,\"org_permissions\":null}"
+of_a with_anon_role "{$ALICE,$TIMES,\"role\":\"anon\"}"
+
 # times
 a expired "{$ALICE,\"exp\":1700000060,\"iat\":1700000000}"
 a bob_expired "{$BOB,\"exp\":1700000060,\"iat\":1700000000}"
