@@ -41,7 +41,7 @@ COMMENT ON SCHEMA clerk IS 'clerk_rls: who is signed in with Clerk, for row-leve
 --
 
 CREATE TABLE clerk.instances (
-	-- keys.c knows the order of the columns up to max_token_age
+	-- keys.c knows the order of the columns
 	issuer text COLLATE "C" CONSTRAINT instances_pkey PRIMARY KEY
 		CONSTRAINT instances_issuer CHECK (issuer ~ '^https?://[^/?#[:space:]]+(/[^?#[:space:]]*)?$'),
 	publishable_key text COLLATE "C",
@@ -66,7 +66,13 @@ CREATE TABLE clerk.instances (
 		CONSTRAINT instances_max_token_age CHECK (max_token_age BETWEEN '1 second' AND '100 years'),
 	created_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
 	id_type text
-		CONSTRAINT instances_id_type CHECK (id_type IN ('uuid', 'bigint', 'text'))
+		CONSTRAINT instances_id_type CHECK (id_type IN ('uuid', 'bigint', 'text')),
+	legacy_template_until timestamptz
+		CONSTRAINT instances_legacy_template_until CHECK (pg_catalog.isfinite(legacy_template_until)),
+	token_type text NOT NULL DEFAULT 'session'
+		CONSTRAINT instances_token_type CHECK (token_type = 'session'
+			-- what these are made for is in their "aud" only
+			OR (token_type IN ('access', 'id') AND audiences IS NOT NULL))
 );
 
 COMMENT ON TABLE clerk.instances IS 'Clerk instances (and other issuers) whose tokens are verified';
@@ -82,6 +88,8 @@ COMMENT ON COLUMN clerk.instances.role IS 'the role to which clerk.pre_request()
 COMMENT ON COLUMN clerk.instances.accept_templates IS 'whether tokens without a session id (JWT templates) are accepted; they outlive a revoked session';
 COMMENT ON COLUMN clerk.instances.max_token_age IS 'refuse tokens issued longer ago than this, whatever their "exp"; NULL: no limit';
 COMMENT ON COLUMN clerk.instances.created_at IS 'when it was added';
+COMMENT ON COLUMN clerk.instances.legacy_template_until IS 'until when a token signed with HS256 is taken for somebody else''s, for the time of moving from a JWT template with a secret of its own; NULL: it is refused';
+COMMENT ON COLUMN clerk.instances.token_type IS 'session: session tokens, and no id token of OpenID Connect; access: access tokens (typ at+jwt, RFC 9068); id: id tokens; the last two need audiences';
 COMMENT ON COLUMN clerk.instances.id_type IS 'the type that its users'' local ids have, which clerk.map_id() then demands; NULL: any';
 
 CREATE TABLE clerk.jwks (
@@ -381,6 +389,28 @@ CREATE FUNCTION clerk.public_jwk(jwk jsonb) RETURNS jsonb
 $$;
 COMMENT ON FUNCTION clerk.public_jwk(jsonb) IS 'a JSON Web Key without the members that verifying does not need';
 
+CREATE FUNCTION clerk.jwk_of_spki(der bytea) RETURNS jsonb
+	AS 'MODULE_PATHNAME', 'clerk_rls_jwk_of_spki' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION clerk.jwk_of_spki(bytea) IS 'the public key in a SubjectPublicKeyInfo, or in a certificate, as a JSON Web Key';
+
+CREATE FUNCTION clerk.jwk_of_pem(pem text) RETURNS jsonb
+	LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+	AS $$
+DECLARE
+	-- as environment files and JSON have it: in quotes, with \n for the ends of lines
+	lines constant text := replace(replace(btrim(pem, E' \t\r\n"'''), '\r', ''), '\n', E'\n');
+	-- the lines between BEGIN and END, or all there is
+	body constant text := regexp_replace(regexp_replace(lines, '-----(BEGIN|END) [A-Z0-9 ]+-----', '', 'g'), '\s', '', 'g');
+BEGIN
+	IF coalesce(body !~ '^[A-Za-z0-9+/]+={0,2}$' OR length(body) % 4 <> 0, true) THEN
+		PERFORM clerk.refuse('22023', 'the key is refused', 'It is not one public key in PEM form.',
+			'Copy the JWT public key from the API keys page of the Clerk Dashboard; a certificate will do as well.');
+	END IF;
+	RETURN clerk.jwk_of_spki(decode(body, 'base64'));
+END
+$$;
+COMMENT ON FUNCTION clerk.jwk_of_pem(text) IS 'the public key of a PEM file, or of a certificate in one, as a JSON Web Key';
+
 CREATE FUNCTION clerk.usable_jwks(jwks jsonb) RETURNS jsonb
 	LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
 	AS $$
@@ -390,6 +420,11 @@ DECLARE
 	checked record;
 	kid text;
 BEGIN
+	-- Firebase's other document: certificates by kid
+	IF jsonb_path_exists(jwks, 'strict $ ? (@.type() == "object").* ? (@.type() == "string" && @ starts with "-----BEGIN CERTIFICATE")')
+		AND NOT jsonb_path_exists(jwks, 'strict $.* ? (@.type() != "string" || !(@ starts with "-----BEGIN CERTIFICATE"))') THEN
+		jwks := jsonb_build_object('keys', (SELECT jsonb_agg(clerk.jwk_of_pem(pem.value) || jsonb_build_object('kid', pem.key)) FROM jsonb_each_text(jwks) AS pem));
+	END IF;
 	IF jwks ? 'kty' THEN
 		PERFORM clerk.refuse('22023', 'this is a single JSON Web Key, not a JWKS', NULL, 'Wrap it: {"keys": [ ... ]}');
 	ELSIF jsonb_typeof(jwks -> 'keys') IS DISTINCT FROM 'array' THEN
@@ -478,10 +513,6 @@ $$;
 COMMENT ON FUNCTION clerk.load_jwks(text, jsonb, interval) IS
 	'takes the keys of a JWKS for an instance; a key that is no longer in it verifies for the grace, then not';
 
-CREATE FUNCTION clerk.jwk_of_spki(der bytea) RETURNS jsonb
-	AS 'MODULE_PATHNAME', 'clerk_rls_jwk_of_spki' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
-COMMENT ON FUNCTION clerk.jwk_of_spki(bytea) IS 'the public key in a SubjectPublicKeyInfo as a JSON Web Key';
-
 CREATE FUNCTION clerk.jwk_thumbprint(jwk jsonb) RETURNS text
 	LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp
 	AS $$
@@ -499,8 +530,6 @@ CREATE FUNCTION clerk.load_pem(issuer text, pem text, kid text DEFAULT NULL) RET
 	AS $$
 #variable_conflict use_variable
 DECLARE
-	-- the lines between BEGIN and END, or all there is
-	body text := regexp_replace(regexp_replace(pem, '-----(BEGIN|END) [A-Z0-9 ]+-----', '', 'g'), '\s', '', 'g');
 	jwk jsonb;
 	problem text;
 BEGIN
@@ -508,11 +537,10 @@ BEGIN
 	IF NOT FOUND THEN
 		PERFORM clerk.refuse('42704', format('instance %s is not registered', coalesce(issuer, 'NULL')), NULL,
 			'Register it with clerk.add_instance().');
-	ELSIF coalesce(kid = '' OR body !~ '^[A-Za-z0-9+/]+={0,2}$' OR length(body) % 4 <> 0, body IS NULL) THEN
-		PERFORM clerk.refuse('22023', 'the key is refused', 'It is not a public key in PEM form, or the kid is empty.',
-			'Copy the JWT public key from the API keys page of the Clerk Dashboard.');
+	ELSIF kid = '' THEN
+		PERFORM clerk.refuse('22023', 'the key is refused', 'The kid is empty.', NULL);
 	END IF;
-	jwk := clerk.jwk_of_spki(decode(body, 'base64'));
+	jwk := clerk.jwk_of_pem(pem);
 	problem := (clerk.check_jwk(jwk)).problem;
 	IF problem IS NOT NULL THEN
 		PERFORM clerk.refuse('22023', 'the key is refused', problem, NULL);
@@ -527,7 +555,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION clerk.load_pem(text, text, text) IS
-	'takes a public key in PEM form for an instance; without a kid, for tokens of any kid it does not know; returns the kid';
+	'takes a public key, or a certificate, in PEM form for an instance; without a kid, for tokens of any kid it does not know; returns the kid';
 
 CREATE FUNCTION clerk.retire_key(issuer text, kid text) RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp

@@ -253,6 +253,49 @@ type(ClerkStatus wanted, const char *header, const char *text, bool templates)
 	clerk_jws_free(&jws);
 }
 
+/* What kind of token the instance takes. */
+static void
+kind(ClerkStatus wanted, ClerkTokenType token_type, const char *typ, const char *more)
+{
+	const char *audiences[] = {"notes"};
+	ClerkPolicy policy = {.accept_templates = true, .token_type = token_type};
+	ClerkJws jws = {.typ = typ};
+	ClerkClaims got;
+
+	if (token_type != CLERK_TOKEN_SESSION)
+	{
+		policy.audiences = audiences;
+		policy.n_audiences = 1;
+	}
+	clerk_claims_parse(unit_slice(unit_format("{\"sub\":\"a\"%s}", more)), &got);
+	unit_status(clerk_claims_check_type(&jws, &got, &policy), wanted, "kind %d: typ %s%s",
+				(int) token_type, typ != NULL ? typ : "absent", more);
+	clerk_claims_free(&got);
+}
+
+static void
+test_kinds(void)
+{
+	static const char *const id_token[] = {",\"nonce\":\"n\",\"sid\":\"s\"",
+										   ",\"at_hash\":\"h\",\"sid\":\"s\"",
+										   ",\"c_hash\":\"h\"", ",\"aud\":\"notes\""};
+
+	for (size_t i = 0; i < lengthof(id_token); i++)
+	{
+		kind(CLERK_TYPE_ID, CLERK_TOKEN_SESSION, "JWT", id_token[i]);
+		kind(CLERK_OK, CLERK_TOKEN_ID, "JWT", id_token[i]);
+		kind(CLERK_TYPE_NOT_ACCESS, CLERK_TOKEN_ACCESS, "JWT", id_token[i]);
+	}
+	kind(CLERK_OK, CLERK_TOKEN_SESSION, "JWT", ",\"aud\":\"notes\",\"sid\":\"s\"");
+	kind(CLERK_OK, CLERK_TOKEN_SESSION, NULL, ",\"nonce\":null,\"aud\":null");
+	kind(CLERK_TYPE_NOT_JWT, CLERK_TOKEN_SESSION, "at+jwt", "");
+	kind(CLERK_TYPE_NOT_JWT, CLERK_TOKEN_ID, "at+jwt", "");
+	kind(CLERK_OK, CLERK_TOKEN_ACCESS, "at+jwt", "");
+	kind(CLERK_OK, CLERK_TOKEN_ACCESS, "application/at+jwt", "");
+	kind(CLERK_TYPE_NOT_ACCESS, CLERK_TOKEN_ACCESS, NULL, "");
+	kind(CLERK_TYPE_NOT_ACCESS, CLERK_TOKEN_ACCESS, "at+jwtx", "");
+}
+
 static void
 test_types(void)
 {
@@ -290,4 +333,5 @@ test_claims(void)
 	test_age();
 	test_order();
 	test_types();
+	test_kinds();
 }
