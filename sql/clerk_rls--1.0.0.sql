@@ -41,11 +41,14 @@ COMMENT ON SCHEMA clerk IS 'clerk_rls: who is signed in with Clerk, for row-leve
 --
 
 CREATE TABLE clerk.instances (
-	-- keys.c knows the order of the columns up to max_token_age
+	-- keys.c knows the order of the columns
 	issuer text COLLATE "C" CONSTRAINT instances_pkey PRIMARY KEY
 		CONSTRAINT instances_issuer CHECK (issuer ~ '^https?://[^/?#[:space:]]+(/[^?#[:space:]]*)?$'),
 	publishable_key text COLLATE "C",
-	jwks_url text COLLATE "C",
+	jwks_url text COLLATE "C"
+		-- over http anybody on the way could send keys, so only from this machine
+		CONSTRAINT instances_jwks_url CHECK (jwks_url ~ '^https://[^/?#@[:space:]]+([/?][^#[:space:]]*)?$'
+			OR jwks_url ~ '^http://(localhost|127\.0\.0\.1|\[::1\])(:[0-9]+)?([/?][^#[:space:]]*)?$'),
 	authorized_parties text[]
 		CONSTRAINT instances_authorized_parties CHECK (pg_catalog.cardinality(authorized_parties) > 0
 			AND pg_catalog.array_position(authorized_parties, NULL) IS NULL),
@@ -63,7 +66,13 @@ CREATE TABLE clerk.instances (
 		CONSTRAINT instances_max_token_age CHECK (max_token_age BETWEEN '1 second' AND '100 years'),
 	created_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
 	id_type text
-		CONSTRAINT instances_id_type CHECK (id_type IN ('uuid', 'bigint', 'text'))
+		CONSTRAINT instances_id_type CHECK (id_type IN ('uuid', 'bigint', 'text')),
+	legacy_template_until timestamptz
+		CONSTRAINT instances_legacy_template_until CHECK (pg_catalog.isfinite(legacy_template_until)),
+	token_type text NOT NULL DEFAULT 'session'
+		CONSTRAINT instances_token_type CHECK (token_type = 'session'
+			-- what these are made for is in their "aud" only
+			OR (token_type IN ('access', 'id') AND audiences IS NOT NULL))
 );
 
 COMMENT ON TABLE clerk.instances IS 'Clerk instances (and other issuers) whose tokens are verified';
@@ -79,6 +88,8 @@ COMMENT ON COLUMN clerk.instances.role IS 'the role to which clerk.pre_request()
 COMMENT ON COLUMN clerk.instances.accept_templates IS 'whether tokens without a session id (JWT templates) are accepted; they outlive a revoked session';
 COMMENT ON COLUMN clerk.instances.max_token_age IS 'refuse tokens issued longer ago than this, whatever their "exp"; NULL: no limit';
 COMMENT ON COLUMN clerk.instances.created_at IS 'when it was added';
+COMMENT ON COLUMN clerk.instances.legacy_template_until IS 'until when a token signed with HS256 is taken for somebody else''s, for the time of moving from a JWT template with a secret of its own; NULL: it is refused';
+COMMENT ON COLUMN clerk.instances.token_type IS 'session: session tokens, and no id token of OpenID Connect; access: access tokens (typ at+jwt, RFC 9068); id: id tokens; the last two need audiences';
 COMMENT ON COLUMN clerk.instances.id_type IS 'the type that its users'' local ids have, which clerk.map_id() then demands; NULL: any';
 
 CREATE TABLE clerk.jwks (
@@ -172,7 +183,8 @@ DECLARE
 BEGIN
 	IF encoded IS NULL THEN
 		problem := 'It must be pk_live_ or pk_test_ and base64 behind it.';
-	ELSIF digits !~ '^[A-Za-z0-9+/]+$' OR length(digits) % 4 = 1 OR encoded !~ '^[^=]+={0,2}$' THEN
+	ELSIF digits !~ '^[A-Za-z0-9+/]+$' OR length(digits) % 4 = 1 OR encoded !~ '^[^=]+={0,2}$'
+		OR (encoded <> digits AND length(encoded) % 4 <> 0) THEN
 		problem := 'What is behind pk_live_ or pk_test_ is not base64.';
 	ELSE
 		-- ASCII or nothing; the last byte, $, ends the host
@@ -195,6 +207,89 @@ END
 $$;
 COMMENT ON FUNCTION clerk.decode_publishable_key(text) IS 'the Frontend API host in a publishable key';
 
+CREATE FUNCTION clerk.is_clerks(issuer text, jwks_url text) RETURNS boolean
+	LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+	AS $$ SELECT issuer ~ '^https?://[^/]+$' AND coalesce(jwks_url = issuer || '/.well-known/jwks.json', true) $$;
+COMMENT ON FUNCTION clerk.is_clerks(text, text) IS
+	'whether an instance may be one of Clerk''s: its issuer has no path, and its keys are where Clerk publishes them';
+
+CREATE FUNCTION clerk.origin_problem(origin text) RETURNS text
+	LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+	AS $$
+	SELECT CASE
+		WHEN origin ~ '[*]' THEN 'it has a wildcard, and is compared as it is; list the origins'
+		WHEN origin !~ '^[A-Za-z][A-Za-z0-9+.-]*://' THEN
+			format('it has no scheme; do you mean %s://%s?', CASE WHEN origin ~ '^(localhost|127\.)' THEN 'http' ELSE 'https' END, origin)
+		WHEN origin <> meant THEN format('browsers do not send it like that; do you mean %s?', meant)
+		WHEN origin !~ '^[^:]+://(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(:[0-9]+)?$' THEN 'it is not scheme://host or scheme://host:port'
+	END
+	-- no path, small letters, no default port (RFC 6454 section 6.2)
+	FROM regexp_replace(lower(substring(origin FROM '^[^:]+://[^/?#]*')), '^(https(?=.*:443$)|http(?=.*:80$))(://.*):\d+$', '\1\2') AS meant
+$$;
+COMMENT ON FUNCTION clerk.origin_problem(text) IS 'why no "azp" of Clerk can be this, which is a browser''s Origin; NULL: it can';
+
+-- Values that no token could match are typing errors. What another issuer means by "azp" is not known here.
+CREATE FUNCTION clerk.check_instance() RETURNS trigger
+	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+	AS $$
+DECLARE
+	column_name text := 'issuer';
+	problem text;
+	hint text;
+BEGIN
+	IF new.issuer ~ '/\.well-known/|\.json$|/protocol/openid-connect/' THEN
+		problem := 'This is an address of keys, not the "iss" of tokens.';
+		hint := format('Give %s, and this as jwks_url if the keys are elsewhere than in .well-known/jwks.json.',
+			regexp_replace(new.issuer, '/(\.well-known|protocol/openid-connect)/.*$', ''));
+	ELSIF new.issuer ~ '^https?://(clerk\.[^/]+|[^/]+\.accounts\.dev)/$' THEN
+		problem := 'The "iss" of Clerk''s tokens does not end with a slash.';
+		hint := format('Give %s.', rtrim(new.issuer, '/'));
+	ELSIF lower(substring(new.issuer FROM '^https?://[^/]+')) <> substring(new.issuer FROM '^https?://[^/]+') THEN
+		problem := 'The host is not in small letters, as it is in tokens.';
+	ELSIF clerk.is_clerks(new.issuer, new.jwks_url) THEN
+		column_name := 'authorized_parties';
+		SELECT format('%s: %s', party, clerk.origin_problem(party)) INTO problem
+		FROM unnest(new.authorized_parties) WITH ORDINALITY AS parties (party, n)
+		WHERE clerk.origin_problem(party) IS NOT NULL ORDER BY n LIMIT 1;
+		hint := 'It is what browsers send as Origin, such as https://app.example.com. For an issuer other than Clerk give the jwks_url, too.';
+	END IF;
+	IF problem IS NOT NULL THEN
+		RAISE EXCEPTION USING
+			ERRCODE = 'invalid_parameter_value', MESSAGE = 'invalid ' || column_name, DETAIL = problem, HINT = coalesce(hint, 'Write it so.');
+	END IF;
+	RETURN new;
+END
+$$;
+COMMENT ON FUNCTION clerk.check_instance() IS 'trigger: refuses values of an instance that no token could match';
+CREATE TRIGGER check_instance BEFORE INSERT OR UPDATE OF issuer, jwks_url, authorized_parties ON clerk.instances
+	FOR EACH ROW EXECUTE FUNCTION clerk.check_instance();
+COMMENT ON TRIGGER check_instance ON clerk.instances IS 'no setting that no token could match';
+
+CREATE FUNCTION clerk.instance_differences(was clerk.instances, given clerk.instances) RETURNS text
+	LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+	AS $$
+	SELECT string_agg(format('%s is %s, not %s', setting, coalesce(old, 'NULL'), coalesce(new, 'NULL')), '; ')
+	FROM (VALUES
+		-- an instance that was added by its issuer has no publishable key
+		('publishable_key', was.publishable_key, given.publishable_key,
+			rtrim(was.publishable_key, '=') <> rtrim(given.publishable_key, '=')),
+		('authorized_parties', was.authorized_parties::text, given.authorized_parties::text,
+			NOT (was.authorized_parties @> given.authorized_parties AND was.authorized_parties <@ given.authorized_parties)),
+		('audiences', was.audiences::text, given.audiences::text,
+			NOT (was.audiences @> given.audiences AND was.audiences <@ given.audiences)),
+		('clock_skew', was.clock_skew::text, given.clock_skew::text, was.clock_skew <> given.clock_skew),
+		('id_claim', was.id_claim, given.id_claim, was.id_claim <> given.id_claim),
+		('id_fallback', was.id_fallback, given.id_fallback, was.id_fallback <> given.id_fallback),
+		('role', was.role::text, given.role::text, was.role <> given.role),
+		('accept_templates', was.accept_templates::text, given.accept_templates::text, was.accept_templates <> given.accept_templates),
+		('max_token_age', was.max_token_age::text, given.max_token_age::text, was.max_token_age <> given.max_token_age),
+		('jwks_url', was.jwks_url, given.jwks_url, was.jwks_url <> given.jwks_url)
+	) AS settings (setting, old, new, differs)
+	WHERE coalesce(differs, setting <> 'publishable_key' AND (old IS NULL) <> (new IS NULL))
+$$;
+COMMENT ON FUNCTION clerk.instance_differences(clerk.instances, clerk.instances) IS
+	'which settings clerk.add_instance() was given that an instance does not have; NULL: none';
+
 CREATE FUNCTION clerk.add_instance(
 	publishable_key_or_issuer text,
 	authorized_parties text[] DEFAULT NULL,
@@ -204,40 +299,60 @@ CREATE FUNCTION clerk.add_instance(
 	id_fallback text DEFAULT 'uuid_v5',
 	role name DEFAULT 'authenticated',
 	accept_templates boolean DEFAULT true,
-	max_token_age interval DEFAULT NULL) RETURNS text
+	max_token_age interval DEFAULT NULL,
+	jwks_url text DEFAULT NULL) RETURNS text
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 	AS $$
+#variable_conflict use_variable
 DECLARE
-	new_issuer text := publishable_key_or_issuer;
-	new_publishable_key text;
+	given clerk.instances;
+	was clerk.instances;
 	violated name;
+	differences text;
 BEGIN
+	given.issuer := publishable_key_or_issuer;
 	IF publishable_key_or_issuer ^@ 'sk_' THEN
 		PERFORM clerk.refuse('22023', 'this is a secret key, not a publishable key', NULL,
 			'Use the key that begins with pk_, and replace the secret key: it has been shown.');
 	ELSIF publishable_key_or_issuer ^@ 'pk_' THEN
-		new_publishable_key := publishable_key_or_issuer;
-		new_issuer := 'https://' || clerk.decode_publishable_key(publishable_key_or_issuer);
+		given.publishable_key := publishable_key_or_issuer;
+		given.issuer := 'https://' || clerk.decode_publishable_key(publishable_key_or_issuer);
 	ELSIF publishable_key_or_issuer !~ '^https?://' OR publishable_key_or_issuer IS NULL THEN
 		RAISE EXCEPTION USING
 			ERRCODE = 'invalid_parameter_value',
 			MESSAGE = 'neither a publishable key nor an issuer',
 			HINT = 'Give the instance''s publishable key (pk_live_...) or the "iss" of its tokens (https://...).';
 	END IF;
-	INSERT INTO clerk.instances (issuer, publishable_key, jwks_url, authorized_parties, audiences,
-			clock_skew, id_claim, id_fallback, role, accept_templates, max_token_age)
-		VALUES (new_issuer, new_publishable_key, rtrim(new_issuer, '/') || '/.well-known/jwks.json',
-			add_instance.authorized_parties, add_instance.audiences, add_instance.clock_skew,
-			add_instance.id_claim, add_instance.id_fallback, add_instance.role,
-			add_instance.accept_templates, add_instance.max_token_age)
-		ON CONFLICT DO NOTHING;
-	IF NOT FOUND THEN
+	given.jwks_url := coalesce(jwks_url,
+		-- of an http issuer elsewhere than on this machine no keys are fetched
+		CASE WHEN given.issuer ~ '^https:|^http://(localhost|127\.0\.0\.1|\[::1\])([:/]|$)' THEN rtrim(given.issuer, '/') || '/.well-known/jwks.json' END);
+	given.authorized_parties := authorized_parties;
+	given.audiences := audiences;
+	given.clock_skew := clock_skew;
+	given.id_claim := id_claim;
+	given.id_fallback := id_fallback;
+	given.role := role;
+	given.accept_templates := accept_templates;
+	given.max_token_age := max_token_age;
+	LOOP
+		INSERT INTO clerk.instances AS instance (issuer, publishable_key, jwks_url, authorized_parties, audiences,
+				clock_skew, id_claim, id_fallback, role, accept_templates, max_token_age)
+			VALUES (given.issuer, given.publishable_key, given.jwks_url, given.authorized_parties, given.audiences,
+				given.clock_skew, given.id_claim, given.id_fallback, given.role, given.accept_templates, given.max_token_age)
+			ON CONFLICT DO NOTHING;
+		EXIT WHEN FOUND;
+		-- gone again if somebody has dropped it at this moment
+		SELECT * INTO was FROM clerk.instances AS instance WHERE instance.issuer = given.issuer;
+		CONTINUE WHEN NOT FOUND;
+		differences := clerk.instance_differences(was, given);
+		EXIT WHEN differences IS NULL;
 		RAISE EXCEPTION USING
 			ERRCODE = 'unique_violation',
-			MESSAGE = format('instance %s is registered already', new_issuer),
+			MESSAGE = format('instance %s is registered already, with other settings', given.issuer),
+			DETAIL = differences,
 			HINT = 'Change its settings with UPDATE clerk.instances.';
-	END IF;
-	RETURN new_issuer;
+	END LOOP;
+	RETURN given.issuer;
 EXCEPTION WHEN check_violation THEN
 	GET STACKED DIAGNOSTICS violated = CONSTRAINT_NAME;
 	RAISE EXCEPTION USING
@@ -248,8 +363,8 @@ EXCEPTION WHEN check_violation THEN
 			WHERE conname = violated AND conrelid = 'clerk.instances'::regclass));
 END
 $$;
-COMMENT ON FUNCTION clerk.add_instance(text, text[], text[], interval, text, text, name, boolean, interval) IS
-	'registers a Clerk instance by its publishable key or issuer, and returns the issuer';
+COMMENT ON FUNCTION clerk.add_instance(text, text[], text[], interval, text, text, name, boolean, interval, text) IS
+	'registers a Clerk instance by its publishable key or issuer, and returns the issuer; one that is there already with the same settings stays as it is';
 
 CREATE FUNCTION clerk.drop_instance(issuer text) RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
@@ -274,6 +389,28 @@ CREATE FUNCTION clerk.public_jwk(jwk jsonb) RETURNS jsonb
 $$;
 COMMENT ON FUNCTION clerk.public_jwk(jsonb) IS 'a JSON Web Key without the members that verifying does not need';
 
+CREATE FUNCTION clerk.jwk_of_spki(der bytea) RETURNS jsonb
+	AS 'MODULE_PATHNAME', 'clerk_rls_jwk_of_spki' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION clerk.jwk_of_spki(bytea) IS 'the public key in a SubjectPublicKeyInfo, or in a certificate, as a JSON Web Key';
+
+CREATE FUNCTION clerk.jwk_of_pem(pem text) RETURNS jsonb
+	LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+	AS $$
+DECLARE
+	-- as environment files and JSON have it: in quotes, with \n for the ends of lines
+	lines constant text := replace(replace(btrim(pem, E' \t\r\n"'''), '\r', ''), '\n', E'\n');
+	-- the lines between BEGIN and END, or all there is
+	body constant text := regexp_replace(regexp_replace(lines, '-----(BEGIN|END) [A-Z0-9 ]+-----', '', 'g'), '\s', '', 'g');
+BEGIN
+	IF coalesce(body !~ '^[A-Za-z0-9+/]+={0,2}$' OR length(body) % 4 <> 0, true) THEN
+		PERFORM clerk.refuse('22023', 'the key is refused', 'It is not one public key in PEM form.',
+			'Copy the JWT public key from the API keys page of the Clerk Dashboard; a certificate will do as well.');
+	END IF;
+	RETURN clerk.jwk_of_spki(decode(body, 'base64'));
+END
+$$;
+COMMENT ON FUNCTION clerk.jwk_of_pem(text) IS 'the public key of a PEM file, or of a certificate in one, as a JSON Web Key';
+
 CREATE FUNCTION clerk.usable_jwks(jwks jsonb) RETURNS jsonb
 	LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
 	AS $$
@@ -283,6 +420,11 @@ DECLARE
 	checked record;
 	kid text;
 BEGIN
+	-- Firebase's other document: certificates by kid
+	IF jsonb_path_exists(jwks, 'strict $ ? (@.type() == "object").* ? (@.type() == "string" && @ starts with "-----BEGIN CERTIFICATE")')
+		AND NOT jsonb_path_exists(jwks, 'strict $.* ? (@.type() != "string" || !(@ starts with "-----BEGIN CERTIFICATE"))') THEN
+		jwks := jsonb_build_object('keys', (SELECT jsonb_agg(clerk.jwk_of_pem(pem.value) || jsonb_build_object('kid', pem.key)) FROM jsonb_each_text(jwks) AS pem));
+	END IF;
 	IF jwks ? 'kty' THEN
 		PERFORM clerk.refuse('22023', 'this is a single JSON Web Key, not a JWKS', NULL, 'Wrap it: {"keys": [ ... ]}');
 	ELSIF jsonb_typeof(jwks -> 'keys') IS DISTINCT FROM 'array' THEN
@@ -371,10 +513,6 @@ $$;
 COMMENT ON FUNCTION clerk.load_jwks(text, jsonb, interval) IS
 	'takes the keys of a JWKS for an instance; a key that is no longer in it verifies for the grace, then not';
 
-CREATE FUNCTION clerk.jwk_of_spki(der bytea) RETURNS jsonb
-	AS 'MODULE_PATHNAME', 'clerk_rls_jwk_of_spki' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
-COMMENT ON FUNCTION clerk.jwk_of_spki(bytea) IS 'the public key in a SubjectPublicKeyInfo as a JSON Web Key';
-
 CREATE FUNCTION clerk.jwk_thumbprint(jwk jsonb) RETURNS text
 	LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp
 	AS $$
@@ -392,8 +530,6 @@ CREATE FUNCTION clerk.load_pem(issuer text, pem text, kid text DEFAULT NULL) RET
 	AS $$
 #variable_conflict use_variable
 DECLARE
-	-- the lines between BEGIN and END, or all there is
-	body text := regexp_replace(regexp_replace(pem, '-----(BEGIN|END) [A-Z0-9 ]+-----', '', 'g'), '\s', '', 'g');
 	jwk jsonb;
 	problem text;
 BEGIN
@@ -401,11 +537,10 @@ BEGIN
 	IF NOT FOUND THEN
 		PERFORM clerk.refuse('42704', format('instance %s is not registered', coalesce(issuer, 'NULL')), NULL,
 			'Register it with clerk.add_instance().');
-	ELSIF coalesce(kid = '' OR body !~ '^[A-Za-z0-9+/]+={0,2}$' OR length(body) % 4 <> 0, body IS NULL) THEN
-		PERFORM clerk.refuse('22023', 'the key is refused', 'It is not a public key in PEM form, or the kid is empty.',
-			'Copy the JWT public key from the API keys page of the Clerk Dashboard.');
+	ELSIF kid = '' THEN
+		PERFORM clerk.refuse('22023', 'the key is refused', 'The kid is empty.', NULL);
 	END IF;
-	jwk := clerk.jwk_of_spki(decode(body, 'base64'));
+	jwk := clerk.jwk_of_pem(pem);
 	problem := (clerk.check_jwk(jwk)).problem;
 	IF problem IS NOT NULL THEN
 		PERFORM clerk.refuse('22023', 'the key is refused', problem, NULL);
@@ -420,7 +555,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION clerk.load_pem(text, text, text) IS
-	'takes a public key in PEM form for an instance; without a kid, for tokens of any kid it does not know; returns the kid';
+	'takes a public key, or a certificate, in PEM form for an instance; without a kid, for tokens of any kid it does not know; returns the kid';
 
 CREATE FUNCTION clerk.retire_key(issuer text, kid text) RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
@@ -754,11 +889,11 @@ CREATE TABLE clerk.id_map (
 	source regclass
 );
 
--- A local id is one user's or one organization's; a UUID is the same in either case.
+-- A local id is one user's or one organization's; a UUID is the same however a cast lets it be spelled.
 CREATE UNIQUE INDEX id_map_mapped_id_key ON clerk.id_map (
 	(clerk_id OPERATOR(pg_catalog.^@) 'org_'),
-	(CASE WHEN mapped_id OPERATOR(pg_catalog.~) '^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$'
-		THEN pg_catalog.lower(mapped_id) ELSE mapped_id END));
+	(CASE WHEN pg_catalog.translate(mapped_id, '{}-', '') OPERATOR(pg_catalog.~) '^[0-9A-Fa-f]{32}$'
+		THEN pg_catalog.lower(pg_catalog.translate(mapped_id, '{}-', '')) ELSE mapped_id END));
 CREATE INDEX id_map_source_idx ON clerk.id_map (source) WHERE source IS NOT NULL;
 
 COMMENT ON TABLE clerk.id_map IS 'the local ids of Clerk users and organizations, for clerk.mapped_id() and its like';
@@ -786,6 +921,14 @@ CREATE FUNCTION clerk.mapped_org_id() RETURNS uuid
 	AS 'MODULE_PATHNAME', 'clerk_rls_mapped_org_id' LANGUAGE C STABLE PARALLEL SAFE;
 COMMENT ON FUNCTION clerk.mapped_org_id() IS 'local id of the active organization as uuid';
 
+CREATE FUNCTION clerk.mapped_org_bigint() RETURNS bigint
+	AS 'MODULE_PATHNAME', 'clerk_rls_mapped_org_bigint' LANGUAGE C STABLE PARALLEL SAFE;
+COMMENT ON FUNCTION clerk.mapped_org_bigint() IS 'local id of the active organization as bigint; NULL also when it is no bigint';
+
+CREATE FUNCTION clerk.mapped_org_text() RETURNS text
+	AS 'MODULE_PATHNAME', 'clerk_rls_mapped_org_text' LANGUAGE C STABLE PARALLEL SAFE;
+COMMENT ON FUNCTION clerk.mapped_org_text() IS 'local id of the active organization as text';
+
 CREATE FUNCTION clerk.mapped_id(clerk_id text) RETURNS uuid
 	AS 'MODULE_PATHNAME', 'clerk_rls_mapped_id_of' LANGUAGE C STABLE STRICT PARALLEL SAFE;
 COMMENT ON FUNCTION clerk.mapped_id(text) IS 'local id of any Clerk id as uuid';
@@ -801,6 +944,11 @@ CREATE FUNCTION clerk.fits_id_type(mapped_id text, id_type text) RETURNS boolean
 	END
 $$;
 COMMENT ON FUNCTION clerk.fits_id_type(text, text) IS 'whether a local id can be a value of this type (uuid, bigint or text)';
+
+CREATE FUNCTION clerk.is_reserved_id(clerk_id text, mapped_id text) RETURNS boolean
+	AS 'MODULE_PATHNAME', 'clerk_rls_is_reserved_id' LANGUAGE C STABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION clerk.is_reserved_id(text, text) IS
+	'whether a local id is a UUID of version 5 that another Clerk id may have without a mapping, so that this one never gets it';
 
 CREATE FUNCTION clerk.map_id(clerk_id text, mapped_id text) RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
@@ -823,6 +971,12 @@ BEGIN
 			ERRCODE = 'invalid_parameter_value',
 			MESSAGE = format('the local id is no %s', unfit.id_type),
 			DETAIL = format('Instance %s says so in clerk.instances.id_type.', unfit.issuer);
+	ELSIF clerk.is_reserved_id(clerk_id, mapped_id) THEN
+		RAISE EXCEPTION USING
+			ERRCODE = 'invalid_parameter_value',
+			MESSAGE = 'the local id is reserved',
+			DETAIL = 'A UUID of version 5 may be that of another Clerk id, which has no mapping yet.',
+			HINT = 'If your local ids are of version 5 themselves, set clerk.instances.id_fallback to none.';
 	END IF;
 	INSERT INTO clerk.id_map AS map VALUES (clerk_id, mapped_id)
 		ON CONFLICT ON CONSTRAINT id_map_pkey DO UPDATE SET mapped_id = excluded.mapped_id WHERE map.source IS NULL;
@@ -914,7 +1068,18 @@ DECLARE
 	blocks bigint := pg_relation_size(tab) / current_setting('block_size')::bigint;
 	mapped bigint := 0;
 	added bigint;
+	reserved boolean;
 BEGIN
+	EXECUTE format('SELECT EXISTS (SELECT FROM ONLY %1$s AS t WHERE clerk.is_reserved_id(t.%2$I::text, t.%3$I::text))',
+		tab, clerk_id_column, id_column) INTO reserved;
+	IF reserved THEN
+		RAISE EXCEPTION USING
+			ERRCODE = 'check_violation',
+			MESSAGE = format('table %s has a local id that is reserved', tab),
+			DETAIL = 'A UUID of version 5 may be that of another Clerk id, which has no mapping yet.',
+			HINT = format('Find it by clerk.is_reserved_id(%I, %I::text). If your local ids are of version 5 themselves, set clerk.instances.id_fallback to none.',
+				clerk_id_column, id_column);
+	END IF;
 	-- what map_id() has set to the same values becomes the table's
 	EXECUTE format('UPDATE clerk.id_map AS map SET source = $1 FROM ONLY %s AS t
 		WHERE map.source IS NULL AND map.clerk_id = t.%I::text AND map.mapped_id = t.%I::text', tab, clerk_id_column, id_column)
@@ -1141,10 +1306,13 @@ CREATE FUNCTION clerk.revoke(id text, prefix text, reason text) RETURNS void
 	AS $$
 #variable_conflict use_variable
 BEGIN
-	IF coalesce(id = '' OR (starts_with(id, 'sess_') AND prefix <> 'sess_') OR (starts_with(id, 'user_') AND prefix <> 'user_'), true) THEN
+	IF coalesce(id = '' OR (NOT starts_with(id, prefix) AND (starts_with(id, 'sess_') OR starts_with(id, 'user_')
+		-- what the ids of other issuers look like is not known
+		OR NOT EXISTS (SELECT FROM clerk.instances AS instance WHERE NOT clerk.is_clerks(instance.issuer, instance.jwks_url)))), true) THEN
 		RAISE EXCEPTION USING
 			ERRCODE = 'invalid_parameter_value',
-			MESSAGE = format('this is not the id of a %s', CASE prefix WHEN 'sess_' THEN 'session' ELSE 'user' END);
+			MESSAGE = format('this is not the id of a %s', CASE prefix WHEN 'sess_' THEN 'session' ELSE 'user' END),
+			DETAIL = format('Clerk''s begin with %s.', prefix);
 	END IF;
 	INSERT INTO clerk.revocations AS revocation (id, reason) VALUES (id, reason)
 		ON CONFLICT ON CONSTRAINT revocations_pkey DO UPDATE SET reason = coalesce(excluded.reason, revocation.reason);
@@ -1376,7 +1544,7 @@ BEGIN
 
 	DELETE FROM clerk.id_map AS map
 	WHERE map.clerk_id = profile.clerk_id AND map.source = 'clerk.user_profiles'::regclass AND map.mapped_id IS DISTINCT FROM profile.external_id;
-	IF length(profile.external_id) BETWEEN 1 AND 255
+	IF length(profile.external_id) BETWEEN 1 AND 255 AND NOT clerk.is_reserved_id(profile.clerk_id, profile.external_id)
 		AND EXISTS (SELECT FROM clerk.instances AS i WHERE i.issuer = profile.issuer AND i.id_claim = 'external_id') THEN
 		INSERT INTO clerk.id_map VALUES (profile.clerk_id, profile.external_id, 'clerk.user_profiles') ON CONFLICT DO NOTHING;
 	END IF;
@@ -2247,13 +2415,13 @@ BEGIN
 	caller := CASE
 		WHEN col.type IN ('text', 'character varying') THEN CASE WHEN is_org THEN 'clerk.org_id()' ELSE 'clerk.uid()' END
 		WHEN col.type = 'uuid' THEN CASE WHEN is_org THEN 'clerk.mapped_org_id()' ELSE 'clerk.mapped_id()' END
-		WHEN col.type = 'bigint' AND NOT is_org THEN 'clerk.mapped_bigint()' END;
+		WHEN col.type = 'bigint' THEN CASE WHEN is_org THEN 'clerk.mapped_org_bigint()' ELSE 'clerk.mapped_bigint()' END END;
 	IF caller IS NULL OR col.filled <> '' THEN
 		RAISE EXCEPTION USING
 			ERRCODE = CASE WHEN caller IS NULL THEN 'datatype_mismatch' ELSE 'wrong_object_type' END,
 			MESSAGE = format('column %I of table %s cannot say whose a row is', column_name, tab),
 			DETAIL = CASE WHEN caller IS NOT NULL THEN 'It is generated, so no default could fill it.'
-				ELSE format('It is of type %s, and must be one of: text, character varying, uuid%s.', col.type, CASE WHEN is_org THEN '' ELSE ', bigint' END) END;
+				ELSE format('It is of type %s, and must be one of: text, character varying, uuid, bigint.', col.type) END;
 	END IF;
 	-- as PostgreSQL would print it, so that a policy can be compared with what it should be
 	comparison := format(CASE WHEN col.is_base AND col.type <> 'character varying' THEN '(%I = %s)' ELSE '((%1$I)::%3$s = %2$s)' END,
@@ -2535,12 +2703,23 @@ CREATE FUNCTION clerk.audit_policies() RETURNS TABLE (severity text, finding tex
 $$;
 COMMENT ON FUNCTION clerk.audit_policies() IS 'what clerk.audit() finds in policies';
 
+CREATE FUNCTION clerk.audit_presets() RETURNS TABLE (severity text, finding text, object text, detail text, fix text)
+	LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+	AS $$
+	SELECT DISTINCT 'error', 'reverification-unknown', object,
+		format('has_reverified(''%s'') is false always; it must be one of: %s', call[1], array_to_string(known, ', ')), NULL
+	FROM clerk.audited_policies(), regexp_matches(expression, 'clerk\.has_reverified\(''((?:[^'']|'''')*)''::text(,?)', 'g') AS call,
+		LATERAL (SELECT CASE call[2] WHEN '' THEN '{strict_mfa,strict,moderate,lax}' ELSE '{first_factor,second_factor,multi_factor}' END::text[]) AS names (known)
+	WHERE call[1] <> ALL (known)
+$$;
+COMMENT ON FUNCTION clerk.audit_presets() IS 'what clerk.audit() finds that policies ask of has_reverified(), and Clerk does not know';
+
 CREATE FUNCTION clerk.audit_indexes() RETURNS TABLE (severity text, finding text, object text, detail text, fix text)
 	LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 	AS $$
 	SELECT DISTINCT 'warning', 'index-missing', format('table %s', tab), format('policies compare %I with the caller, and no index begins with it', attname),
 		format('CREATE INDEX ON %s (%I)', tab, attname)
-	FROM (VALUES ('("(?:[^"]|"")+"|\w+)', 'clerk\.(?:uid|org_id|mapped_id|mapped_bigint|mapped_text|mapped_org_id)\(\)')) AS side (col, caller),
+	FROM (VALUES ('("(?:[^"]|"")+"|\w+)', 'clerk\.(?:uid|org_id|mapped_id|mapped_bigint|mapped_text|mapped_org_id|mapped_org_bigint|mapped_org_text)\(\)')) AS side (col, caller),
 		LATERAL (VALUES ('(?:^|[( ])' || col || '\)?(?:::\w+)? = (?:\( SELECT )?' || caller),
 			(caller || '(?: AS \w+\))? = \(?' || col || '(?![\w.])')) AS comparison (pattern),
 		clerk.audited_policies(), regexp_matches(expression, pattern, 'g') AS compared
@@ -2628,6 +2807,7 @@ BEGIN
 	RETURN QUERY
 		SELECT f.* FROM (
 			SELECT * FROM clerk.audit_tables() UNION ALL SELECT * FROM clerk.audit_policies() UNION ALL SELECT * FROM clerk.audit_indexes()
+			UNION ALL SELECT * FROM clerk.audit_presets()
 			UNION ALL SELECT * FROM clerk.audit_functions() UNION ALL SELECT * FROM clerk.audit_roles() UNION ALL SELECT * FROM clerk.audit_instances()
 		) AS f
 		ORDER BY array_position('{error,warning,notice}', f.severity), f.finding COLLATE "C", f.object COLLATE "C", f.fix COLLATE "C";
@@ -2694,6 +2874,8 @@ GRANT EXECUTE ON FUNCTION clerk.mapped_id() TO PUBLIC;
 GRANT EXECUTE ON FUNCTION clerk.mapped_bigint() TO PUBLIC;
 GRANT EXECUTE ON FUNCTION clerk.mapped_text() TO PUBLIC;
 GRANT EXECUTE ON FUNCTION clerk.mapped_org_id() TO PUBLIC;
+GRANT EXECUTE ON FUNCTION clerk.mapped_org_bigint() TO PUBLIC;
+GRANT EXECUTE ON FUNCTION clerk.mapped_org_text() TO PUBLIC;
 GRANT EXECUTE ON FUNCTION clerk.mapped_id(text) TO PUBLIC;
 GRANT EXECUTE ON FUNCTION clerk.is_fellow_member(text) TO PUBLIC;
 GRANT EXECUTE ON FUNCTION clerk.verify(text) TO PUBLIC;

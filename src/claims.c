@@ -7,7 +7,8 @@
  * - "azp" must be there and match where it has authorized parties;
  * - "sub" must not be empty, "exp" must be there;
  * - a NumericDate may be fractional, but must be a number within the range of a
- *   timestamptz.
+ *   timestamptz;
+ * - null is absent, as templates write it for what is empty.
  *
  * Errors are statuses.  Called by session.c and the tests.
  */
@@ -56,6 +57,49 @@ clerk_claims_free(ClerkClaims *claims)
 	memset(claims, 0, sizeof(*claims));
 }
 
+/* A member that may be absent, or null, which is the same: NULL. */
+static const json_t *
+optional(const json_t *root, const char *name)
+{
+	const json_t *member = json_object_get(root, name);
+
+	return json_is_null(member) ? NULL : member;
+}
+
+/*
+ * Is it an id token of OpenID Connect, or may it be one?  The same key signs those of every
+ * application that lets users sign in with this issuer, and "aud" alone says for which.  So a
+ * token with an "aud" must have a session id, be marked as one of a template, or meet an
+ * instance that compares it.
+ */
+static bool
+may_be_id_token(const ClerkClaims *claims, const ClerkPolicy *policy, bool template)
+{
+	return optional(claims->root, "nonce") != NULL ||
+		   optional(claims->root, "at_hash") != NULL ||
+		   optional(claims->root, "c_hash") != NULL ||
+		   (optional(claims->root, "aud") != NULL && claims->session_id == NULL &&
+			!template && policy->audiences == NULL);
+}
+
+/* What the header must say of the token, and what it must not be. */
+static ClerkStatus
+check_token_type(const ClerkJws *jws, const ClerkClaims *claims,
+				 const ClerkPolicy *policy, bool template)
+{
+	if (policy->token_type == CLERK_TOKEN_ACCESS)
+		return jws->typ != NULL && (strcmp(jws->typ, "at+jwt") == 0 ||
+									strcmp(jws->typ, "application/at+jwt") == 0)
+				   ? CLERK_OK
+				   : CLERK_TYPE_NOT_ACCESS;
+	if (jws->typ != NULL && strcmp(jws->typ, "JWT") != 0)
+		return CLERK_TYPE_NOT_JWT;
+	return policy->token_type == CLERK_TOKEN_SESSION &&
+				   may_be_id_token(claims, policy, template)
+			   ? CLERK_TYPE_ID
+			   : CLERK_OK;
+}
+
 /*
  * Is it a user's token?  The same key also signs OAuth access tokens ("typ": "at+jwt") and
  * machine tokens (a category of their own, subjects "mch_...").  Asked before the key, so
@@ -67,14 +111,17 @@ clerk_claims_check_type(const ClerkJws *jws, const ClerkClaims *claims,
 {
 	bool template = jws->cat != NULL && strcmp(jws->cat, CATEGORY_TEMPLATE) == 0;
 
-	if (jws->typ != NULL && strcmp(jws->typ, "JWT") != 0)
-		return CLERK_TYPE_NOT_JWT;
+	ClerkStatus status = check_token_type(jws, claims, policy, template);
+
+	if (status != CLERK_OK)
+		return status;
 	if (jws->cat != NULL && !template && strcmp(jws->cat, CATEGORY_SESSION) != 0 &&
 		strcmp(jws->cat, CATEGORY_ANY) != 0)
 		return CLERK_TYPE_NOT_SESSION;
 	if (claims->subject != NULL && strncmp(claims->subject, "mch_", 4) == 0)
 		return CLERK_TYPE_MACHINE;
-	if (!policy->accept_templates && (template || claims->session_id == NULL))
+	if (policy->token_type == CLERK_TOKEN_SESSION && !policy->accept_templates &&
+		(template || claims->session_id == NULL))
 		return CLERK_TYPE_NO_SESSION_ID;
 	return CLERK_OK;
 }
@@ -110,7 +157,7 @@ audience_matches(const json_t *aud, const ClerkPolicy *policy)
 static bool
 is_string_or_absent(const json_t *root, const char *name)
 {
-	const json_t *member = json_object_get(root, name);
+	const json_t *member = optional(root, name);
 
 	return member == NULL || json_is_string(member);
 }
@@ -118,8 +165,6 @@ is_string_or_absent(const json_t *root, const char *name)
 static ClerkStatus
 check_types(const ClerkClaims *claims)
 {
-	const json_t *act = json_object_get(claims->root, "act");
-
 	if (claims->subject == NULL || claims->subject[0] == '\0')
 		return CLERK_SUBJECT_INVALID;
 	if (!is_string_or_absent(claims->root, "sid") ||
@@ -127,7 +172,7 @@ check_types(const ClerkClaims *claims)
 		!is_string_or_absent(claims->root, "sts"))
 		return CLERK_CLAIM_TYPE;
 	/* someone is impersonated, and we could not say by whom */
-	if (act != NULL && !json_is_null(act) && claims->actor == NULL)
+	if (optional(claims->root, "act") != NULL && claims->actor == NULL)
 		return CLERK_CLAIM_TYPE;
 	return CLERK_OK;
 }
@@ -147,7 +192,7 @@ numeric_date(const json_t *value, int64_t *time)
 static bool
 optional_date(const json_t *root, const char *name, int64_t *time)
 {
-	const json_t *member = json_object_get(root, name);
+	const json_t *member = optional(root, name);
 
 	*time = INT64_MIN;
 	return member == NULL || numeric_date(member, time);

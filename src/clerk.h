@@ -61,9 +61,12 @@ typedef enum ClerkStatus
 
 	/* whose it is, and who signed it */
 	CLERK_ISSUER_UNKNOWN,
+	CLERK_ISSUER_LEGACY,
 	CLERK_TYPE_NOT_JWT,
 	CLERK_TYPE_NOT_SESSION,
 	CLERK_TYPE_MACHINE,
+	CLERK_TYPE_NOT_ACCESS,
+	CLERK_TYPE_ID,
 	CLERK_KEY_UNKNOWN,
 	CLERK_ALGORITHM_UNSUPPORTED,
 	CLERK_ALGORITHM_NOT_THE_KEYS,
@@ -229,8 +232,16 @@ extern bool clerk_jwa_equal(const void *a, const void *b, size_t len);
 /*
  * claims.c -- every time and duration is in microseconds, times since the Unix epoch.
  */
+typedef enum ClerkTokenType
+{
+	CLERK_TOKEN_SESSION, /* and no id token of OpenID Connect */
+	CLERK_TOKEN_ACCESS,	 /* RFC 9068 */
+	CLERK_TOKEN_ID		 /* either */
+} ClerkTokenType;
+
 typedef struct ClerkPolicy
 {
+	ClerkTokenType token_type;
 	const char **authorized_parties; /* NULL: any, and cookies are not read */
 	int n_authorized_parties;
 	const char **audiences; /* NULL: any */

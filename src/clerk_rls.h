@@ -127,6 +127,7 @@ typedef struct ClerkInstance
 	const char *role;	  /* NULL: pre_request() leaves the role alone */
 	const char *id_claim; /* NULL: no claim holds local ids */
 	bool has_uuid_fallback;
+	int64 legacy_template_until; /* microseconds since the Unix epoch; 0: never */
 	ClerkPolicy policy;
 	ClerkKey *keys; /* those that have been asked for */
 	bool knows_keys_for_any_kid;

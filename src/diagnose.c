@@ -60,14 +60,58 @@ describe_times(ClerkStep step, const ClerkExplanation *explanation)
 	return psprintf("%s, now %s", shown_time("exp", times->expiry, status), now);
 }
 
+/* A registered issuer that differs from this one by the scheme or a slash, or NULL. */
+static const char *
+similar_issuer(const char *issuer)
+{
+	static const char *const schemes[] = {"https://", "http://"};
+	const char *host = strstr(issuer, "://");
+	char *trimmed = pstrdup(host != NULL ? host + 3 : issuer);
+
+	for (size_t len = strlen(trimmed); len > 0 && trimmed[len - 1] == '/';)
+		trimmed[--len] = '\0';
+	for (size_t i = 0; i < lengthof(schemes); i++)
+	{
+		char *with_slash = psprintf("%s%s/", schemes[i], trimmed);
+		char *without = psprintf("%s%s", schemes[i], trimmed);
+
+		if (strcmp(with_slash, issuer) != 0 && clerk_keys_instance(with_slash) != NULL)
+			return with_slash;
+		if (strcmp(without, issuer) != 0 && clerk_keys_instance(without) != NULL)
+			return without;
+	}
+	return NULL;
+}
+
+static const char *
+describe_issuer(const ClerkExplanation *explanation)
+{
+	const char *issuer = explanation->claims->issuer;
+	const char *similar = explanation->instance == NULL && issuer != NULL &&
+								  strlen(issuer) <= MAX_SHOWN
+							  ? similar_issuer(issuer)
+							  : NULL;
+
+	if (similar == NULL)
+		return psprintf("iss %s", shown(issuer));
+	return psprintf("iss %s; registered is %s, and each character counts", shown(issuer),
+					similar);
+}
+
 static const char *
 describe_parties(const ClerkExplanation *explanation)
 {
-	const char *azp = shown(clerk_claims_string(explanation->claims, "azp"));
+	const ClerkPolicy *policy = &explanation->instance->policy;
+	StringInfoData text;
 
-	if (explanation->instance->policy.authorized_parties == NULL)
-		return psprintf("azp %s; the instance allows any", azp);
-	return psprintf("azp %s", azp);
+	initStringInfo(&text);
+	appendStringInfo(&text, "azp %s; the instance allows",
+					 shown(clerk_claims_string(explanation->claims, "azp")));
+	for (int i = 0; i < policy->n_authorized_parties; i++)
+		appendStringInfo(&text, "%s %s", i > 0 ? "," : "", policy->authorized_parties[i]);
+	if (policy->authorized_parties == NULL)
+		appendStringInfoString(&text, " any");
+	return text.data;
 }
 
 /* What a step that was taken has looked at, or NULL. */
@@ -84,7 +128,7 @@ describe(ClerkStep step, const ClerkExplanation *explanation)
 		case CLERK_STEP_SOURCE:
 			return clerk_source_name(explanation->source);
 		case CLERK_STEP_INSTANCE:
-			return psprintf("iss %s", shown(claims->issuer));
+			return describe_issuer(explanation);
 		case CLERK_STEP_TYPE:
 			return psprintf("typ %s, cat %s", shown(jws->typ), shown(jws->cat));
 		case CLERK_STEP_KEY:
@@ -144,11 +188,17 @@ put_step(ReturnSetInfo *result, ClerkStep step, const ClerkExplanation *explanat
 
 /* Verified, but do the policies for the instance's role apply? */
 static void
-put_role(ReturnSetInfo *result, const ClerkSession *session)
+put_role(ReturnSetInfo *result, const ClerkExplanation *explanation)
 {
+	const ClerkSession *session = explanation->session;
 	const char *role = GetUserNameFromId(GetUserId(), false);
 
-	if (session->instance->role != NULL && strcmp(role, clerk_config_anon_role()) == 0)
+	if (strcmp(role, clerk_config_anon_role()) == 0 &&
+		clerk_claims_mention(explanation->claims, role))
+		put(result, "role", "ok",
+			psprintf("%s, the anonymous role, which the token asks for", role));
+	else if (session->instance->role != NULL &&
+			 strcmp(role, clerk_config_anon_role()) == 0)
 		put(result, "role", "fail",
 			psprintf(
 				"The request runs as the anonymous role %s, so policies for %s do not "
@@ -194,7 +244,7 @@ clerk_rls_diagnose(PG_FUNCTION_ARGS)
 		return (Datum) 0;
 	put(result, "mapping", "ok", clerk_idmap_describe(explanation.session));
 	if (explanation.source != CLERK_SOURCE_ARGUMENT)
-		put_role(result, explanation.session);
+		put_role(result, &explanation);
 	put_organization(result, explanation.session->grants);
 	return (Datum) 0;
 }

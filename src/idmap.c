@@ -12,6 +12,11 @@
  * run of the executor: no trigger tells anybody about new rows, so many sign-ups disturb no
  * reader.
  *
+ * The UUIDs that are derived are reserved.  Anybody can compute that of a user who has no row
+ * yet, and where users may choose their local id, one could take it.  Of what Clerk id a UUID
+ * was derived cannot be seen, so a row or a claim with any UUID of version 5 but that of its
+ * own Clerk id is no answer, unless no instance derives.
+ *
  * The functions for policies never raise.  The trigger, by which a table of the application
  * is the mapping, raises where one Clerk id or one local id would be two.
  */
@@ -80,6 +85,74 @@ is_uuid(const char *text)
 			return false;
 	}
 	return text[UUID_TEXT_LENGTH] == '\0';
+}
+
+/*
+ * The UUID that a text spells, in any way that a cast to uuid takes, as a policy may make one
+ * of mapped_text(); or with spaces around it or as a URN, as an application may.
+ */
+static bool
+read_uuid(const char *text, pg_uuid_t *uuid)
+{
+	int n_digits = 0;
+
+	while (isspace((unsigned char) *text))
+		text++;
+	if (pg_strncasecmp(text, "urn:uuid:", 9) == 0)
+		text += 9;
+	for (; *text != '\0'; text++)
+	{
+		uint8 digit;
+
+		if (strchr("{}-", *text) != NULL || isspace((unsigned char) *text))
+			continue;
+		if (!isxdigit((unsigned char) *text) || n_digits == 2 * UUID_LEN)
+			return false;
+		digit = (uint8) (isdigit((unsigned char) *text) ? *text - '0'
+														: (*text | 0x20) - 'a' + 10);
+		uuid->data[n_digits / 2] = (uint8) (uuid->data[n_digits / 2] << 4) | digit;
+		n_digits++;
+	}
+	return n_digits == 2 * UUID_LEN;
+}
+
+static void
+read_derives(HeapTuple tuple, TupleDesc desc, void *arg)
+{
+	if (clerk_keys_has_uuid_fallback(tuple, desc))
+		*(bool *) arg = true;
+}
+
+/* May somebody's local id be derived?  Only if all instances say no, it may not. */
+static bool
+any_instance_derives(void)
+{
+	bool derives = false;
+
+	return !clerk_table_read(clerk_table_oid("instances"), "instances_pkey", 0, NULL,
+							 read_derives, &derives) ||
+		   derives;
+}
+
+/* May this be the derived UUID of another Clerk id? */
+static bool
+is_reserved(const char *clerk_id, const char *mapped_id)
+{
+	pg_uuid_t uuid;
+
+	return read_uuid(mapped_id, &uuid) && (uuid.data[6] & 0xf0) == 0x50 &&
+		   (uuid.data[8] & 0xc0) == 0x80 &&
+		   memcmp(&uuid, make_uuid(clerk_id), UUID_LEN) != 0 && any_instance_derives();
+}
+
+PG_FUNCTION_INFO_V1(clerk_rls_is_reserved_id);
+
+/* For those who write clerk.id_map. */
+Datum
+clerk_rls_is_reserved_id(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_BOOL(is_reserved(text_to_cstring(PG_GETARG_TEXT_PP(0)),
+							   text_to_cstring(PG_GETARG_TEXT_PP(1))));
 }
 
 /* A local id as a value of a type; false when it does not fit. */
@@ -183,11 +256,27 @@ clerk_idmap_describe(const ClerkSession *session)
 		mapped_id = mapped_by_claim(session);
 		origin = "the claim that the instance's id_claim names";
 	}
+	if (mapped_id != NULL && is_reserved(session->subject, mapped_id))
+		return psprintf("none: %s has a UUID of version 5 that is not the one of this Clerk "
+						"id, and so may be another user's",
+						origin);
 	if (mapped_id != NULL)
 		return psprintf("from %s; mapped_id() is %s", origin,
 						is_uuid(mapped_id) ? "this uuid" : "NULL, since it is no uuid");
 	return session->instance->has_uuid_fallback ? "the UUID of version 5 of the Clerk id"
 												: "none; mapped_id() is NULL";
+}
+
+/* What a row or a claim has for a Clerk id, or NULL; then the UUID, where it is wanted. */
+static bool
+answer(const char *clerk_id, const char *mapped_id, bool has_uuid_fallback,
+	   Convert convert, Datum *value)
+{
+	if (mapped_id == NULL && !has_uuid_fallback)
+		return false;
+	if (mapped_id == NULL)
+		return convert(mapped_by_uuid(clerk_id), value);
+	return convert(mapped_id, value) && !is_reserved(clerk_id, mapped_id);
 }
 
 static bool
@@ -197,9 +286,8 @@ map_user(const ClerkSession *session, Convert convert, Datum *value)
 
 	if (mapped_id == NULL)
 		mapped_id = mapped_by_claim(session);
-	if (mapped_id == NULL && session->instance->has_uuid_fallback)
-		mapped_id = mapped_by_uuid(session->subject);
-	return mapped_id != NULL && convert(mapped_id, value);
+	return answer(session->subject, mapped_id, session->instance->has_uuid_fallback,
+				  convert, value);
 }
 
 static bool
@@ -243,21 +331,23 @@ clerk_rls_mapped_text(PG_FUNCTION_ARGS)
 
 /* Of an id that no token vouches for: no claim, and the fallback only where it is wanted. */
 static bool
-map_other(const char *clerk_id, bool has_uuid_fallback, Datum *value)
+map_other(const char *clerk_id, bool has_uuid_fallback, Convert convert, Datum *value)
 {
-	const char *mapped_id = mapped_by_row(clerk_id);
+	return answer(clerk_id, mapped_by_row(clerk_id), has_uuid_fallback, convert, value);
+}
 
-	if (mapped_id == NULL && has_uuid_fallback)
-		mapped_id = mapped_by_uuid(clerk_id);
-	return mapped_id != NULL && to_uuid(mapped_id, value);
+static bool
+map_org(const ClerkSession *session, Convert convert, Datum *value)
+{
+	return session->grants->org_id != NULL &&
+		   map_other(session->grants->org_id, session->instance->has_uuid_fallback,
+					 convert, value);
 }
 
 static bool
 unpack_mapped_org_id(const ClerkSession *session, FunctionCallInfo fcinfo, Datum *value)
 {
-	return session->grants->org_id != NULL &&
-		   map_other(session->grants->org_id, session->instance->has_uuid_fallback,
-					 value);
+	return map_org(session, to_uuid, value);
 }
 
 PG_FUNCTION_INFO_V1(clerk_rls_mapped_org_id);
@@ -265,6 +355,33 @@ Datum
 clerk_rls_mapped_org_id(PG_FUNCTION_ARGS)
 {
 	return clerk_accessors_answer(fcinfo, unpack_mapped_org_id, UUID_LEN);
+}
+
+static bool
+unpack_mapped_org_bigint(const ClerkSession *session, FunctionCallInfo fcinfo,
+						 Datum *value)
+{
+	return map_org(session, to_bigint, value);
+}
+
+PG_FUNCTION_INFO_V1(clerk_rls_mapped_org_bigint);
+Datum
+clerk_rls_mapped_org_bigint(PG_FUNCTION_ARGS)
+{
+	return clerk_accessors_answer(fcinfo, unpack_mapped_org_bigint, sizeof(int64));
+}
+
+static bool
+unpack_mapped_org_text(const ClerkSession *session, FunctionCallInfo fcinfo, Datum *value)
+{
+	return map_org(session, to_text, value);
+}
+
+PG_FUNCTION_INFO_V1(clerk_rls_mapped_org_text);
+Datum
+clerk_rls_mapped_org_text(PG_FUNCTION_ARGS)
+{
+	return clerk_accessors_answer(fcinfo, unpack_mapped_org_text, -1);
 }
 
 static void
@@ -301,7 +418,7 @@ clerk_rls_mapped_id_of(PG_FUNCTION_ARGS)
 	if (session != NULL && strcmp(clerk_id, session->subject) == 0)
 		mapped = map_user(session, to_uuid, &value);
 	else
-		mapped = map_other(clerk_id, wants_uuid_fallback(session), &value);
+		mapped = map_other(clerk_id, wants_uuid_fallback(session), to_uuid, &value);
 	if (!mapped)
 		PG_RETURN_NULL();
 	return value;
@@ -420,6 +537,15 @@ add_mapping(Relation rel, const TrackedRow *row)
 				 errdetail("The ids in the tracked columns of table \"%s\" must have 1 "
 						   "to %d characters.",
 						   RelationGetRelationName(rel), MAX_ID_LENGTH),
+				 errtable(rel)));
+	if (is_reserved(row->clerk_id, row->mapped_id))
+		ereport(ERROR,
+				(errcode(ERRCODE_CHECK_VIOLATION), errmsg("the local id is reserved"),
+				 errdetail("The UUIDs of version 5 in table \"%s\" may be those of other "
+						   "Clerk ids.",
+						   RelationGetRelationName(rel)),
+				 errhint("Use clerk.mapped_id() of the Clerk id, or a UUID of another "
+						 "version, such as gen_random_uuid()."),
 				 errtable(rel)));
 	if (run(&add_row, rel, row) == 0 && run(&adopt_row, rel, row) == 0)
 		ereport(ERROR, (errcode(ERRCODE_UNIQUE_VIOLATION),

@@ -421,22 +421,43 @@ is_private_der(ClerkSlice der)
 	return pkey != NULL;
 }
 
+/* The key of a SubjectPublicKeyInfo, or of a certificate, and nothing behind it; or NULL. */
+static EVP_PKEY *
+key_of_der(ClerkSlice der)
+{
+	const unsigned char *end = (const unsigned char *) der.data + der.len;
+	const unsigned char *data = (const unsigned char *) der.data;
+	EVP_PKEY *pkey = d2i_PUBKEY(NULL, &data, (long) der.len);
+	X509 *certificate = NULL;
+
+	if (pkey == NULL)
+	{
+		data = (const unsigned char *) der.data;
+		certificate = d2i_X509(NULL, &data, (long) der.len);
+		if (certificate != NULL)
+			pkey = X509_get_pubkey(certificate);
+	}
+	X509_free(certificate);
+	if (pkey != NULL && data == end)
+		return pkey;
+	EVP_PKEY_free(pkey);
+	return NULL;
+}
+
 /*
  * The JWK of a SubjectPublicKeyInfo (RFC 5280 section 4.1.2.7), which is what stands in a
- * PEM file between BEGIN and END PUBLIC KEY.  Whether the key may be used is for
- * clerk_jwk_parse() to say.
+ * PEM file between BEGIN and END PUBLIC KEY, or of the one in a certificate.  Nothing else of
+ * the certificate is looked at: who loads it vouches for it.  Whether the key may be used is
+ * for clerk_jwk_parse() to say.
  */
 ClerkStatus
 clerk_jwk_of_spki(ClerkSlice der, char json[CLERK_MAX_JWK])
 {
-	const unsigned char *data = (const unsigned char *) der.data;
-	EVP_PKEY *pkey = d2i_PUBKEY(NULL, &data, (long) der.len);
+	EVP_PKEY *pkey = key_of_der(der);
 	ClerkStatus status;
 
 	if (pkey == NULL)
 		status = is_private_der(der) ? CLERK_JWK_PRIVATE : CLERK_JWK_NOT_SPKI;
-	else if (data != (const unsigned char *) der.data + der.len)
-		status = CLERK_JWK_NOT_SPKI;
 	else
 		status = write_key(pkey, json);
 	EVP_PKEY_free(pkey);

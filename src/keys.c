@@ -38,7 +38,11 @@ typedef enum InstanceColumn
 	INSTANCE_ID_FALLBACK,
 	INSTANCE_ROLE,
 	INSTANCE_ACCEPT_TEMPLATES,
-	INSTANCE_MAX_TOKEN_AGE
+	INSTANCE_MAX_TOKEN_AGE,
+	INSTANCE_CREATED_AT,
+	INSTANCE_ID_TYPE,
+	INSTANCE_LEGACY_TEMPLATE_UNTIL,
+	INSTANCE_TOKEN_TYPE
 } InstanceColumn;
 
 typedef enum JwksColumn
@@ -177,6 +181,19 @@ clerk_keys_has_uuid_fallback(HeapTuple tuple, TupleDesc desc)
 	return strcmp(TextDatumGetCString(value), "uuid_v5") == 0;
 }
 
+/* One that is not known is the strictest. */
+static ClerkTokenType
+read_token_type(HeapTuple tuple, TupleDesc desc)
+{
+	bool isnull;
+	Datum value = heap_getattr(tuple, INSTANCE_TOKEN_TYPE, desc, &isnull);
+	const char *type = isnull ? "" : TextDatumGetCString(value);
+
+	if (strcmp(type, "access") == 0)
+		return CLERK_TOKEN_ACCESS;
+	return strcmp(type, "id") == 0 ? CLERK_TOKEN_ID : CLERK_TOKEN_SESSION;
+}
+
 static void
 read_instance(HeapTuple tuple, TupleDesc desc, void *arg)
 {
@@ -192,6 +209,10 @@ read_instance(HeapTuple tuple, TupleDesc desc, void *arg)
 	if (!isnull)
 		instance->id_claim = TextDatumGetCString(value);
 	instance->has_uuid_fallback = clerk_keys_has_uuid_fallback(tuple, desc);
+	value = heap_getattr(tuple, INSTANCE_LEGACY_TEMPLATE_UNTIL, desc, &isnull);
+	if (!isnull)
+		instance->legacy_template_until = clerk_unix_time(DatumGetTimestampTz(value));
+	policy->token_type = read_token_type(tuple, desc);
 	policy->authorized_parties = read_strings(tuple, desc, INSTANCE_AUTHORIZED_PARTIES,
 											  &policy->n_authorized_parties);
 	policy->audiences =

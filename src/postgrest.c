@@ -12,6 +12,22 @@
 #include "utils/guc.h"
 
 /*
+ * Does the token ask for this role?  In which claim is for PostgREST's jwt-role-claim-key to
+ * say, which is not known here.
+ */
+static bool
+asks_for_role(const ClerkSession *session, const char *role)
+{
+	ClerkSlice payload = {session->payload, strlen(session->payload)};
+	ClerkClaims claims;
+	bool asks = clerk_claims_parse(payload, &claims) == CLERK_OK &&
+				clerk_claims_mention(&claims, role);
+
+	clerk_claims_free(&claims);
+	return asks;
+}
+
+/*
  * Did PostgREST run the request as this role because no token asked for another one?  It
  * adds the role it has chosen to request.jwt.claims, so the claims are those of no token
  * at all, or of ours, in which the role is then nowhere to be found.
@@ -20,22 +36,18 @@ static bool
 is_fallback_role(const ClerkSession *session, const char *role)
 {
 	ClerkSlice text = clerk_config_setting(CLERK_SETTING_CLAIMS);
-	ClerkClaims claims, ours;
-	bool fallback = false;
+	ClerkClaims claims;
+	bool fallback;
 
 	if (text.data == NULL)
 		return false;
-	if (clerk_claims_parse(text, &claims) == CLERK_OK &&
+	fallback =
+		clerk_claims_parse(text, &claims) == CLERK_OK &&
 		clerk_claims_mention(&claims, role) &&
 		(claims.subject == NULL || strcmp(claims.subject, session->subject) == 0) &&
-		(claims.issuer == NULL || strcmp(claims.issuer, session->instance->issuer) == 0))
-	{
-		fallback =
-			clerk_claims_parse((ClerkSlice){session->payload, strlen(session->payload)},
-							   &ours) == CLERK_OK &&
-			!clerk_claims_mention(&ours, role);
-		clerk_claims_free(&ours);
-	}
+		(claims.issuer == NULL ||
+		 strcmp(claims.issuer, session->instance->issuer) == 0) &&
+		!asks_for_role(session, role);
 	clerk_claims_free(&claims);
 	return fallback;
 }
@@ -48,6 +60,17 @@ set_local_role(const char *role)
 							 true, 0, false);
 }
 
+/* May the instance's role take the place of the one that the request runs as? */
+static bool
+may_switch_role(const ClerkSession *session, const char *role)
+{
+	if (session->instance->role == NULL || strcmp(role, session->instance->role) == 0)
+		return false;
+	if (strcmp(role, clerk_config_anon_role()) == 0)
+		return !asks_for_role(session, role);
+	return is_fallback_role(session, role);
+}
+
 PG_FUNCTION_INFO_V1(clerk_rls_pre_request);
 Datum
 clerk_rls_pre_request(PG_FUNCTION_ARGS)
@@ -56,12 +79,12 @@ clerk_rls_pre_request(PG_FUNCTION_ARGS)
 	ClerkStatus status = clerk_session_status();
 	const char *role = GetUserNameFromId(GetUserId(), false);
 
-	if (status == CLERK_NO_TOKEN || status == CLERK_ISSUER_UNKNOWN)
+	if (status == CLERK_NO_TOKEN || status == CLERK_ISSUER_UNKNOWN ||
+		status == CLERK_ISSUER_LEGACY)
 		PG_RETURN_VOID();
 	if (session == NULL)
 		clerk_report_error(status);
-	if (session->instance->role != NULL && strcmp(role, session->instance->role) != 0 &&
-		(strcmp(role, clerk_config_anon_role()) == 0 || is_fallback_role(session, role)))
+	if (may_switch_role(session, role))
 		set_local_role(session->instance->role);
 	PG_RETURN_VOID();
 }

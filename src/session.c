@@ -324,6 +324,16 @@ is_ours_from(ClerkSource source, const ClerkInstance *instance)
 	return source != CLERK_SOURCE_COOKIE || instance->policy.authorized_parties != NULL;
 }
 
+/*
+ * A template may have signed with a secret that PostgREST knows, and that nothing here ever
+ * verifies by.  While an application moves away from it, PostgREST alone answers for those.
+ */
+static bool
+is_legacy(const ClerkJws *jws, const ClerkInstance *instance)
+{
+	return strcmp(jws->alg, "HS256") == 0 && instance->legacy_template_until > now();
+}
+
 static ClerkStatus
 identify_token(Verification *verification, ClerkSlice token, ClerkSource source,
 			   ClerkInstance **instance)
@@ -336,6 +346,8 @@ identify_token(Verification *verification, ClerkSlice token, ClerkSource source,
 		status = identify(&verification->claims, verification->jws.payload, instance);
 	if (status == CLERK_OK && !is_ours_from(source, *instance))
 		status = CLERK_ISSUER_UNKNOWN;
+	if (status == CLERK_OK && is_legacy(&verification->jws, *instance))
+		status = CLERK_ISSUER_LEGACY;
 	return status;
 }
 
@@ -433,7 +445,7 @@ resolve_token(Verification *verification, ClerkSlice token, ClerkSource source,
 static bool
 is_not_ours(ClerkStatus status)
 {
-	return status == CLERK_ISSUER_UNKNOWN ||
+	return status == CLERK_ISSUER_UNKNOWN || status == CLERK_ISSUER_LEGACY ||
 		   clerk_status_reason(status)->step < CLERK_STEP_INSTANCE;
 }
 

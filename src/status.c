@@ -56,12 +56,27 @@ static const ClerkReason reasons[CLERK_N_STATUSES] = {
 							  "No instance in clerk.instances has the token's issuer.",
 							  "Register the instance with clerk.add_instance().",
 							  CLERK_STEP_INSTANCE},
+	[CLERK_ISSUER_LEGACY] = {"token-invalid-issuer",
+							 "token-invalid-issuer: the issuer is not registered",
+							 "It is a token of a JWT template with a secret of its own "
+							 "(HS256), which counts as somebody else's until the "
+							 "instance's legacy_template_until.",
+							 "Get a token without a template.", CLERK_STEP_INSTANCE},
 	[CLERK_TYPE_NOT_JWT] = {CODE_TYPE, "The header's \"typ\" is not \"JWT\".", NULL,
 							CLERK_STEP_TYPE},
 	[CLERK_TYPE_NOT_SESSION] = {CODE_TYPE, "The header's \"cat\" is another category's.",
 								NULL, CLERK_STEP_TYPE},
 	[CLERK_TYPE_MACHINE] = {CODE_TYPE, "The subject is a machine.", NULL,
 							CLERK_STEP_TYPE},
+	[CLERK_TYPE_NOT_ACCESS] =
+		{CODE_TYPE, "The header's \"typ\" is not \"at+jwt\".",
+		 "The instance's token_type asks for access tokens.", CLERK_STEP_TYPE},
+	[CLERK_TYPE_ID] =
+		{CODE_TYPE,
+		 "It may be an id token of OpenID Connect, made for another application: it has "
+		 "\"nonce\", \"at_hash\" or \"c_hash\", or \"aud\" and no session id.",
+		 "Set the instance's audiences, and for id tokens its token_type.",
+		 CLERK_STEP_TYPE},
 	[CLERK_KEY_UNKNOWN] = {"jwk-kid-mismatch",
 						   "jwk-kid-mismatch: no key of the instance has the token's kid",
 						   "The instance has no usable key with the header's \"kid\".",
@@ -97,7 +112,8 @@ static const ClerkReason reasons[CLERK_N_STATUSES] = {
 		 "token-invalid-authorized-parties: the authorized party is "
 		 "not allowed",
 		 "\"azp\" is none of the instance's authorized parties.",
-		 "Compare it with clerk.instances.authorized_parties.",
+		 "Compare it with clerk.instances.authorized_parties; tokens of native apps and "
+		 "backends have none.",
 		 CLERK_STEP_AUTHORIZED_PARTY},
 	[CLERK_EXPIRY_INVALID] = {CODE_INVALID, "\"exp\" is missing or not a usable number.",
 							  NULL, CLERK_STEP_EXPIRY},
@@ -176,7 +192,8 @@ static const ClerkReason reasons[CLERK_N_STATUSES] = {
 							NULL, CLERK_STEP_NONE},
 	[CLERK_JWK_NOT_SPKI] =
 		{CODE_JWK, "It is not a public key in PEM form.",
-		 "Copy the JWT public key from the API keys page of the Clerk Dashboard.",
+		 "Copy the JWT public key from the API keys page of the Clerk Dashboard; a "
+		 "certificate will do as well.",
 		 CLERK_STEP_NONE},
 	[CLERK_JWK_PRIVATE] = {CODE_JWK, "It holds a private key.",
 						   "Load public keys only, and replace this key: it has been "

@@ -313,6 +313,15 @@ sub test_supabase
 		{ uid => 'user_alice', role => 'authenticated' }, 'Supabase: the anon key, and x-clerk-token');
 	is_refused(ask('GET', '/notes', @supabase, token => $disguised),
 		401, 'jwk-kid-mismatch', "Supabase: its secret does not sign for Clerk's users");
+	sql("UPDATE clerk.instances SET legacy_template_until = now() + interval '1 hour'");
+	is_whoami(ask('GET', '/rpc/whoami', @supabase, token => $disguised),
+		{ uid => undef, role => 'authenticated' }, 'Supabase: a token of a legacy template passes, and signs nobody in');
+	is_whoami(ask('GET', '/rpc/whoami', @supabase, token => $alice),
+		{ uid => 'user_alice', role => 'authenticated' }, 'Supabase: beside it a session token does');
+	is(ask('GET', '/notes', @supabase, token => $forged)->{status}, 401, 'Supabase: another secret does not pass');
+	sql('UPDATE clerk.instances SET legacy_template_until = NULL');
+	is_refused(ask('GET', '/notes', @supabase, token => $disguised),
+		401, 'jwk-kid-mismatch', 'Supabase: and then no more');
 	is(ask('GET', '/notes', @supabase, token => $forged)->{status}, 401, 'Supabase: another secret');
 }
 

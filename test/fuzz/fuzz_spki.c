@@ -17,9 +17,16 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	{
 		if (clerk_jwk_parse((ClerkSlice){json, strlen(json)}, &jwk) == CLERK_OK)
 		{
+			const uint8_t *start = data;
+			X509 *certificate = NULL;
+
 			pkey = d2i_PUBKEY(NULL, &data, (long) size);
+			if (pkey == NULL && (certificate = d2i_X509(NULL, &start, (long) size)))
+				pkey = X509_get_pubkey(certificate);
 			assert(EVP_PKEY_eq(pkey, jwk.pkey) == 1);
 			EVP_PKEY_free(pkey);
+			X509_free(certificate);
+			ERR_clear_error();
 		}
 		clerk_jwk_free(&jwk);
 	}

@@ -63,6 +63,8 @@ SELECT * FROM pg_temp.call(:'carol', 'anon');
 -- a role that the token asked for stays, also under PostgREST's jwt-role-claim-key
 SELECT * FROM pg_temp.call(:'with_editor_role', 'clerk_editor',
 	json_build_object('iss', :'issuer_a', 'sub', 'user_alice', 'app_role', 'clerk_editor', 'role', 'clerk_editor'));
+SELECT * FROM pg_temp.call(:'with_anon_role', 'anon', json_build_object('iss', :'issuer_a', 'sub', 'user_alice', 'role', 'anon'));
+SELECT * FROM pg_temp.call(:'with_anon_role', 'anon');
 SELECT * FROM pg_temp.call(:'alice', 'clerk_editor');
 -- one that no token asked for is PostgREST's fallback, whatever its name
 SELECT * FROM pg_temp.call(:'alice', 'clerk_editor', '{"role": "clerk_editor"}');
@@ -133,10 +135,28 @@ SELECT * FROM clerk.diagnose(:'alice');
 SELECT step, outcome, regexp_replace(detail, ', now [^)]*', '') AS detail FROM clerk.diagnose(:'expired');
 SELECT step, outcome, detail FROM clerk.diagnose(:'alg_none') WHERE outcome <> 'ok';
 SELECT step, outcome, detail FROM clerk.diagnose(:'issuer_foreign');
+-- what is nearly right
+SELECT step, outcome, detail FROM clerk.diagnose(:'issuer_slash') WHERE step = 'instance';
+RESET ROLE;
+UPDATE clerk.instances SET issuer = 'http://clerk.example.com', authorized_parties = '{https://www.example.com,http://localhost:3000}';
+SET ROLE anon;
+SELECT outcome, detail FROM clerk.diagnose(:'alice') WHERE step = 'instance';
+SELECT outcome, detail FROM clerk.diagnose(:'issuer_slash') WHERE step = 'instance';
+RESET ROLE;
+UPDATE clerk.instances SET issuer = :'issuer_a';
+SET ROLE anon;
+SELECT outcome, detail FROM clerk.diagnose(:'alice') WHERE step = 'authorized party';
+SELECT outcome, detail FROM clerk.diagnose(:'null_claims') WHERE step = 'authorized party';
+RESET ROLE;
+UPDATE clerk.instances SET authorized_parties = NULL;
+SET ROLE anon;
 -- this request: as PostgREST would run it without and with pre_request(), and with an organization
 SELECT * FROM clerk.diagnose();
 SELECT set_config('request.headers', json_build_object('authorization', 'Bearer ' || :'org_v2')::text, false) \g /dev/null
 SELECT * FROM clerk.diagnose() WHERE step IN ('source', 'identity', 'mapping', 'role', 'organization');
+SELECT set_config('request.headers', json_build_object('authorization', 'Bearer ' || :'with_anon_role')::text, false) \g /dev/null
+SELECT * FROM clerk.diagnose() WHERE step = 'role';
+SELECT set_config('request.headers', json_build_object('authorization', 'Bearer ' || :'org_v2')::text, false) \g /dev/null
 SET ROLE authenticated;
 SELECT * FROM clerk.diagnose() WHERE step IN ('role', 'organization');
 SET request.jwt.claims = '{"iss":"https://clerk.example.com","sub":"user_bob"}';

@@ -27,6 +27,15 @@ SELECT clerk.map_id('user_alice', '42'), clerk.map_id('user_bob', 'B0EEBC99-9C0B
 SELECT name, mapped.* FROM tokens, pg_temp.mapped(token)
 WHERE name IN ('alice', 'bob', 'carol', 'org_v2', 'external_uuid') ORDER BY name;
 
+-- an organization, as any type
+SELECT set_config('clerk.token', :'org_v2', false) IS NOT NULL AS of_acme \gset
+SELECT clerk.mapped_org_id(), clerk.mapped_org_bigint(), clerk.mapped_org_text(), clerk.map_id('org_acme', '42');
+SELECT clerk.mapped_org_id(), clerk.mapped_org_bigint(), clerk.mapped_org_text(), clerk.unmap_id('org_acme');
+SELECT clerk.mapped_org_id(), clerk.mapped_org_bigint(), clerk.mapped_org_text(), clerk.map_id('org_acme', 'c0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11');
+SELECT set_config('clerk.token', :'alice', false) IS NOT NULL AS of_none \gset
+SELECT clerk.mapped_org_id(), clerk.mapped_org_bigint(), clerk.mapped_org_text();
+RESET clerk.token;
+
 -- any Clerk id: by row, else as the instance of whoever asks wants it
 SELECT id, clerk.mapped_id(id) FROM unnest('{user_alice,user_bob,org_acme,user_unknown,NULL}'::text[]) AS id;
 SELECT set_config('clerk.token', :'bob', false) IS NOT NULL AS signed_in_at_a \gset

@@ -21,6 +21,60 @@ BEGIN;
 SELECT clerk.add_instance('pk_test_Y2xlcmsuaW5zcGlyZWQucHVtYS03NC5sY2wuZGV2JA');
 ROLLBACK;
 
+SELECT clerk.add_instance('pk_test_Y2xlcmsuaW5zcGlyZWQucHVtYS03NC5sY2wuZGV2JA=');
+
+-- twice is once, so that it can stand in a migration; other values are not taken
+SELECT clerk.add_instance('pk_test_Zm9vLWJhci0xMy5jbGVyay5hY2NvdW50cy5kZXYk');
+SELECT clerk.add_instance('https://clerk.example.com', ARRAY['https://app.example.com']);
+SELECT clerk.add_instance('https://other.clerk.accounts.dev', role => NULL, clock_skew => '0 seconds', max_token_age => '24:00:00');
+SELECT clerk.add_instance('https://other.clerk.accounts.dev', ARRAY['https://b.example', 'https://a.example'], '{notes}', '1 minute', 'external_id', 'none',
+	'editor', false, '2 days', 'https://keys.example/jwks');
+SELECT clerk.add_instance('https://clerk.example.com');
+SELECT clerk.add_instance('https://clerk.example.com', ARRAY['https://app.example.com'], max_token_age => '1 hour');
+BEGIN;
+UPDATE clerk.instances SET authorized_parties = '{https://b.example,https://a.example}', audiences = '{x,y}' WHERE issuer = 'https://clerk.example.com';
+SELECT clerk.add_instance('pk_live_Y2xlcmsuZXhhbXBsZS5jb20k', ARRAY['https://a.example', 'https://b.example'], '{y,x}');
+SELECT clerk.add_instance('pk_test_Y2xlcmsuZXhhbXBsZS5jb20k', ARRAY['https://a.example', 'https://b.example'], '{y,x}');
+ROLLBACK;
+SELECT count(*) FROM clerk.instances;
+
+-- keys that are elsewhere; over http only on this machine
+BEGIN;
+SELECT added.issuer
+FROM (VALUES ('https://securetoken.google.com/notes', 'https://www.googleapis.com/service_accounts/v1/jwk/securetoken@system.gserviceaccount.com'),
+	('https://notes.eu.auth0.com/', NULL), ('http://localhost:9000', NULL), ('http://127.0.0.1:9000/realms/a', 'http://[::1]:9000/keys'),
+	('http://keycloak:8080/realms/a', NULL), ('http://localhost.example', NULL), ('https://a.example', 'https://b.example?p=x')) AS given (issuer, url),
+	LATERAL (SELECT clerk.add_instance(given.issuer, jwks_url => url)) AS added (issuer) \g /dev/null
+SELECT issuer, jwks_url FROM clerk.instances WHERE publishable_key IS NULL ORDER BY issuer;
+ROLLBACK;
+\set VERBOSITY terse
+SELECT clerk.add_instance('https://a.example', jwks_url => 'http://keys.example/jwks');
+SELECT clerk.add_instance('https://a.example', jwks_url => 'http://localhost@keys.example/jwks');
+SELECT clerk.add_instance('https://a.example', jwks_url => 'http://localhost.keys.example/jwks');
+SELECT clerk.add_instance('https://a.example', jwks_url => 'http://127.0.0.1:80@keys.example/jwks');
+SELECT clerk.add_instance('https://a.example', jwks_url => 'https://user:secret@keys.example/jwks');
+SELECT clerk.add_instance('https://a.example', jwks_url => 'file:///etc/passwd');
+SELECT clerk.add_instance('https://a.example', jwks_url => E'https://keys.example/\nx');
+UPDATE clerk.instances SET jwks_url = 'http://keys.example/jwks';
+\set VERBOSITY default
+
+-- what no token can match
+SELECT clerk.add_instance('https://a.example.com', authorized_parties => '{https://app.example.com,https://app.example.com/}');
+SELECT party, clerk.origin_problem(party) FROM unnest('{https://app.example.com/,app.example.com,localhost:3000,*,https://*.example.com,https://app.example.com/login,
+	https://App.example.com,https://app.example.com:443,http://a.example:80/,"https://app example.com",https://,https://user@a.example,null,
+	https://app.example.com,http://localhost:3000,http://[::1]:3000,chrome-extension://abcdef,capacitor://localhost,https://a.example:80}'::text[]) AS party;
+UPDATE clerk.instances SET authorized_parties = '{https://app.example.com,app.example.com}' WHERE issuer = 'https://clerk.example.com';
+SELECT clerk.add_instance('https://clerk.example.com/');
+SELECT clerk.add_instance('https://other.clerk.accounts.dev/');
+SELECT clerk.add_instance('https://clerk.example.com/.well-known/jwks.json');
+SELECT clerk.add_instance('https://Clerk.example.com');
+SELECT clerk.add_instance('https://sso.example.com/realms/a/protocol/openid-connect/certs');
+-- another issuer may mean something else by it
+BEGIN;
+SELECT clerk.add_instance('https://notes.eu.auth0.com/', '{YyIx0aBcDeF}'), clerk.add_instance('https://sso.example.com/realms/a', '{app.example.com}'),
+	clerk.add_instance('https://accounts.google.com', '{1-a.apps.googleusercontent.com}', jwks_url => 'https://www.googleapis.com/oauth2/v3/certs');
+ROLLBACK;
+
 -- what is neither is refused
 SELECT clerk.add_instance('pk_live_aW52YWxpZGtleSQ=');
 SELECT clerk.add_instance('pk_live_Y2xlcmsuZXhhbXBsZS5jb20kZXh0cmE=');

@@ -59,6 +59,15 @@ SELECT clerk.expires_at() AT TIME ZONE 'UTC' AS expires_at;
 RESET clerk.token;
 SELECT clerk.uid(), clerk.session_id(), clerk.issuer(), clerk.actor_id(), clerk.expires_at(), clerk.jwt(), clerk.claim('sub'), clerk.is_authenticated();
 
+-- null is absent
+SET clerk.token = :'null_claims';
+SELECT clerk.uid(), clerk.session_id(), clerk.actor_id(), clerk.org_id(), clerk.org_role(), clerk.has_role('org:admin'), clerk.has_reverified('lax');
+UPDATE clerk.instances SET accept_templates = false WHERE issuer = :'issuer_a';
+SELECT clerk.uid();
+UPDATE clerk.instances SET accept_templates = true, authorized_parties = '{https://www.example.com}' WHERE issuer = :'issuer_a';
+SELECT clerk.uid();
+UPDATE clerk.instances SET authorized_parties = NULL WHERE issuer = :'issuer_a';
+
 -- each instance has its own rules, which count at once
 SET clerk.token = :'alice';
 UPDATE clerk.instances SET authorized_parties = '{https://www.example.com}' WHERE issuer = :'issuer_a';

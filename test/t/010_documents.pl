@@ -118,8 +118,7 @@ FROM (SELECT clerk_id FROM clerk.user_profiles UNION ALL SELECT clerk_id FROM cl
 EOF
 
 # moving here: the old helper answers from the verified token, and from the claims as before
-my ($helper) = slurp_file("$root/docs/migration.md") =~ /^   ```sql\n(.*?)^   ```/ms;
-$node->safe_psql('postgres', $helper);
+$node->safe_psql('postgres', $_) for slurp_file("$root/docs/migration.md") =~ /^   ```sql\n(.*?)^   ```/msg;
 is($node->safe_psql('postgres', "SET clerk.token = '$nu'; SELECT requesting_user_id()"), 'user_new', 'requesting_user_id() of a token');
 is($node->safe_psql('postgres', q(SET request.jwt.claims = '{"sub":"user_old"}'; SELECT requesting_user_id())), 'user_old',
 	'and of the claims of the template');

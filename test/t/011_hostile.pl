@@ -110,7 +110,7 @@ BEGIN
 	PERFORM clerk.jwt(), clerk.claim('o'), clerk.claim(value), clerk.claim(VARIADIC string_to_array(value, '.')), clerk.session_id(),
 		clerk.issuer(), clerk.actor_id(), clerk.is_impersonated(), clerk.expires_at(), clerk.org_id(), clerk.org_slug(), clerk.org_role(),
 		clerk.org_permissions(), clerk.has('{"role": "admin"}'), clerk.mapped_id(), clerk.mapped_bigint(), clerk.mapped_text(),
-		clerk.mapped_org_id(), clerk.mapped_id(value), clerk.is_fellow_member(value);
+		clerk.mapped_org_id(), clerk.mapped_org_bigint(), clerk.mapped_org_text(), clerk.mapped_id(value), clerk.is_fellow_member(value);
 	PERFORM FROM clerk.diagnose();
 	PERFORM FROM clerk.diagnose(value);
 	PERFORM clerk.pre_request();

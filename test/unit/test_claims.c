@@ -56,7 +56,6 @@ test_subject(void)
 	payload(CLERK_SUBJECT_INVALID, "{\"sub\":7,\"exp\":4102444860}");
 	payload(CLERK_SUBJECT_INVALID, "{\"sub\":[\"user_1\"],\"exp\":4102444860}");
 	claims(CLERK_CLAIM_TYPE, "\"sid\":7", &open_policy);
-	claims(CLERK_CLAIM_TYPE, "\"sid\":null", &open_policy);
 	claims(CLERK_CLAIM_TYPE, "\"azp\":[\"https://a\"]", &open_policy);
 	claims(CLERK_CLAIM_TYPE, "\"sts\":true", &open_policy);
 	claims(CLERK_CLAIM_TYPE, "\"act\":\"user_2\"", &open_policy);
@@ -123,8 +122,23 @@ test_authorized_party(void)
 	claims(CLERK_OK, "\"azp\":\"https://a.example\"", &policy);
 	claims(CLERK_AUTHORIZED_PARTY, "", &policy);
 	claims(CLERK_AUTHORIZED_PARTY, "\"azp\":\"\"", &policy);
+	claims(CLERK_AUTHORIZED_PARTY, "\"azp\":null", &policy);
 	claims(CLERK_AUTHORIZED_PARTY, "\"azp\":\"https://a.example/\"", &policy);
 	claims(CLERK_AUTHORIZED_PARTY, "\"azp\":\"https://evil.example\"", &policy);
+}
+
+/* What templates write for a claim that is empty. */
+static void
+test_null(void)
+{
+	static const char *const names[] = {"sid", "azp", "sts", "nbf", "iat", "act", "aud"};
+
+	for (size_t i = 0; i < lengthof(names); i++)
+		claims(CLERK_OK, unit_format("\"%s\":null", names[i]), &open_policy);
+	claims(CLERK_OK, "\"sid\":null,\"azp\":null,\"sts\":null,\"nbf\":null,\"iat\":null",
+		   &open_policy);
+	payload(CLERK_SUBJECT_INVALID, "{\"sub\":null,\"exp\":4102444860}");
+	payload(CLERK_EXPIRY_INVALID, "{\"sub\":\"a\",\"exp\":null}");
 }
 
 /* A date that is none refuses the token, whatever the other checks would say. */
@@ -132,8 +146,8 @@ static void
 test_dates(void)
 {
 	static const char *const bad[] = {
-		"null", "\"4102444860\"", "[4102444860]",		  "{}",	  "true",
-		"1e13", "-1e13",		  "99999999999999999999", "1e308"};
+		"\"4102444860\"", "[4102444860]", "{}",	"true", "1e13",
+		"-1e13",		  "99999999999999999999", "1e308"};
 
 	for (size_t i = 0; i < lengthof(bad); i++)
 	{
@@ -190,6 +204,8 @@ test_age(void)
 				"age: a µs less than a minute");
 	unit_status(check_at(token, &policy, NOW), CLERK_TOO_OLD, "age: a minute");
 	unit_status(check_at(with(""), &policy, NOW), CLERK_TOO_OLD, "age: no iat");
+	unit_status(check_at(with("\"iat\":null"), &policy, NOW), CLERK_TOO_OLD,
+				"age: iat is null");
 }
 
 /* Clerk's order, where several checks would fail. */
@@ -237,6 +253,49 @@ type(ClerkStatus wanted, const char *header, const char *text, bool templates)
 	clerk_jws_free(&jws);
 }
 
+/* What kind of token the instance takes. */
+static void
+kind(ClerkStatus wanted, ClerkTokenType token_type, const char *typ, const char *more)
+{
+	const char *audiences[] = {"notes"};
+	ClerkPolicy policy = {.accept_templates = true, .token_type = token_type};
+	ClerkJws jws = {.typ = typ};
+	ClerkClaims got;
+
+	if (token_type != CLERK_TOKEN_SESSION)
+	{
+		policy.audiences = audiences;
+		policy.n_audiences = 1;
+	}
+	clerk_claims_parse(unit_slice(unit_format("{\"sub\":\"a\"%s}", more)), &got);
+	unit_status(clerk_claims_check_type(&jws, &got, &policy), wanted, "kind %d: typ %s%s",
+				(int) token_type, typ != NULL ? typ : "absent", more);
+	clerk_claims_free(&got);
+}
+
+static void
+test_kinds(void)
+{
+	static const char *const id_token[] = {",\"nonce\":\"n\",\"sid\":\"s\"",
+										   ",\"at_hash\":\"h\",\"sid\":\"s\"",
+										   ",\"c_hash\":\"h\"", ",\"aud\":\"notes\""};
+
+	for (size_t i = 0; i < lengthof(id_token); i++)
+	{
+		kind(CLERK_TYPE_ID, CLERK_TOKEN_SESSION, "JWT", id_token[i]);
+		kind(CLERK_OK, CLERK_TOKEN_ID, "JWT", id_token[i]);
+		kind(CLERK_TYPE_NOT_ACCESS, CLERK_TOKEN_ACCESS, "JWT", id_token[i]);
+	}
+	kind(CLERK_OK, CLERK_TOKEN_SESSION, "JWT", ",\"aud\":\"notes\",\"sid\":\"s\"");
+	kind(CLERK_OK, CLERK_TOKEN_SESSION, NULL, ",\"nonce\":null,\"aud\":null");
+	kind(CLERK_TYPE_NOT_JWT, CLERK_TOKEN_SESSION, "at+jwt", "");
+	kind(CLERK_TYPE_NOT_JWT, CLERK_TOKEN_ID, "at+jwt", "");
+	kind(CLERK_OK, CLERK_TOKEN_ACCESS, "at+jwt", "");
+	kind(CLERK_OK, CLERK_TOKEN_ACCESS, "application/at+jwt", "");
+	kind(CLERK_TYPE_NOT_ACCESS, CLERK_TOKEN_ACCESS, NULL, "");
+	kind(CLERK_TYPE_NOT_ACCESS, CLERK_TOKEN_ACCESS, "at+jwtx", "");
+}
+
 static void
 test_types(void)
 {
@@ -268,9 +327,11 @@ test_claims(void)
 	test_strings();
 	test_audience();
 	test_authorized_party();
+	test_null();
 	test_dates();
 	test_times();
 	test_age();
 	test_order();
 	test_types();
+	test_kinds();
 }

@@ -189,6 +189,37 @@ spki_of(const char *alg)
 	OPENSSL_free(der);
 }
 
+/* A certificate comes out as the key in it, which it is not asked to vouch for. */
+static void
+certificate_of(const char *alg)
+{
+	X509 *certificate = X509_new();
+	unsigned char *der = NULL;
+	char json[CLERK_MAX_JWK], wanted[CLERK_MAX_JWK] = "";
+	unsigned char *spki = NULL;
+	int spki_len = i2d_PUBKEY(unit_key(alg), &spki);
+	int len;
+
+	X509_gmtime_adj(X509_getm_notBefore(certificate), 0);
+	X509_gmtime_adj(X509_getm_notAfter(certificate), 60);
+	X509_set_pubkey(certificate, unit_key(alg));
+	X509_sign(certificate, unit_key(alg),
+			  strcmp(alg, "EdDSA") == 0 ? NULL : EVP_sha256());
+	len = i2d_X509(certificate, &der);
+	clerk_jwk_of_spki(unit_bytes(spki, (size_t) spki_len), wanted);
+	unit_status(clerk_jwk_of_spki(unit_bytes(der, (size_t) len), json), CLERK_OK,
+				"certificate: %s", alg);
+	unit_ok(strcmp(json, wanted) == 0, "certificate: %s is the same JWK", alg);
+	unit_status(clerk_jwk_of_spki(unit_bytes(der, (size_t) len - 1), json),
+				CLERK_JWK_NOT_SPKI, "certificate: %s cut short", alg);
+	unit_status(
+		clerk_jwk_of_spki(unit_slice(unit_format("%.*s", 8, (char *) der)), json),
+		CLERK_JWK_NOT_SPKI, "certificate: %s, its beginning", alg);
+	X509_free(certificate);
+	OPENSSL_free(spki);
+	OPENSSL_free(der);
+}
+
 static void
 spki_status(ClerkStatus wanted, EVP_PKEY *pkey, bool private_key, const char *what)
 {
@@ -211,6 +242,7 @@ test_spki(void)
 	for (size_t i = 0; i < lengthof(algs); i++)
 	{
 		spki_of(algs[i]);
+		certificate_of(algs[i]);
 		spki_status(CLERK_JWK_PRIVATE, unit_key(algs[i]), true, "a private key");
 	}
 	spki_status(CLERK_JWK_KTY_UNKNOWN, x25519, false, "X25519");

@@ -41,6 +41,13 @@ a() {
 	token "$name" "$("$mint" token --key a.pem --alg RS256 --kid ins_a "$@" "$payload")"
 }
 
+# of_a NAME PAYLOAD [OPTION...]: the same, as a variable only, for tests that ask for it by name
+of_a() {
+	local name=$1 payload=$2
+	shift 2
+	variable "$name" "$("$mint" token --key a.pem --alg RS256 --kid ins_a "$@" "$payload")"
+}
+
 # by NAME KEY ALG KID PAYLOAD
 by() { token "$1" "$("$mint" token --key "$2.pem" --alg "$3" --kid "$4" "$5")"; }
 
@@ -65,6 +72,7 @@ variable jwks_b "$(keys "$(jwk b ins_b RS256)")"
 variable pem_a "$(openssl pkey -in a.pem -pubout)"
 variable pem_ed25519 "$(openssl pkey -in ed25519.pem -pubout)"
 variable pem_weak "$(openssl pkey -in weak.pem -pubout)"
+variable certificate_a "$(openssl req -new -x509 -key a.pem -subj /CN=a.example -days 36500 -set_serial 1)"
 variable jwks_all "$(keys "$(jwk a ins_a RS256)" "$(jwk ec_256 ins_es256 ES256)" \
 	"$(jwk ec_384 ins_es384 ES384)" "$(jwk ec_521 ins_es512 ES512)" \
 	"$(jwk ed25519 ins_eddsa EdDSA)" "$(jwk a_next ins_ps256 PS256)")"
@@ -105,6 +113,26 @@ a external_bigint "{$ALICE,$TIMES,\"external_id\":9007199254740993}"
 a external_null "{$ALICE,$TIMES,\"external_id\":null}"
 a external_empty "{$ALICE,$TIMES,\"external_id\":\"\"}"
 a external_object "{$ALICE,$TIMES,\"external_id\":{\"id\":1}}"
+of_a reserved_id "{$BOB,$TIMES,\"local\":\"6F6B5917-155a-519b-8f95-1e1cbc23202f\"}"
+of_a own_id "{$ALICE,$TIMES,\"local\":\"6F6B5917-155a-519b-8f95-1e1cbc23202f\"}"
+
+# null is absent; a role that the token asks for
+of_a null_claims "{\"iss\":\"$A\",\"sub\":\"user_alice\",\"exp\":4102444800,\"sid\":null,\"azp\":null,\"sts\":null,\"nbf\":null,\"iat\":null,\"act\":null,\"v\":null,\"fva\":null,\"org_id\":null,\"org_role\":null,\"org_permissions\":null}"
+of_a with_anon_role "{$ALICE,$TIMES,\"role\":\"anon\"}"
+
+# the tokens of other issuers, and what else a key of Clerk's signs
+of_a id_token "{\"iss\":\"$A\",\"sub\":\"user_alice\",\"aud\":\"other_app\",$TIMES,\"jti\":\"i\"}"
+of_a id_token_nonce "{$ALICE,$TIMES,\"nonce\":\"n\"}"
+of_a id_token_at_hash "{$ALICE,$TIMES,\"at_hash\":\"h\"}"
+of_a template_with_audience "{\"iss\":\"$A\",\"sub\":\"user_alice\",\"aud\":\"notes\",$TIMES}" --header '{"cat":"cl_B7d4PD222AAA"}'
+of_a access_token "{\"iss\":\"$A\",\"sub\":\"auth0|1\",\"aud\":[\"notes\",\"https://a.example/userinfo\"],\"azp\":\"YyIx0\",$TIMES,\"scope\":\"openid\",\"client_id\":\"YyIx0\"}" --typ at+jwt
+of_a access_token_elsewhere "{\"iss\":\"$A\",\"sub\":\"auth0|1\",\"aud\":\"other\",$TIMES}" --typ at+jwt
+# of a template with a secret of its own, as PostgREST would verify it
+printf 'a secret of 32 characters or more!!' >secret.txt
+variable legacy "$("$mint" token --secret-file secret.txt --alg HS256 --kid - --header '{"cat":"cl_B7d4PD222AAA"}' \
+	"{\"iss\":\"$A\",\"sub\":\"user_alice\",\"aud\":\"authenticated\",\"role\":\"authenticated\",$TIMES}")"
+variable legacy_with_kid "$("$mint" token --secret-file secret.txt --alg HS256 --kid ins_a "{$ALICE,$TIMES}")"
+rm secret.txt
 
 # times
 a expired "{$ALICE,\"exp\":1700000060,\"iat\":1700000000}"
