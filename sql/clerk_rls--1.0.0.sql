@@ -1733,8 +1733,8 @@ CREATE FUNCTION clerk.parse_event(body text) RETURNS jsonb
 BEGIN
 	BEGIN
 		RETURN clerk.plain_json(body, ascii => false)::jsonb;
-	EXCEPTION WHEN untranslatable_character THEN
-		-- the database's encoding lacks a character
+	EXCEPTION WHEN untranslatable_character OR feature_not_supported THEN
+		-- the database's encoding lacks a character, or (SQL_ASCII) has none beyond ASCII
 		RETURN clerk.plain_json(body, ascii => true)::jsonb;
 	END;
 EXCEPTION WHEN invalid_text_representation OR untranslatable_character THEN
