@@ -103,7 +103,8 @@ CREATE TABLE clerk.jwks (
 	any_kid boolean NOT NULL DEFAULT false,
 	is_retired boolean NOT NULL DEFAULT false,
 	created_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
-	CONSTRAINT jwks_pkey PRIMARY KEY (issuer, kid)
+	CONSTRAINT jwks_pkey PRIMARY KEY (issuer, kid),
+	CONSTRAINT jwks_is_retired CHECK (NOT is_retired OR expires_at IS NOT NULL)
 );
 
 COMMENT ON TABLE clerk.jwks IS 'public keys that verify the tokens of an instance; filled by clerk.load_jwks()';
@@ -366,6 +367,20 @@ $$;
 COMMENT ON FUNCTION clerk.add_instance(text, text[], text[], interval, text, text, name, boolean, interval, text) IS
 	'registers a Clerk instance by its publishable key or issuer, and returns the issuer; one that is there already with the same settings stays as it is';
 
+-- Taken first by whatever changes the keys, secrets and jobs of an instance; what it decides on
+-- is read after it, by a statement of its own. It is a real update, so that a transaction in
+-- REPEATABLE READ that began before another's change fails, rather than decide on what was.
+CREATE FUNCTION clerk.lock_instance(issuer text) RETURNS boolean
+	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+	AS $$
+BEGIN
+	UPDATE clerk.instances AS instance SET created_at = instance.created_at WHERE instance.issuer = lock_instance.issuer;
+	RETURN FOUND;
+END
+$$;
+COMMENT ON FUNCTION clerk.lock_instance(text) IS
+	'makes who changes the keys or secrets of an instance wait for one another until the end of the transaction; whether there is such an instance';
+
 CREATE FUNCTION clerk.drop_instance(issuer text) RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 	AS $$
@@ -467,9 +482,7 @@ CREATE FUNCTION clerk.load_jwks(issuer text, jwks jsonb, grace interval DEFAULT 
 DECLARE
 	usable jsonb;
 BEGIN
-	-- one at a time for an instance
-	PERFORM FROM clerk.instances AS instance WHERE instance.issuer = load_jwks.issuer FOR UPDATE;
-	IF NOT FOUND THEN
+	IF NOT clerk.lock_instance(load_jwks.issuer) THEN
 		PERFORM clerk.refuse('42704', format('instance %s is not registered', coalesce(load_jwks.issuer, 'NULL')), NULL,
 			'Register it with clerk.add_instance().');
 	ELSIF load_jwks.jwks IS NULL OR NOT load_jwks.grace BETWEEN '0' AND '30 days' THEN
@@ -483,9 +496,10 @@ BEGIN
 	WITH document AS MATERIALIZED (
 		SELECT key.kid, key.jwk FROM jsonb_each(usable) AS key (kid, jwk)
 	), before AS MATERIALIZED (
-		SELECT key.kid, key.jwk, key.expires_at, key.is_retired
-		FROM clerk.jwks AS key WHERE key.issuer = load_jwks.issuer AND NOT key.any_kid
-	), retired AS (
+		SELECT key.kid, key.jwk, key.expires_at, key.any_kid, key.is_retired
+		FROM clerk.jwks AS key
+		WHERE key.issuer = load_jwks.issuer AND (NOT key.any_kid OR key.kid IN (SELECT document.kid FROM document))
+	), retiring AS (
 		UPDATE clerk.jwks AS key SET expires_at = now() + load_jwks.grace
 		WHERE key.issuer = load_jwks.issuer AND NOT key.any_kid
 			AND key.kid NOT IN (SELECT document.kid FROM document)
@@ -494,15 +508,17 @@ BEGIN
 		INSERT INTO clerk.jwks AS key (issuer, kid, jwk)
 		SELECT load_jwks.issuer, document.kid, document.jwk
 		FROM document LEFT JOIN before USING (kid)
-		WHERE (before.jwk IS DISTINCT FROM document.jwk OR before.expires_at IS NOT NULL) AND before.is_retired IS NOT TRUE
+		WHERE (before.jwk IS DISTINCT FROM document.jwk OR before.expires_at IS NOT NULL OR before.any_kid)
+			AND before.is_retired IS NOT TRUE
 		ON CONFLICT ON CONSTRAINT jwks_pkey DO UPDATE SET jwk = excluded.jwk, expires_at = NULL, any_kid = false
+			WHERE NOT key.is_retired
 	)
 	SELECT coalesce(document.kid, before.kid),
 		CASE
 			WHEN before.is_retired THEN 'retired'
 			WHEN before.kid IS NULL THEN 'added'
 			WHEN document.kid IS NULL THEN 'retiring'
-			WHEN before.jwk = document.jwk AND before.expires_at IS NULL THEN 'unchanged'
+			WHEN before.jwk = document.jwk AND before.expires_at IS NULL AND NOT before.any_kid THEN 'unchanged'
 			ELSE 'updated'
 		END
 	FROM document FULL JOIN before ON before.kid = document.kid
@@ -533,8 +549,7 @@ DECLARE
 	jwk jsonb;
 	problem text;
 BEGIN
-	PERFORM FROM clerk.instances AS instance WHERE instance.issuer = load_pem.issuer FOR UPDATE;
-	IF NOT FOUND THEN
+	IF NOT clerk.lock_instance(load_pem.issuer) THEN
 		PERFORM clerk.refuse('42704', format('instance %s is not registered', coalesce(issuer, 'NULL')), NULL,
 			'Register it with clerk.add_instance().');
 	ELSIF kid = '' THEN
@@ -561,6 +576,7 @@ CREATE FUNCTION clerk.retire_key(issuer text, kid text) RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 	AS $$
 BEGIN
+	PERFORM clerk.lock_instance(retire_key.issuer);
 	UPDATE clerk.jwks AS key SET expires_at = least(key.expires_at, now()), is_retired = true
 	WHERE key.issuer = retire_key.issuer AND key.kid = retire_key.kid;
 	IF NOT FOUND THEN
@@ -672,8 +688,13 @@ CREATE FUNCTION clerk.refresh_one(issuer text, OUT outcome text, OUT detail text
 	AS $$
 #variable_conflict use_variable
 DECLARE
-	url constant text := (SELECT jwks_url FROM clerk.instances AS instance WHERE instance.issuer = refresh_one.issuer);
+	url text;
 BEGIN
+	-- others may change its keys while they are fetched, but not drop it
+	SELECT jwks_url INTO url FROM clerk.instances AS instance WHERE instance.issuer = refresh_one.issuer FOR KEY SHARE;
+	IF NOT FOUND THEN
+		RETURN;
+	END IF;
 	INSERT INTO clerk.jwks_refreshes AS refresh (issuer, attempted_at) VALUES (issuer, clock_timestamp())
 		ON CONFLICT ON CONSTRAINT jwks_refreshes_pkey DO UPDATE SET attempted_at = excluded.attempted_at WHERE refresh.request_id IS NULL;
 	BEGIN
@@ -703,7 +724,7 @@ CREATE FUNCTION clerk.refresh_jwks(issuer text DEFAULT NULL) RETURNS TABLE (inst
 	AS $$
 #variable_conflict use_column
 BEGIN
-	IF issuer IS NOT NULL AND NOT EXISTS (SELECT FROM clerk.instances AS i WHERE i.issuer = refresh_jwks.issuer) THEN
+	IF issuer IS NOT NULL AND NOT EXISTS (SELECT FROM clerk.instances AS i WHERE i.issuer = refresh_jwks.issuer FOR KEY SHARE) THEN
 		RAISE EXCEPTION USING
 			ERRCODE = 'undefined_object',
 			MESSAGE = format('instance %s is not registered', refresh_jwks.issuer),
@@ -721,7 +742,8 @@ BEGIN
 	RETURN QUERY
 		SELECT i.issuer, refreshed.outcome, refreshed.detail
 		FROM (SELECT issuer FROM clerk.instances WHERE refresh_jwks.issuer IS NULL OR issuer = refresh_jwks.issuer ORDER BY issuer) AS i,
-			clerk.refresh_one(i.issuer) AS refreshed;
+			clerk.refresh_one(i.issuer) AS refreshed
+		WHERE refreshed.outcome IS NOT NULL;	-- NULL: dropped meanwhile
 END
 $$;
 COMMENT ON FUNCTION clerk.refresh_jwks(text) IS
@@ -978,6 +1000,8 @@ BEGIN
 			DETAIL = 'A UUID of version 5 may be that of another Clerk id, which has no mapping yet.',
 			HINT = 'If your local ids are of version 5 themselves, set clerk.instances.id_fallback to none.';
 	END IF;
+	-- one at a time: there are two unique keys, and ON CONFLICT names one
+	PERFORM pg_advisory_xact_lock(hashtextextended('clerk_rls: map_id', 0));
 	INSERT INTO clerk.id_map AS map VALUES (clerk_id, mapped_id)
 		ON CONFLICT ON CONSTRAINT id_map_pkey DO UPDATE SET mapped_id = excluded.mapped_id WHERE map.source IS NULL;
 	IF NOT FOUND THEN
@@ -1070,6 +1094,8 @@ DECLARE
 	added bigint;
 	reserved boolean;
 BEGIN
+	-- whoever is writing to it comes first: what map_id() has set to the same values becomes the table's
+	LOCK TABLE clerk.id_map IN SHARE ROW EXCLUSIVE MODE;
 	EXECUTE format('SELECT EXISTS (SELECT FROM ONLY %1$s AS t WHERE clerk.is_reserved_id(t.%2$I::text, t.%3$I::text))',
 		tab, clerk_id_column, id_column) INTO reserved;
 	IF reserved THEN
@@ -1080,7 +1106,6 @@ BEGIN
 			HINT = format('Find it by clerk.is_reserved_id(%I, %I::text). If your local ids are of version 5 themselves, set clerk.instances.id_fallback to none.',
 				clerk_id_column, id_column);
 	END IF;
-	-- what map_id() has set to the same values becomes the table's
 	EXECUTE format('UPDATE clerk.id_map AS map SET source = $1 FROM ONLY %s AS t
 		WHERE map.source IS NULL AND map.clerk_id = t.%I::text AND map.mapped_id = t.%I::text', tab, clerk_id_column, id_column)
 		USING tab;
@@ -1109,6 +1134,17 @@ END
 $$;
 COMMENT ON FUNCTION clerk.backfill_ids(regclass, name, name) IS 'maps the rows that a table has when clerk.track_ids() begins; returns how many ids the table maps';
 
+CREATE FUNCTION clerk.tracked_columns(tab regclass) RETURNS name[]
+	LANGUAGE sql STABLE STRICT SET search_path = pg_catalog, pg_temp
+	AS $$
+	SELECT ARRAY(
+		SELECT attname FROM unnest(tgattr::int2[]) WITH ORDINALITY AS u (attnum, n) JOIN pg_attribute AS a USING (attnum)
+		WHERE a.attrelid = tab ORDER BY n)
+	FROM pg_trigger
+	WHERE tgrelid = tab AND tgfoid = 'clerk.track_id()'::regprocedure AND array_length(tgattr::int2[], 1) = 2
+$$;
+COMMENT ON FUNCTION clerk.tracked_columns(regclass) IS 'the columns of Clerk ids and local ids of a tracked table; NULL: it is not tracked';
+
 CREATE FUNCTION clerk.track_ids(tab regclass, clerk_id_column name, id_column name) RETURNS bigint
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 	AS $$
@@ -1128,10 +1164,13 @@ BEGIN
 				ELSE 'It is not a table, so no trigger could follow it.' END;
 	END IF;
 	EXECUTE format('LOCK TABLE ONLY %s IN SHARE ROW EXCLUSIVE MODE', tab);
-	IF EXISTS (SELECT FROM pg_trigger WHERE tgrelid = tab AND tgfoid = 'clerk.track_id()'::regprocedure) THEN
+	IF (clerk.tracked_columns(tab)) = ARRAY[clerk_id_column, id_column] THEN
+		RETURN (SELECT count(*) FROM clerk.id_map WHERE source = tab);
+	ELSIF EXISTS (SELECT FROM pg_trigger WHERE tgrelid = tab AND tgfoid = 'clerk.track_id()'::regprocedure) THEN
 		RAISE EXCEPTION USING
 			ERRCODE = 'duplicate_object',
 			MESSAGE = format('table %s is tracked already', tab),
+			DETAIL = 'With other columns.',
 			HINT = format('To change that, run clerk.untrack_ids(%L) first.', tab);
 	END IF;
 	PERFORM clerk.check_trackable(tab, clerk_id_column, '{text,character varying}', false);
@@ -1161,6 +1200,9 @@ CREATE FUNCTION clerk.untrack_ids(tab regclass) RETURNS void
 DECLARE
 	tracking record;
 BEGIN
+	IF tab IS NOT NULL THEN
+		EXECUTE format('LOCK TABLE ONLY %s IN SHARE ROW EXCLUSIVE MODE', tab);
+	END IF;
 	FOR tracking IN
 		SELECT tgname FROM pg_trigger WHERE tgrelid = tab AND tgfoid = 'clerk.track_id()'::regprocedure AND NOT tgisinternal
 	LOOP
@@ -1366,6 +1408,18 @@ CREATE FUNCTION clerk.text_array(list jsonb) RETURNS text[]
 	RETURN (SELECT coalesce(array_agg(element #>> '{}' ORDER BY n), '{}') FROM jsonb_path_query(list, 'lax $[*]') WITH ORDINALITY AS e (element, n));
 COMMENT ON FUNCTION clerk.text_array(jsonb) IS 'a JSON array as an array of texts';
 
+-- Longer ones would not fit an index, nor clerk.id_map.
+CREATE FUNCTION clerk.id_at(payload jsonb, VARIADIC path text[]) RETURNS text
+	LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+	RETURN CASE WHEN length(payload #>> path) BETWEEN 1 AND 255 THEN payload #>> path END;
+COMMENT ON FUNCTION clerk.id_at(jsonb, text[]) IS 'the id at a place in an object; NULL when there is none, or it is longer than 255 characters';
+
+-- As id_map_mapped_id_key compares them.
+CREATE FUNCTION clerk.canonical_id(mapped_id text) RETURNS text
+	LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+	RETURN CASE WHEN mapped_id ~ '^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$' THEN lower(mapped_id) ELSE mapped_id END;
+COMMENT ON FUNCTION clerk.canonical_id(text) IS 'a local id such that equal ones are equal texts: the case of a UUID does not matter';
+
 CREATE TABLE clerk.user_profiles (
 	clerk_id text COLLATE "C" CONSTRAINT user_profiles_pkey PRIMARY KEY,
 	issuer text COLLATE "C",
@@ -1386,8 +1440,11 @@ CREATE TABLE clerk.user_profiles (
 	event_at timestamptz,
 	payload jsonb NOT NULL
 );
-CREATE INDEX user_profiles_email_idx ON clerk.user_profiles (email);
+-- hash: whatever is in an event, it fits
+CREATE INDEX user_profiles_email_idx ON clerk.user_profiles USING hash (email);
+CREATE INDEX user_profiles_external_id_idx ON clerk.user_profiles USING hash (clerk.canonical_id(external_id));
 COMMENT ON INDEX clerk.user_profiles_email_idx IS 'users by email address';
+COMMENT ON INDEX clerk.user_profiles_external_id_idx IS 'users by the id the application has given';
 COMMENT ON TABLE clerk.user_profiles IS 'users of Clerk, kept by webhooks; of a deleted user only the id is left';
 COMMENT ON COLUMN clerk.user_profiles.clerk_id IS 'user_...';
 COMMENT ON COLUMN clerk.user_profiles.issuer IS 'the instance';
@@ -1421,8 +1478,8 @@ COMMENT ON COLUMN clerk.org_profiles.payload IS 'the organization object, withou
 CREATE TABLE clerk.org_memberships (
 	clerk_id text COLLATE "C" CONSTRAINT org_memberships_pkey PRIMARY KEY,
 	issuer text COLLATE "C",
-	org_id text COLLATE "C" GENERATED ALWAYS AS (payload #>> '{organization,id}') STORED,
-	user_id text COLLATE "C" GENERATED ALWAYS AS (payload #>> '{public_user_data,user_id}') STORED,
+	org_id text COLLATE "C" GENERATED ALWAYS AS (clerk.id_at(payload, 'organization', 'id')) STORED,
+	user_id text COLLATE "C" GENERATED ALWAYS AS (clerk.id_at(payload, 'public_user_data', 'user_id')) STORED,
 	role text GENERATED ALWAYS AS (payload ->> 'role') STORED,
 	permissions text[] GENERATED ALWAYS AS (clerk.text_array(payload -> 'permissions')) STORED,
 	public_metadata jsonb GENERATED ALWAYS AS (payload -> 'public_metadata') STORED,
@@ -1430,21 +1487,29 @@ CREATE TABLE clerk.org_memberships (
 	updated_at timestamptz GENERATED ALWAYS AS (clerk.ms_to_timestamptz(payload ->> 'updated_at')) STORED,
 	deleted_at timestamptz,
 	event_at timestamptz,
-	payload jsonb NOT NULL
+	payload jsonb NOT NULL,
+	of_org_id text COLLATE "C",
+	of_user_id text COLLATE "C"
 );
+CREATE INDEX org_memberships_of_org_id_idx ON clerk.org_memberships (of_org_id);
+CREATE INDEX org_memberships_of_user_id_idx ON clerk.org_memberships (of_user_id);
+COMMENT ON INDEX clerk.org_memberships_of_org_id_idx IS 'what ends with an organization';
+COMMENT ON INDEX clerk.org_memberships_of_user_id_idx IS 'what ends with a user';
 CREATE INDEX org_memberships_org_id_idx ON clerk.org_memberships (org_id, user_id);
 CREATE INDEX org_memberships_user_id_idx ON clerk.org_memberships (user_id);
 COMMENT ON INDEX clerk.org_memberships_org_id_idx IS 'the members of an organization';
 COMMENT ON INDEX clerk.org_memberships_user_id_idx IS 'the organizations of a user';
-COMMENT ON TABLE clerk.org_memberships IS 'memberships of users in organizations, kept by webhooks; of one that has ended only the id is left';
+COMMENT ON TABLE clerk.org_memberships IS 'memberships of users in organizations, kept by webhooks; of one that has ended only ids are left';
 COMMENT ON COLUMN clerk.org_memberships.clerk_id IS 'orgmem_...';
 COMMENT ON COLUMN clerk.org_memberships.issuer IS 'the instance';
-COMMENT ON COLUMN clerk.org_memberships.org_id IS 'the organization';
-COMMENT ON COLUMN clerk.org_memberships.user_id IS 'the user';
+COMMENT ON COLUMN clerk.org_memberships.org_id IS 'the organization; NULL when the membership has ended';
+COMMENT ON COLUMN clerk.org_memberships.user_id IS 'the user; NULL when the membership has ended';
 COMMENT ON COLUMN clerk.org_memberships.role IS 'such as org:admin';
 COMMENT ON COLUMN clerk.org_memberships.deleted_at IS 'when the membership ended; NULL: it has not';
 COMMENT ON COLUMN clerk.org_memberships.event_at IS 'the time of the event that the payload comes from';
 COMMENT ON COLUMN clerk.org_memberships.payload IS 'the membership object, without private metadata';
+COMMENT ON COLUMN clerk.org_memberships.of_org_id IS 'the organization, also of a membership that has ended: whose end is its end';
+COMMENT ON COLUMN clerk.org_memberships.of_user_id IS 'the user, likewise';
 
 SELECT pg_catalog.pg_extension_config_dump('clerk.user_profiles', '');
 SELECT pg_catalog.pg_extension_config_dump('clerk.org_profiles', '');
@@ -1477,8 +1542,20 @@ CREATE FUNCTION clerk.without_private(data jsonb) RETURNS jsonb
 	RETURN (data - 'private_metadata') #- '{organization,private_metadata}' #- '{public_user_data,private_metadata}';
 COMMENT ON FUNCTION clerk.without_private(jsonb) IS 'an object without its private metadata';
 
+CREATE FUNCTION clerk.object_id(data jsonb) RETURNS text
+	LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp
+	AS $$
+BEGIN
+	IF jsonb_typeof(data) = 'object' AND jsonb_typeof(data -> 'id') = 'string' AND length(data ->> 'id') BETWEEN 1 AND 255 THEN
+		RETURN data ->> 'id';
+	END IF;
+	RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = 'an object without an id';
+END
+$$;
+COMMENT ON FUNCTION clerk.object_id(jsonb) IS 'the id of an object; raises when it has none of 1 to 255 characters';
+
 -- The newest version of an object wins, whatever the order in which they come: by the time of
--- its update, then by that of the event, then by its bytes. A deletion is final. One function for
+-- its update (or the event's, where it says none), then by that of the event, then by its bytes. A deletion is final. One function for
 -- each table, so that its statement is planned once.
 DO $each$
 DECLARE
@@ -1491,11 +1568,8 @@ CREATE FUNCTION clerk.merge_into_%1$s(issuer text, data jsonb, event_at timestam
 	AS $$
 #variable_conflict use_column
 BEGIN
-	IF jsonb_typeof(data) IS DISTINCT FROM 'object' OR jsonb_typeof(data -> 'id') IS DISTINCT FROM 'string' OR data ->> 'id' = '' THEN
-		RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = 'an object without an id';
-	END IF;
 	INSERT INTO clerk.%1$s AS old (clerk_id, issuer, deleted_at, event_at, payload)
-	VALUES (data ->> 'id', merge_into_%1$s.issuer, CASE WHEN deleted THEN merge_into_%1$s.event_at END,
+	VALUES (clerk.object_id(data), merge_into_%1$s.issuer, CASE WHEN deleted THEN merge_into_%1$s.event_at END,
 		CASE WHEN NOT deleted THEN merge_into_%1$s.event_at END, CASE WHEN deleted THEN '{}' ELSE clerk.without_private(data) END)
 	ON CONFLICT (clerk_id) DO UPDATE SET
 		issuer = coalesce(old.issuer, excluded.issuer),
@@ -1507,7 +1581,7 @@ BEGIN
 				(CASE WHEN old.deleted_at IS NULL AND excluded.deleted_at IS NULL THEN -1 ELSE 1 END, NULL, '{}')
 			) AS version (rank, event_at, payload)
 			ORDER BY version.rank DESC,
-				coalesce(clerk.ms_to_timestamptz(version.payload ->> 'updated_at'), '-infinity') DESC,
+				coalesce(clerk.ms_to_timestamptz(version.payload ->> 'updated_at'), version.event_at, '-infinity') DESC,
 				coalesce(version.event_at, '-infinity') DESC, version.payload::text COLLATE "C" DESC
 			LIMIT 1);
 END
@@ -1519,19 +1593,82 @@ COMMENT ON FUNCTION clerk.merge_into_%1$s(text, jsonb, timestamptz, boolean) IS
 END
 $each$;
 
+-- What an event says about one object may depend on another: a membership ends with its
+-- organization and its user, and an external_id is one user's. Two events that are applied at
+-- the same time do not see each other, so what ends or moves such things waits for what they
+-- are made of, and the other way round. Taken before any row is written.
+CREATE FUNCTION clerk.lock_profiles(exclusive boolean) RETURNS void
+	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+	AS $$
+DECLARE
+	key constant bigint := hashtextextended('clerk_rls: profiles', 0);
+BEGIN
+	IF exclusive THEN
+		PERFORM pg_advisory_xact_lock(key);
+	ELSE
+		PERFORM pg_advisory_xact_lock_shared(key);
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION clerk.lock_profiles(boolean) IS
+	'exclusive: what ends organizations and users, or moves external ids, one at a time; not exclusive: memberships, beside each other';
+
+CREATE FUNCTION clerk.map_external_id(external_id text) RETURNS void
+	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+	AS $$
+DECLARE
+	key constant text := clerk.canonical_id(external_id);
+	holder record;
+BEGIN
+	IF length(external_id) NOT BETWEEN 1 AND 255 THEN
+		RETURN;
+	END IF;
+	SELECT p.clerk_id, p.external_id INTO holder
+	FROM clerk.user_profiles AS p JOIN clerk.instances AS i ON i.issuer = p.issuer AND i.id_claim = 'external_id'
+	WHERE clerk.canonical_id(p.external_id) = key
+	ORDER BY coalesce(p.updated_at, p.event_at) DESC NULLS LAST, p.event_at DESC NULLS LAST, p.clerk_id
+	LIMIT 1;
+	DELETE FROM clerk.id_map AS map USING clerk.user_profiles AS p
+	WHERE clerk.canonical_id(p.external_id) = key AND map.clerk_id = p.clerk_id
+		AND map.source = 'clerk.user_profiles'::regclass AND p.clerk_id IS DISTINCT FROM holder.clerk_id;
+	IF holder.clerk_id IS NOT NULL AND NOT clerk.is_reserved_id(holder.clerk_id, holder.external_id) THEN
+		-- what clerk.map_id() or a tracked table says comes first
+		INSERT INTO clerk.id_map VALUES (holder.clerk_id, holder.external_id, 'clerk.user_profiles') ON CONFLICT DO NOTHING;
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION clerk.map_external_id(text) IS
+	'lets the user whose profile says so last have this local id, and nobody else; under clerk.lock_profiles()';
+
+CREATE FUNCTION clerk.end_memberships(parent_id text, ended_at timestamptz) RETURNS void
+	LANGUAGE sql SET search_path = pg_catalog, pg_temp
+	AS $$
+	UPDATE clerk.org_memberships AS m SET deleted_at = ended_at, event_at = NULL, payload = '{}'
+	WHERE (m.of_org_id = parent_id OR m.of_user_id = parent_id) AND (m.deleted_at IS NULL OR m.deleted_at > ended_at)
+$$;
+COMMENT ON FUNCTION clerk.end_memberships(text, timestamptz) IS 'ends the memberships of an organization or a user that has ended';
+
 CREATE FUNCTION clerk.apply_user(issuer text, data jsonb, event_at timestamptz, deleted boolean) RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 	AS $$
 DECLARE
+	user_id constant text := clerk.object_id(data);
+	maps constant boolean := EXISTS (
+		SELECT FROM clerk.instances AS i WHERE i.issuer = apply_user.issuer AND i.id_claim = 'external_id');
+	old_external_id text;
 	profile record;
 BEGIN
+	IF deleted OR maps THEN
+		PERFORM clerk.lock_profiles(exclusive => true);
+	END IF;
+	SELECT p.external_id INTO old_external_id FROM clerk.user_profiles AS p WHERE p.clerk_id = user_id;
 	PERFORM clerk.merge_into_user_profiles(apply_user.issuer, data, apply_user.event_at, deleted);
 	-- the row is locked now, so that what follows from it cannot be overtaken
 	UPDATE clerk.user_profiles AS p
 	SET last_banned_at = greatest(p.last_banned_at, coalesce(clerk.ms_to_timestamptz(data ->> 'updated_at'), apply_user.event_at))
-	WHERE p.clerk_id = data ->> 'id' AND data -> 'banned' = 'true';
+	WHERE p.clerk_id = user_id AND data -> 'banned' = 'true';
 	SELECT p.clerk_id, p.issuer, p.external_id, p.banned, p.deleted_at, p.last_banned_at INTO profile
-	FROM clerk.user_profiles AS p WHERE p.clerk_id = data ->> 'id';
+	FROM clerk.user_profiles AS p WHERE p.clerk_id = user_id;
 
 	IF profile.deleted_at IS NOT NULL OR profile.banned OR profile.last_banned_at IS NOT NULL THEN
 		INSERT INTO clerk.revocations AS revocation (id, source, issued_before, reason)
@@ -1541,17 +1678,63 @@ BEGIN
 		ON CONFLICT ON CONSTRAINT revocations_pkey DO UPDATE SET issued_before = excluded.issued_before, reason = excluded.reason
 			WHERE (revocation.issued_before, revocation.reason) IS DISTINCT FROM (excluded.issued_before, excluded.reason);
 	END IF;
+	IF profile.deleted_at IS NOT NULL THEN
+		PERFORM clerk.end_memberships(user_id, profile.deleted_at);
+	END IF;
 
 	DELETE FROM clerk.id_map AS map
-	WHERE map.clerk_id = profile.clerk_id AND map.source = 'clerk.user_profiles'::regclass AND map.mapped_id IS DISTINCT FROM profile.external_id;
-	IF length(profile.external_id) BETWEEN 1 AND 255 AND NOT clerk.is_reserved_id(profile.clerk_id, profile.external_id)
-		AND EXISTS (SELECT FROM clerk.instances AS i WHERE i.issuer = profile.issuer AND i.id_claim = 'external_id') THEN
-		INSERT INTO clerk.id_map VALUES (profile.clerk_id, profile.external_id, 'clerk.user_profiles') ON CONFLICT DO NOTHING;
+	WHERE map.clerk_id = user_id AND map.source = 'clerk.user_profiles'::regclass AND map.mapped_id IS DISTINCT FROM profile.external_id;
+	IF deleted OR maps THEN
+		PERFORM clerk.map_external_id(changed) FROM unnest(ARRAY[old_external_id, profile.external_id]) AS changed
+		WHERE changed IS NOT NULL;
 	END IF;
 END
 $$;
 COMMENT ON FUNCTION clerk.apply_user(text, jsonb, timestamptz, boolean) IS
-	'brings a user up to date, and what depends on it: revocations, and the mapping where the instance says external_id';
+	'brings a user up to date, and what depends on it: revocations, memberships, and the mapping where the instance says external_id';
+
+CREATE FUNCTION clerk.apply_organization(issuer text, data jsonb, event_at timestamptz, deleted boolean) RETURNS void
+	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+	AS $$
+BEGIN
+	IF deleted THEN
+		PERFORM clerk.lock_profiles(exclusive => true);
+	END IF;
+	PERFORM clerk.merge_into_org_profiles(apply_organization.issuer, data, apply_organization.event_at, deleted);
+	IF deleted THEN
+		PERFORM clerk.end_memberships(org.clerk_id, org.deleted_at)
+		FROM clerk.org_profiles AS org WHERE org.clerk_id = clerk.object_id(data);
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION clerk.apply_organization(text, jsonb, timestamptz, boolean) IS
+	'brings an organization up to date; its memberships end with it';
+
+CREATE FUNCTION clerk.apply_membership(issuer text, data jsonb, event_at timestamptz, deleted boolean) RETURNS void
+	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+	AS $$
+DECLARE
+	membership_id constant text := clerk.object_id(data);
+BEGIN
+	PERFORM clerk.lock_profiles(exclusive => false);
+	PERFORM clerk.merge_into_org_memberships(apply_membership.issuer, data, apply_membership.event_at, deleted);
+	UPDATE clerk.org_memberships AS m
+	SET of_org_id = coalesce(m.of_org_id, clerk.id_at(data, 'organization', 'id')),
+		of_user_id = coalesce(m.of_user_id, clerk.id_at(data, 'public_user_data', 'user_id'))
+	WHERE m.clerk_id = membership_id AND (m.of_org_id IS NULL OR m.of_user_id IS NULL);
+	-- its organization or its user may have ended before
+	UPDATE clerk.org_memberships AS m SET deleted_at = parent.deleted_at, event_at = NULL, payload = '{}'
+	FROM (
+		SELECT least(
+			(SELECT org.deleted_at FROM clerk.org_profiles AS org WHERE org.clerk_id = child.of_org_id),
+			(SELECT member.deleted_at FROM clerk.user_profiles AS member WHERE member.clerk_id = child.of_user_id))
+		FROM clerk.org_memberships AS child WHERE child.clerk_id = membership_id
+	) AS parent (deleted_at)
+	WHERE m.clerk_id = membership_id AND parent.deleted_at < coalesce(m.deleted_at, 'infinity');
+END
+$$;
+COMMENT ON FUNCTION clerk.apply_membership(text, jsonb, timestamptz, boolean) IS
+	'brings a membership up to date; it has ended when its organization or its user has';
 
 CREATE FUNCTION clerk.apply_event(issuer text, event jsonb) RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
@@ -1567,11 +1750,11 @@ BEGIN
 		WHEN type IN ('user.created', 'user.updated', 'user.deleted') THEN
 			PERFORM clerk.apply_user(issuer, data, event_at, type = 'user.deleted');
 		WHEN type IN ('organization.created', 'organization.updated', 'organization.deleted') THEN
-			PERFORM clerk.merge_into_org_profiles(issuer, data, event_at, type = 'organization.deleted');
+			PERFORM clerk.apply_organization(issuer, data, event_at, type = 'organization.deleted');
 		WHEN type IN ('organizationMembership.created', 'organizationMembership.updated', 'organizationMembership.deleted') THEN
-			PERFORM clerk.merge_into_org_memberships(issuer, data, event_at, type = 'organizationMembership.deleted');
+			PERFORM clerk.apply_membership(issuer, data, event_at, type = 'organizationMembership.deleted');
 		WHEN type IN ('session.ended', 'session.removed', 'session.revoked') THEN
-			INSERT INTO clerk.revocations (id, source, reason) VALUES (data ->> 'id', 'webhook', split_part(type, '.', 2))
+			INSERT INTO clerk.revocations (id, source, reason) VALUES (clerk.object_id(data), 'webhook', split_part(type, '.', 2))
 				ON CONFLICT ON CONSTRAINT revocations_pkey DO NOTHING;
 		ELSE
 			NULL;
@@ -1633,7 +1816,7 @@ CREATE FUNCTION clerk.add_webhook_secret(issuer text, secret text) RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 	AS $$
 BEGIN
-	IF NOT EXISTS (SELECT FROM clerk.instances AS i WHERE i.issuer = add_webhook_secret.issuer) THEN
+	IF NOT clerk.lock_instance(add_webhook_secret.issuer) THEN
 		PERFORM clerk.refuse('42704', format('instance %s is not registered', coalesce(issuer, 'NULL')), NULL,
 			'Register it with clerk.add_instance().');
 	ELSIF clerk.is_webhook_secret(secret) IS NOT TRUE THEN
@@ -1649,6 +1832,7 @@ CREATE FUNCTION clerk.drop_webhook_secret(issuer text, secret text) RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 	AS $$
 BEGIN
+	PERFORM clerk.lock_instance(drop_webhook_secret.issuer);
 	DELETE FROM clerk.webhook_secrets AS s WHERE s.issuer = drop_webhook_secret.issuer AND s.secret = drop_webhook_secret.secret;
 	IF NOT FOUND THEN
 		PERFORM clerk.refuse('42704', format('instance %s has no such secret', coalesce(issuer, 'NULL')), NULL, NULL);
@@ -1675,22 +1859,53 @@ CREATE FUNCTION clerk.run_event_handler(handler regprocedure, event jsonb) RETUR
 	AS 'MODULE_PATHNAME', 'clerk_rls_run_event_handler' LANGUAGE C VOLATILE STRICT;
 COMMENT ON FUNCTION clerk.run_event_handler(regprocedure, jsonb) IS 'calls a function as the role that owns it';
 
+CREATE FUNCTION clerk.handler_leftovers() RETURNS SETOF text
+	LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp
+	AS $$
+	SELECT 'cursor ' || quote_ident(name) FROM pg_cursors
+	UNION ALL
+	SELECT 'temporary ' || pg_describe_object(classid, objid, objsubid) FROM pg_depend
+	WHERE refclassid = 'pg_namespace'::regclass AND refobjid = pg_my_temp_schema()
+$$;
+COMMENT ON FUNCTION clerk.handler_leftovers() IS
+	'what could outlive an event handler in this session, and be run as somebody else than its owner: cursors and temporary objects';
+
+CREATE FUNCTION clerk.handle_event(handler regprocedure, event jsonb) RETURNS void
+	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+	AS $$
+DECLARE
+	before constant text[] := ARRAY(SELECT clerk.handler_leftovers());
+	leftover text;
+BEGIN
+	PERFORM clerk.run_event_handler(handler, event);
+	SELECT l INTO leftover FROM clerk.handler_leftovers() AS l WHERE l <> ALL (before) ORDER BY l LIMIT 1;
+	IF FOUND THEN
+		RAISE EXCEPTION USING
+			ERRCODE = 'object_not_in_prerequisite_state',
+			MESSAGE = format('event handler %s leaves something in the session', handler),
+			DETAIL = format('It has left: %s.', leftover),
+			HINT = 'It must close its cursors and drop its temporary objects.';
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION clerk.handle_event(regprocedure, jsonb) IS 'calls a function as the role that owns it, and raises if it leaves a cursor or a temporary object';
+
+CREATE FUNCTION clerk.plain_json(body text, ascii boolean) RETURNS text
+	AS 'MODULE_PATHNAME', 'clerk_rls_plain_json' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION clerk.plain_json(text, boolean) IS
+	'a JSON text with what jsonb cannot hold replaced: U+0000, half characters, numbers, strings and levels beyond its limits';
+
 CREATE FUNCTION clerk.parse_event(body text) RETURNS jsonb
 	LANGUAGE plpgsql IMMUTABLE STRICT SET search_path = pg_catalog, pg_temp
 	AS $$
-DECLARE
-	readable text := body;
 BEGIN
 	BEGIN
-		RETURN body::jsonb;
-	EXCEPTION WHEN untranslatable_character OR invalid_text_representation THEN
-		-- jsonb holds neither U+0000 nor half a character; U+FFFD stands for them
-		readable := regexp_replace(readable, '(?<!\\)((?:\\\\)*)\\u0000', '\1\\ufffd', 'g');
-		readable := regexp_replace(readable, '(?<!\\)((?:\\\\)*)\\u[dD][89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F])', '\1\\ufffd', 'g');
-		readable := regexp_replace(readable, '(?<!\\u[dD][89abAB][0-9a-fA-F]{2})(?<!\\)((?:\\\\)*)\\u[dD][c-fC-F][0-9a-fA-F]{2}', '\1\\ufffd', 'g');
+		RETURN clerk.plain_json(body, ascii => false)::jsonb;
+	EXCEPTION WHEN untranslatable_character OR feature_not_supported THEN
+		-- the database's encoding lacks a character, or (SQL_ASCII) has none beyond ASCII
+		RETURN clerk.plain_json(body, ascii => true)::jsonb;
 	END;
-	RETURN readable::jsonb;
-EXCEPTION WHEN untranslatable_character OR invalid_text_representation THEN
+EXCEPTION WHEN invalid_text_representation OR untranslatable_character THEN
 	PERFORM clerk.refuse('22023', 'the webhook is not JSON', NULL, NULL);
 END
 $$;
@@ -1720,7 +1935,7 @@ BEGIN
 		WHERE event ->> 'type' LIKE replace(regexp_replace(pattern, '([\\%_])', '\\\1', 'g'), '*', '%')
 		ORDER BY handler
 	LOOP
-		PERFORM clerk.run_event_handler(registered.handler::regprocedure, event);
+		PERFORM clerk.handle_event(registered.handler::regprocedure, event);
 	END LOOP;
 	RETURN json_build_object('status', 'applied');
 END
@@ -1941,14 +2156,15 @@ BEGIN
 	END IF;
 	DELETE FROM clerk.webhook_events WHERE received_at < now() - older_than;
 	GET DIAGNOSTICS events = ROW_COUNT;
-	DELETE FROM clerk.revocations WHERE id ^@ 'sess_' AND revoked_at < now() - older_than;
+	-- what somebody has revoked by hand Clerk may still have
+	DELETE FROM clerk.revocations WHERE source = 'webhook' AND id ^@ 'sess_' AND revoked_at < now() - older_than;
 	GET DIAGNOSTICS sessions = ROW_COUNT;
 	DELETE FROM clerk.key_changes WHERE object = 'revocations' AND changed_at < now() - older_than;
 	RETURN NEXT;
 END
 $$;
 COMMENT ON FUNCTION clerk.prune(interval) IS
-	'forgets events, revoked sessions and who has revoked what, if they are older; users stay revoked. Give at least the lifetime of your longest tokens';
+	'forgets events, sessions that events have revoked, and who has revoked what, that are older; what was revoked by hand stays, and so do users. Give at least the lifetime of your longest tokens';
 
 CREATE FUNCTION clerk.schedule_prune(older_than interval) RETURNS void
 	LANGUAGE sql SET search_path = pg_catalog, pg_temp
@@ -1992,27 +2208,28 @@ END
 $$;
 COMMENT ON FUNCTION clerk.sole_issuer(text) IS 'the issuer, or that of the only instance';
 
+-- In the order of the ids, so that two pages at the same time wait for each other only one way.
 CREATE FUNCTION clerk.import_users(page jsonb, issuer text DEFAULT NULL) RETURNS bigint
 	LANGUAGE sql SET search_path = pg_catalog, pg_temp
 	AS $$
 	SELECT count(clerk.apply_user(clerk.sole_issuer(issuer), object, clerk.ms_to_timestamptz(object ->> 'updated_at'), false)::text)
-	FROM clerk.objects_of_page(page) AS object
+	FROM (SELECT object FROM clerk.objects_of_page(page) AS object ORDER BY object ->> 'id') AS ordered
 $$;
 COMMENT ON FUNCTION clerk.import_users(jsonb, text) IS 'takes a page of users of Clerk''s Backend API; returns how many';
 
 CREATE FUNCTION clerk.import_organizations(page jsonb, issuer text DEFAULT NULL) RETURNS bigint
 	LANGUAGE sql SET search_path = pg_catalog, pg_temp
 	AS $$
-	SELECT count(clerk.merge_into_org_profiles(clerk.sole_issuer(issuer), object, clerk.ms_to_timestamptz(object ->> 'updated_at'), false)::text)
-	FROM clerk.objects_of_page(page) AS object
+	SELECT count(clerk.apply_organization(clerk.sole_issuer(issuer), object, clerk.ms_to_timestamptz(object ->> 'updated_at'), false)::text)
+	FROM (SELECT object FROM clerk.objects_of_page(page) AS object ORDER BY object ->> 'id') AS ordered
 $$;
 COMMENT ON FUNCTION clerk.import_organizations(jsonb, text) IS 'takes a page of organizations of Clerk''s Backend API; returns how many';
 
 CREATE FUNCTION clerk.import_memberships(page jsonb, issuer text DEFAULT NULL) RETURNS bigint
 	LANGUAGE sql SET search_path = pg_catalog, pg_temp
 	AS $$
-	SELECT count(clerk.merge_into_org_memberships(clerk.sole_issuer(issuer), object, clerk.ms_to_timestamptz(object ->> 'updated_at'), false)::text)
-	FROM clerk.objects_of_page(page) AS object
+	SELECT count(clerk.apply_membership(clerk.sole_issuer(issuer), object, clerk.ms_to_timestamptz(object ->> 'updated_at'), false)::text)
+	FROM (SELECT object FROM clerk.objects_of_page(page) AS object ORDER BY object ->> 'id') AS ordered
 $$;
 COMMENT ON FUNCTION clerk.import_memberships(jsonb, text) IS 'takes a page of memberships of Clerk''s Backend API; returns how many';
 

@@ -170,6 +170,10 @@ typedef struct ClerkJson
 extern bool clerk_json_object(ClerkSlice text, ClerkJson *json);
 extern void clerk_json_free(ClerkJson *json);
 
+/* "[]" becomes "null", and a number gets quotes */
+#define CLERK_JSON_PLAIN_SIZE(len) (2 * (len) + 4)
+extern size_t clerk_json_plain(ClerkSlice text, bool ascii, char *out);
+
 /* jws.c */
 typedef struct ClerkJws
 {

@@ -14,6 +14,9 @@
  *   wrong type, without being absent.
  *
  * All numbers come out as JSON_REAL.  Called by jws.c, jwk.c, claims.c and source.c.
+ *
+ * And any JSON text with what jsonb cannot hold replaced, for webhook.c: a webhook must be
+ * applied whatever else it says.
  */
 #include "clerk.h"
 
@@ -28,6 +31,13 @@
 
 /* Before or after the point; numeric has at most 16383 after it, with the exponent's. */
 #define MAX_DIGITS 15000
+
+/* Of a number in a webhook, so that with the exponent it surely fits numeric. */
+#define MAX_PLAIN_NUMBER 1000
+#define MAX_PLAIN_EXPONENT_DIGITS 3
+
+/* Bytes of a string in a webhook; jsonb holds no more than 256 MiB in all. */
+#define MAX_PLAIN_STRING 1048576
 
 /* Digits before the point plus exponent, up to which a number surely fits a double. */
 #define MAX_MAGNITUDE 308
@@ -203,4 +213,168 @@ clerk_json_free(ClerkJson *json)
 {
 	json_decref(json->root);
 	json->root = NULL;
+}
+
+/*
+ * What jsonb cannot hold, replaced
+ */
+
+typedef struct Output
+{
+	char *data;
+	size_t len;
+	bool muted; /* below the deepest level that is kept */
+	bool ascii; /* no character comes from an escape but those of ASCII */
+} Output;
+
+static void
+put(Output *out, const char *bytes, size_t len)
+{
+	if (out->muted)
+		return;
+	memcpy(out->data + out->len, bytes, len);
+	out->len += len;
+}
+
+/* The UTF-16 code unit of \uXXXX at this place; -1 when there is none. */
+static long
+code_unit(const Scan *scan, size_t pos)
+{
+	char digits[5] = "";
+	const char *escape = scan->text.data + pos;
+
+	if (pos + 6 > scan->text.len || escape[0] != '\\' || escape[1] != 'u')
+		return -1;
+	for (int i = 0; i < 4; i++)
+	{
+		if (!isxdigit((unsigned char) escape[2 + i]))
+			return -1;
+		digits[i] = escape[2 + i];
+	}
+	return strtol(digits, NULL, 16);
+}
+
+/* U+0000 and half a character become U+FFFD; a backslash that begins no escape stays. */
+static void
+put_escape(Scan *scan, Output *out)
+{
+	long unit = code_unit(scan, scan->pos);
+	size_t len = unit < 0 ? 2 : 6;
+	bool replaced = unit == 0 || (unit >= 0xdc00 && unit <= 0xdfff);
+
+	if (unit >= 0xd800 && unit <= 0xdbff)
+	{
+		long low = code_unit(scan, scan->pos + len);
+
+		replaced = low < 0xdc00 || low > 0xdfff;
+		len = replaced ? 6 : 12;
+	}
+	if (len > scan->text.len - scan->pos)
+		len = scan->text.len - scan->pos;
+	if (out->ascii && (replaced || unit >= 0x80))
+		put(out, "?", 1);
+	else if (replaced)
+		put(out, "\\ufffd", 6);
+	else
+		put(out, scan->text.data + scan->pos, len);
+	scan->pos += len;
+}
+
+/* Up to and with the closing quote; one that is too long becomes empty. */
+static void
+put_string(Scan *scan, Output *out)
+{
+	size_t start = out->len;
+
+	put(out, "\"", 1);
+	scan->pos++;
+	while (peek(scan) != -1 && peek(scan) != '"')
+	{
+		if (peek(scan) == '\\')
+			put_escape(scan, out);
+		else
+			put(out, scan->text.data + scan->pos++, 1);
+	}
+	if (out->len - start > MAX_PLAIN_STRING)
+		out->len = start + 1;
+	if (peek(scan) == '"')
+	{
+		put(out, "\"", 1);
+		scan->pos++;
+	}
+}
+
+/* One that numeric may not hold becomes a string; what is no number stays as it is. */
+static void
+put_number(Scan *scan, Output *out)
+{
+	size_t start = scan->pos;
+	size_t exponent = 0;
+	bool number, wide;
+
+	if (peek(scan) == '-')
+		scan->pos++;
+	number = peek(scan) == '0' ? (scan->pos++, true) : skip_digits(scan) > 0;
+	if (number && peek(scan) == '.')
+	{
+		scan->pos++;
+		number = skip_digits(scan) > 0;
+	}
+	if (number && (peek(scan) == 'e' || peek(scan) == 'E'))
+	{
+		scan->pos++;
+		if (peek(scan) == '-' || peek(scan) == '+')
+			scan->pos++;
+		exponent = skip_digits(scan);
+		number = exponent > 0;
+	}
+	wide = number && (scan->pos - start > MAX_PLAIN_NUMBER ||
+					  exponent > MAX_PLAIN_EXPONENT_DIGITS);
+	put(out, "\"", wide);
+	put(out, scan->text.data + start, scan->pos - start);
+	put(out, "\"", wide);
+}
+
+/* What is nested too deep becomes null. */
+static void
+put_bracket(Scan *scan, Output *out)
+{
+	bool opens = peek(scan) == '{' || peek(scan) == '[';
+
+	if (opens && ++scan->depth == MAX_DEPTH + 1)
+	{
+		put(out, "null", 4);
+		out->muted = true;
+	}
+	put(out, scan->text.data + scan->pos++, 1);
+	if (!opens && --scan->depth == MAX_DEPTH)
+		out->muted = false;
+}
+
+/*
+ * Copies a JSON text to out, which has room for CLERK_JSON_PLAIN_SIZE(text.len) bytes, and
+ * returns the length.  In it jsonb can hold each number, string and level; with ascii, as it
+ * is for databases whose encoding lacks a character, escapes of others than ASCII become
+ * question marks.  What is not JSON does not become JSON.
+ */
+size_t
+clerk_json_plain(ClerkSlice text, bool ascii, char *out)
+{
+	Scan scan = {.text = text};
+	Output output = {.data = out, .ascii = ascii};
+
+	while (peek(&scan) != -1)
+	{
+		int c = peek(&scan);
+
+		if (c == '"')
+			put_string(&scan, &output);
+		else if (c == '-' || isdigit(c))
+			put_number(&scan, &output);
+		else if (strchr("{}[]", c) != NULL && c != '\0')
+			put_bracket(&scan, &output);
+		else
+			put(&output, text.data + scan.pos++, 1);
+	}
+	return output.len;
 }

@@ -10,11 +10,13 @@
 
 #include "access/htup_details.h"
 #include "catalog/pg_proc.h"
+#include "commands/trigger.h"
 #include "miscadmin.h"
+#include "nodes/parsenodes.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
-#include "utils/jsonb.h"
+#include "utils/memutils.h"
 #include "utils/syscache.h"
 
 typedef enum WebhookSecretColumn
@@ -94,6 +96,23 @@ clerk_rls_is_webhook_secret(PG_FUNCTION_ARGS)
 	PG_RETURN_BOOL(clerk_svix_is_secret(clerk_text_slice(PG_GETARG_TEXT_PP(0))));
 }
 
+PG_FUNCTION_INFO_V1(clerk_rls_plain_json);
+
+/* The body of a webhook as jsonb can hold it; see json.c. */
+Datum
+clerk_rls_plain_json(PG_FUNCTION_ARGS)
+{
+	ClerkSlice body = clerk_text_slice(PG_GETARG_TEXT_PP(0));
+	char *plain =
+		MemoryContextAllocHuge(CurrentMemoryContext, CLERK_JSON_PLAIN_SIZE(body.len));
+	size_t len = clerk_json_plain(body, PG_GETARG_BOOL(1), plain);
+
+	if (len > MaxAllocSize - VARHDRSZ)
+		ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+						errmsg("the webhook is too large")));
+	PG_RETURN_TEXT_P(cstring_to_text_with_len(plain, (int) len));
+}
+
 PG_FUNCTION_INFO_V1(clerk_rls_webhook_header);
 
 /* A header of the request under Svix's name, or that of Standard Webhooks. */
@@ -110,22 +129,12 @@ clerk_rls_webhook_header(PG_FUNCTION_ARGS)
 	PG_RETURN_TEXT_P(value);
 }
 
-PG_FUNCTION_INFO_V1(clerk_rls_run_event_handler);
-
-/*
- * Calls a function of the application with the event, as the role that owns it: what is
- * written in it must not run with the rights of whoever receives webhooks.  What it sets
- * ends with it, or it would choose the search_path of what comes after it.
- */
-Datum
-clerk_rls_run_event_handler(PG_FUNCTION_ARGS)
+/* The role that owns a function. */
+static Oid
+function_owner(Oid function)
 {
-	Oid handler = PG_GETARG_OID(0);
-	HeapTuple tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(handler));
-	LOCAL_FCINFO(call, 1);
-	FmgrInfo flinfo;
-	Oid owner, saved_user;
-	int saved_context, saved_nest_level;
+	HeapTuple tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
+	Oid owner;
 
 	if (!HeapTupleIsValid(tuple))
 		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_FUNCTION),
@@ -133,19 +142,64 @@ clerk_rls_run_event_handler(PG_FUNCTION_ARGS)
 						errhint("Run clerk.drop_event_handler().")));
 	owner = ((Form_pg_proc) GETSTRUCT(tuple))->proowner;
 	ReleaseSysCache(tuple);
+	return owner;
+}
+
+/*
+ * SET CONSTRAINTS ALL IMMEDIATE: what was deferred until now fires, as whoever it is now,
+ * and what comes is not deferred.
+ */
+static void
+make_constraints_immediate(void)
+{
+	ConstraintsSetStmt *all = makeNode(ConstraintsSetStmt);
+
+	AfterTriggerSetState(all);
+}
+
+static void
+call_with_event(Oid handler, Datum event)
+{
+	LOCAL_FCINFO(call, 1);
+	FmgrInfo flinfo;
+
+	fmgr_info(handler, &flinfo);
+	InitFunctionCallInfoData(*call, &flinfo, 1, InvalidOid, NULL, NULL);
+	call->args[0].value = event;
+	call->args[0].isnull = false;
+	/* what it returns does not matter, nor whether that is NULL */
+	(void) FunctionCallInvoke(call);
+}
+
+PG_FUNCTION_INFO_V1(clerk_rls_run_event_handler);
+
+/*
+ * Calls a function of the application with the event, as the role that owns it: what is
+ * written in it must not run with the rights of whoever receives webhooks, neither now nor
+ * later.  So it runs as a security-restricted operation, in which PostgreSQL itself refuses
+ * what would run at COMMIT or stay in the session (cursors WITH HOLD, deferred triggers,
+ * temporary tables, PREPARE, LISTEN, SET ROLE), and what it sets ends with it.  Triggers
+ * that tables defer by themselves fire at once.  What is left then, see
+ * clerk.handler_leftovers().
+ */
+Datum
+clerk_rls_run_event_handler(PG_FUNCTION_ARGS)
+{
+	Oid handler = PG_GETARG_OID(0);
+	Oid owner = function_owner(handler);
+	Oid saved_user;
+	int saved_context, saved_nest_level;
+
+	make_constraints_immediate();
 	GetUserIdAndSecContext(&saved_user, &saved_context);
-	SetUserIdAndSecContext(owner, saved_context | SECURITY_LOCAL_USERID_CHANGE);
+	SetUserIdAndSecContext(owner, saved_context | SECURITY_LOCAL_USERID_CHANGE |
+									  SECURITY_RESTRICTED_OPERATION);
 	saved_nest_level = NewGUCNestLevel();
 	/* an error puts the user and the settings back by itself */
 	if (CLERK_EXECUTE_ACLCHECK(handler, owner) != ACLCHECK_OK)
 		ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 						errmsg("the owner of the event handler may not execute it")));
-	fmgr_info(handler, &flinfo);
-	InitFunctionCallInfoData(*call, &flinfo, 1, InvalidOid, NULL, NULL);
-	call->args[0].value = JsonbPGetDatum(PG_GETARG_JSONB_P(1));
-	call->args[0].isnull = false;
-	/* what it returns does not matter, nor whether that is NULL */
-	(void) FunctionCallInvoke(call);
+	call_with_event(handler, PG_GETARG_DATUM(1));
 	AtEOXact_GUC(false, saved_nest_level);
 	SetUserIdAndSecContext(saved_user, saved_context);
 	PG_RETURN_VOID();

@@ -22,7 +22,9 @@ SELECT clerk.map_id('user_bob', '2');
 SELECT clerk.track_ids('"My app"."Users"', 'Clerk', 'the id');
 SELECT * FROM map;
 SELECT clerk.mapped_bigint();
+-- once more is the same, with other columns it is not
 SELECT clerk.track_ids('"My app"."Users"', 'Clerk', 'the id');
+SELECT clerk.track_ids('"My app"."Users"', 'the id', 'Clerk');
 SELECT clerk.map_id('user_alice', '77');
 SELECT clerk.unmap_id('user_alice');
 

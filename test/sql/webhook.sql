@@ -210,6 +210,113 @@ SELECT * FROM pg_temp.ends();
 UPDATE history SET event = '{"type": "user.deleted", "timestamp": 1700000005000, "data": {"id": "user_p", "deleted": true}}' WHERE n = 4;
 SELECT * FROM pg_temp.ends();
 
+-- What one event says decides about rows of others: an organization and a user that end take their memberships
+-- along, with whatever is personal in them, and a late update brings none back.
+CREATE OR REPLACE FUNCTION pg_temp.state() RETURNS text LANGUAGE sql AS $$
+	SELECT concat_ws(' | ',
+		(SELECT string_agg(concat_ws(',', clerk_id, username, external_id, deleted_at AT TIME ZONE 'UTC', payload), ';' ORDER BY clerk_id) FROM clerk.user_profiles),
+		(SELECT string_agg(concat_ws(',', clerk_id, name, deleted_at AT TIME ZONE 'UTC'), ';' ORDER BY clerk_id) FROM clerk.org_profiles),
+		(SELECT string_agg(concat_ws(',', clerk_id, org_id, user_id, role, deleted_at AT TIME ZONE 'UTC', payload), ';' ORDER BY clerk_id) FROM clerk.org_memberships),
+		(SELECT string_agg(concat_ws(',', clerk_id, mapped_id), ';' ORDER BY clerk_id) FROM clerk.id_map))
+$$;
+CREATE OR REPLACE FUNCTION pg_temp.ends() RETURNS TABLE (state text, n_orders bigint) LANGUAGE plpgsql AS $$
+DECLARE
+	chosen int[];
+BEGIN
+	CREATE TEMP TABLE endings (state text);
+	FOR chosen IN SELECT pg_temp.orders('{}', (SELECT count(*)::int FROM history)) LOOP
+		DELETE FROM clerk.user_profiles;
+		DELETE FROM clerk.org_profiles;
+		DELETE FROM clerk.org_memberships;
+		DELETE FROM clerk.revocations;
+		DELETE FROM clerk.id_map;
+		PERFORM clerk.apply_event('https://clerk.example.com', event::jsonb) FROM unnest(chosen || chosen[2:3]) WITH ORDINALITY AS o (i, place) JOIN history ON n = i ORDER BY place;
+		INSERT INTO endings VALUES (pg_temp.state());
+	END LOOP;
+	RETURN QUERY SELECT e.state, count(*) FROM endings AS e GROUP BY e.state;
+	DROP TABLE endings;
+END
+$$;
+CREATE FUNCTION pg_temp.member(type text, id text, org text, member text, role text, at bigint) RETURNS text LANGUAGE sql AS $$
+	SELECT jsonb_build_object('type', 'organizationMembership.' || type, 'timestamp', at, 'data', jsonb_build_object('id', id, 'role', role,
+		'organization', jsonb_build_object('id', org, 'name', 'Org'), 'public_user_data', jsonb_build_object('user_id', member, 'identifier', member || '@mail.example'), 'updated_at', at))
+$$;
+TRUNCATE history;
+INSERT INTO history VALUES
+	(1, '{"type": "organization.created", "timestamp": 1700000000000, "data": {"id": "org_e", "name": "E", "updated_at": 1700000000000}}'),
+	(2, '{"type": "organization.deleted", "timestamp": 1700000005000, "data": {"id": "org_e", "deleted": true}}'),
+	(3, pg_temp.member('created', 'orgmem_1', 'org_e', 'user_1', 'org:admin', 1700000001000)),
+	(4, pg_temp.member('updated', 'orgmem_1', 'org_e', 'user_1', 'org:member', 1700000009000)),
+	(5, pg_temp.member('created', 'orgmem_2', 'org_f', 'user_1', 'org:admin', 1700000001000)),
+	(6, '{"type": "organizationMembership.deleted", "timestamp": 1700000006000, "data": {"id": "orgmem_1", "deleted": true}}');
+SELECT * FROM pg_temp.ends();
+UPDATE history SET event = '{"type": "user.deleted", "timestamp": 1700000003000, "data": {"id": "user_1", "deleted": true}}' WHERE n = 1;
+SELECT * FROM pg_temp.ends();
+SELECT count(*) FROM clerk.org_memberships WHERE payload::text LIKE '%mail.example%';
+-- an external_id that moves from an account that is deleted to a new one, which is then told again; and one that two
+-- swap for a moment. The newest profile that has it has it.
+TRUNCATE history;
+INSERT INTO history VALUES
+	(1, '{"type": "user.created", "timestamp": 1700000000000, "data": {"id": "user_old", "external_id": "7", "updated_at": 1700000000000}}'),
+	(2, '{"type": "user.deleted", "timestamp": 1700000002000, "data": {"id": "user_old", "deleted": true}}'),
+	(3, '{"type": "user.created", "timestamp": 1700000003000, "data": {"id": "user_new", "external_id": "7", "updated_at": 1700000003000}}'),
+	(4, '{"type": "user.updated", "timestamp": 1700000004000, "data": {"id": "user_new", "external_id": "7", "username": "n", "updated_at": 1700000004000}}'),
+	(5, '{"type": "user.created", "timestamp": 1700000001000, "data": {"id": "user_third", "external_id": "8", "updated_at": 1700000001000}}');
+SELECT * FROM pg_temp.ends();
+TRUNCATE history;
+INSERT INTO history VALUES
+	(1, '{"type": "user.created", "timestamp": 1700000000000, "data": {"id": "user_x", "external_id": "0a0a0a0a-0000-4000-8000-00000000000A", "updated_at": 1700000000000}}'),
+	(2, '{"type": "user.updated", "timestamp": 1700000001000, "data": {"id": "user_x", "external_id": null, "updated_at": 1700000001000}}'),
+	(3, '{"type": "user.created", "timestamp": 1700000002000, "data": {"id": "user_y", "external_id": "0A0A0A0A-0000-4000-8000-00000000000A", "updated_at": 1700000002000}}'),
+	(4, '{"type": "user.updated", "timestamp": 1700000003000, "data": {"id": "user_x", "external_id": "9", "updated_at": 1700000003000}}'),
+	(5, '{"type": "user.created", "timestamp": 1700000002500, "data": {"id": "user_z", "external_id": "9", "updated_at": 1700000002500}}');
+SELECT * FROM pg_temp.ends();
+-- what map_id() says comes first, whatever events say
+SELECT clerk.map_id('user_manual', '77');
+SELECT pg_temp.deliver('manual_1', '{"type": "user.created", "data": {"id": "user_other", "external_id": "77"}}'), pg_temp.deliver('manual_2', '{"type": "user.updated", "data": {"id": "user_manual", "external_id": "78"}}');
+SELECT clerk_id, mapped_id, source FROM clerk.id_map WHERE clerk_id IN ('user_manual', 'user_other');
+DELETE FROM clerk.id_map;
+
+-- A ban is applied whatever else the event says. Each body has something that jsonb, an index or a column cannot hold.
+CREATE FUNCTION pg_temp.ban(n int, more text, what text DEFAULT '"banned": true, "updated_at": 1700000000000') RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+	body text := format('{"type": "user.updated", "timestamp": 1700000000000, "data": {"id": "user_ban_%s", %s, %s}}', n, what, more);
+BEGIN
+	PERFORM body::json;	-- as PostgREST would have it
+	PERFORM pg_temp.deliver('ban_' || n, body);
+	RETURN (SELECT reason || coalesce(' until ' || issued_before, '') FROM clerk.revocations WHERE id = 'user_ban_' || n);
+END
+$$;
+SELECT what, pg_temp.ban(n, more) FROM (SELECT what, more, row_number() OVER ()::int FROM (VALUES
+	('a huge number', '"public_metadata": {"n": 1e400000}'),
+	('a tiny number', '"public_metadata": {"n": -1e-400000}'),
+	('many digits', '"n": ' || repeat('9', 200000)),
+	('many decimals', '"n": 0.' || repeat('9', 200000)),
+	('an exponent beyond int', '"n": 1E99999999999999999999'),
+	('deep', '"n": ' || repeat('[', 5000) || repeat(']', 5000)),
+	('U+0000', '"first_name": "\u0000"'),
+	('half characters', '"first_name": "\ud800\ud800\udc00\udc00"'),
+	('a long email address', '"primary_email_address_id": "a", "email_addresses": [{"id": "a", "email_address": "' || (SELECT string_agg(encode(sha256(i::text::bytea), 'hex'), '') FROM generate_series(1, 100) AS i) || '"}]'),
+	('a long external_id', '"external_id": "' || (SELECT string_agg(encode(sha256(i::text::bytea), 'hex'), '') FROM generate_series(1, 100) AS i) || '"'),
+	('a long name', '"' || repeat('x', 2000000) || '": "' || repeat('x', 2000000) || '"'),
+	('times that are none', '"created_at": 1e400000, "last_sign_in_at": 99999999999999999999'),
+	('fields of other types', '"username": {}, "external_id": [], "email_addresses": 1, "public_metadata": 1, "locked": "yes"'),
+	('twice', '"n": 1, "n": 2')) AS v (what, more)) AS v (what, more, n);
+SELECT updated, pg_temp.ban(100 + n::int, '"username": "u"', format('"banned": true, "updated_at": %s', updated))
+FROM unnest(ARRAY['null', '1e400000', '-1', '"soon"', '99999999999999999999']) WITH ORDINALITY AS v (updated, n);
+-- also over what is known of the user
+SELECT pg_temp.ban(200, '"x": 1', '"banned": false, "updated_at": 1600000000000');
+SELECT pg_temp.deliver('ban_200_again', '{"type": "user.updated", "timestamp": 1700000000000, "data": {"id": "user_ban_200", "banned": true, "updated_at": 1e400000}}');
+SELECT reason, issued_before FROM clerk.revocations WHERE id = 'user_ban_200';
+SELECT public_metadata FROM clerk.user_profiles WHERE clerk_id IN ('user_ban_1', 'user_ban_2') ORDER BY clerk_id;
+-- an id that no table can hold is no id
+SELECT pg_temp.deliver('ban_300', format('{"type": "%s", "data": {"id": "%s"}}', type, repeat('x', 256))) FROM unnest('{user.updated}'::text[]) AS type;
+SELECT pg_temp.deliver('ban_301', '{"type": "session.ended", "data": {"id": null}}');
+SELECT pg_temp.deliver('ban_302', pg_temp.member('created', 'orgmem_long', (SELECT string_agg(encode(sha256(i::text::bytea), 'hex'), '') FROM generate_series(1, 100) AS i), 'user_1x', 'org:admin', 1700000000000));
+DELETE FROM clerk.user_profiles WHERE clerk_id LIKE 'user\_ban%';
+DELETE FROM clerk.revocations WHERE id LIKE 'user\_ban%';
+SELECT pg_temp.deliver('p_again', '{"type": "user.deleted", "timestamp": 1700000005000, "data": {"id": "user_p", "deleted": true}}');
+
 -- handlers: as their owner, in the same transaction
 CREATE ROLE regress_app;
 CREATE SCHEMA app AUTHORIZATION regress_app;
@@ -267,12 +374,14 @@ SELECT * FROM clerk.drift('clerk.user_profiles', '[{"id": "user_i", "username": 
 SELECT * FROM clerk.drift('pg_class', '[]');
 SELECT id, reason FROM clerk.revocations WHERE id = 'user_j';
 
--- old events and sessions are forgotten, users are not
+-- old events, and sessions that have ended, are forgotten; users are not, nor what was revoked by hand
+SELECT clerk.revoke_session('sess_by_hand');
+SELECT pg_temp.deliver('p_1', '{"type": "session.ended", "data": {"id": "sess_by_hand"}}'), pg_temp.deliver('p_2', '{"type": "session.ended", "data": {"id": "sess_ended"}}');
 UPDATE clerk.webhook_events SET received_at = now() - interval '40 days' WHERE id LIKE 'h%';
 UPDATE clerk.revocations SET revoked_at = now() - interval '40 days';
 SELECT clerk.prune('1 hour');
 SELECT * FROM clerk.prune('30 days');
-SELECT id FROM clerk.revocations ORDER BY id;
+SELECT id, source FROM clerk.revocations ORDER BY id;
 SELECT clerk.schedule_prune('30 days');
 SELECT issuer, webhook_secrets, last_event_at > now() - interval '1 hour' AS recent FROM clerk.health() ORDER BY issuer;
 SELECT clerk.drop_webhook_secret(:'issuer_a', 'whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw');

@@ -156,9 +156,59 @@ test_nesting(void)
 	accepts(unit_format("\"%s\"", unit_repeat("[", 1000)), true);
 }
 
+static char *
+plain(const char *text, bool ascii)
+{
+	ClerkSlice slice = unit_slice(text);
+	static char out[CLERK_JSON_PLAIN_SIZE(4000000)];
+
+	out[clerk_json_plain(slice, ascii, out)] = '\0';
+	return out;
+}
+
+static void
+becomes(const char *text, bool ascii, const char *wanted)
+{
+	const char *got = plain(text, ascii);
+
+	unit_ok(strcmp(got, wanted) == 0, "json: %.60s becomes %.60s (got %.60s)", text, wanted,
+			got);
+}
+
+/* What jsonb cannot hold, and next to it what it can. */
+static void
+test_plain(void)
+{
+	char *long_string = unit_format("\"%01048570d\"", 0);
+	char *longer_string = unit_format("{\"%01048580d\": \"%01048580d\"}", 0, 0);
+
+	becomes("{\"a\": [1, -2.50e+3, true, null], \"b\\n\\\"\": \"\\u00e4\\\\u0000\"}", false,
+			"{\"a\": [1, -2.50e+3, true, null], \"b\\n\\\"\": \"\\u00e4\\\\u0000\"}");
+	becomes("[1e400000,1E-4000,-1e999]", false, "[\"1e400000\",\"1E-4000\",-1e999]");
+	becomes(unit_format("%01000d", 0), false, unit_format("%01000d", 0));
+	becomes(unit_format("[1%01000d]", 0), false, unit_format("[\"1%01000d\"]", 0));
+	becomes(unit_format("[1.%01000d]", 0), false, unit_format("[\"1.%01000d\"]", 0));
+	becomes("[1.e99999, 1e, -, 01, 1e+]", false, "[1.e99999, 1e, -, 01, 1e+]");
+	becomes("\"\\u0000\\ud800\\udc00\\ud800\\ud800x\\udc00\\\\ud800\"", false,
+			"\"\\ufffd\\ud800\\udc00\\ufffd\\ufffdx\\ufffd\\\\ud800\"");
+	becomes("\"\\u0000\\ud800\\udc00\\u00e4\\u0041\"", true, "\"???\\u0041\"");
+	becomes("\"1e99999 [ { \\u12\"", false, "\"1e99999 [ { \\u12\"");
+	becomes("\"\\", false, "\"\\");
+	becomes("\"\\u00", false, "\"\\u00");
+	becomes("\"\\ud800\\u", false, "\"\\ufffd\\u");
+	becomes(long_string, false, long_string);
+	becomes(longer_string, false, "{\"\": \"\"}");
+	becomes("]]}", false, "]]}");
+	unit_ok(strcmp(plain(nested(256), false), nested(256)) == 0, "json: 256 levels stay");
+	unit_ok(strstr(plain(nested(257), false), "[null]") != NULL, "json: the 257th is null");
+	unit_ok(strlen(plain(unit_format("%s,1", nested(300)), false)) == 256 * 2 + 4 + 2,
+			"json: what comes behind the deepest stays");
+}
+
 void
 test_json(void)
 {
+	test_plain();
 	test_values();
 	test_unicode();
 	test_numbers();
