@@ -15,4 +15,6 @@ _PG_init(void)
 	clerk_keys_init();
 	clerk_revocation_init();
 	clerk_session_init();
+	clerk_idmap_init();
+	clerk_webhook_init();
 }
