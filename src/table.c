@@ -91,12 +91,14 @@ table_oid(ClerkTable *table)
 	return relid;
 }
 
+/* Asked behind the lock, since whoever held it may have renamed or altered the table. */
 static bool
 is_as_created(Relation rel, const ClerkTable *table)
 {
 	TupleDesc desc = RelationGetDescr(rel);
 
-	if (rel->rd_rel->relkind != RELKIND_RELATION || desc->natts < table->n_columns)
+	if (rel->rd_rel->relkind != RELKIND_RELATION || desc->natts < table->n_columns ||
+		strcmp(RelationGetRelationName(rel), table->name) != 0)
 		return false;
 	for (int i = 0; i < table->n_columns; i++)
 	{
@@ -104,7 +106,8 @@ is_as_created(Relation rel, const ClerkTable *table)
 		Form_pg_attribute attribute = TupleDescAttr(desc, i);
 
 		if (attribute->attisdropped || attribute->atttypid != column->type ||
-			strcmp(NameStr(attribute->attname), column->name) != 0)
+			strcmp(NameStr(attribute->attname), column->name) != 0 ||
+			(!column->nullable && !attribute->attnotnull))
 			return false;
 		if (i < table->n_keys && attribute->attcollation != C_COLLATION_OID)
 			return false;
