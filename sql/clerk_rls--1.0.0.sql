@@ -170,7 +170,8 @@ ALTER TABLE clerk.jwks ADD CONSTRAINT jwks_jwk CHECK ((clerk.check_jwk(jwk)).pro
 ALTER TABLE clerk.jwks ADD CONSTRAINT jwks_kid CHECK (jwk OPERATOR(pg_catalog.->>) 'kid' = kid);
 
 CREATE FUNCTION clerk.refuse(sqlstate text, message text, detail text, hint text) RETURNS void
-	AS 'MODULE_PATHNAME', 'clerk_rls_refuse' LANGUAGE C PARALLEL SAFE;
+	-- RESTRICTED, as all that keep their statement out of the log: the leader of a parallel query would log it
+	AS 'MODULE_PATHNAME', 'clerk_rls_refuse' LANGUAGE C PARALLEL RESTRICTED;
 COMMENT ON FUNCTION clerk.refuse(text, text, text, text) IS 'raises, for functions that are given secrets: keeps their statement out of the server log';
 
 CREATE FUNCTION clerk.decode_publishable_key(publishable_key text) RETURNS text
@@ -405,7 +406,7 @@ $$;
 COMMENT ON FUNCTION clerk.public_jwk(jsonb) IS 'a JSON Web Key without the members that verifying does not need';
 
 CREATE FUNCTION clerk.jwk_of_spki(der bytea) RETURNS jsonb
-	AS 'MODULE_PATHNAME', 'clerk_rls_jwk_of_spki' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+	AS 'MODULE_PATHNAME', 'clerk_rls_jwk_of_spki' LANGUAGE C IMMUTABLE STRICT PARALLEL RESTRICTED;
 COMMENT ON FUNCTION clerk.jwk_of_spki(bytea) IS 'the public key in a SubjectPublicKeyInfo, or in a certificate, as a JSON Web Key';
 
 CREATE FUNCTION clerk.jwk_of_pem(pem text) RETURNS jsonb
@@ -427,7 +428,7 @@ $$;
 COMMENT ON FUNCTION clerk.jwk_of_pem(text) IS 'the public key of a PEM file, or of a certificate in one, as a JSON Web Key';
 
 CREATE FUNCTION clerk.usable_jwks(jwks jsonb) RETURNS jsonb
-	LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+	LANGUAGE plpgsql IMMUTABLE PARALLEL RESTRICTED SET search_path = pg_catalog, pg_temp
 	AS $$
 DECLARE
 	usable jsonb := '{}';
@@ -2287,7 +2288,7 @@ COMMENT ON FUNCTION clerk.health() IS 'each instance: its keys, how fetching the
 --
 
 CREATE FUNCTION clerk.verify(token text) RETURNS jsonb
-	AS 'MODULE_PATHNAME', 'clerk_rls_verify' LANGUAGE C STABLE STRICT PARALLEL SAFE;
+	AS 'MODULE_PATHNAME', 'clerk_rls_verify' LANGUAGE C STABLE STRICT PARALLEL RESTRICTED;
 COMMENT ON FUNCTION clerk.verify(text) IS 'claims of a token, or an error (PT401) with the reason';
 
 CREATE FUNCTION clerk.authenticate(token text) RETURNS text

@@ -113,7 +113,7 @@ keep_answer(FunctionCallInfo fcinfo, uint64 ticket, int typlen, bool isnull, Dat
 static pg_noinline Datum
 ask_the_door(FunctionCallInfo fcinfo, ClerkUnpack unpack, int typlen)
 {
-	const ClerkSession *session = clerk_session();
+	const ClerkSession *session = clerk_session_in_run(fcinfo->flinfo->fn_mcxt);
 	Datum value = (Datum) 0;
 	bool isnull = session == NULL || !unpack(session, fcinfo, &value);
 	uint64 ticket = clerk_session_ticket(fcinfo->flinfo->fn_mcxt);

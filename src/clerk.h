@@ -62,12 +62,14 @@ typedef enum ClerkStatus
 	/* whose it is, and who signed it */
 	CLERK_ISSUER_UNKNOWN,
 	CLERK_ISSUER_LEGACY,
+	CLERK_INSTANCES_UNREADABLE,
 	CLERK_TYPE_NOT_JWT,
 	CLERK_TYPE_NOT_SESSION,
 	CLERK_TYPE_MACHINE,
 	CLERK_TYPE_NOT_ACCESS,
 	CLERK_TYPE_ID,
 	CLERK_KEY_UNKNOWN,
+	CLERK_KEYS_UNREADABLE,
 	CLERK_ALGORITHM_UNSUPPORTED,
 	CLERK_ALGORITHM_NOT_THE_KEYS,
 	CLERK_SIGNATURE_INVALID,
@@ -90,6 +92,7 @@ typedef enum ClerkStatus
 	/* what was said of it since */
 	CLERK_SESSION_REVOKED,
 	CLERK_USER_REVOKED,
+	CLERK_REVOCATIONS_UNREADABLE,
 
 	/* who else the request says it is */
 	CLERK_IDENTITY_MISMATCH,
@@ -155,6 +158,7 @@ typedef struct ClerkReason
 extern const ClerkReason *clerk_status_reason(ClerkStatus status);
 extern const char *clerk_status_step_name(ClerkStep step);
 extern bool clerk_status_ignores_jwk(ClerkStatus status);
+extern bool clerk_status_is_unreadable(ClerkStatus status);
 
 /* base64url.c */
 extern bool clerk_base64url_decode(ClerkSlice text, unsigned char *out, size_t *outlen);

@@ -16,4 +16,6 @@ _PG_init(void)
 	clerk_revocation_init();
 	clerk_stats_init();
 	clerk_session_init();
+	clerk_idmap_init();
+	clerk_webhook_init();
 }

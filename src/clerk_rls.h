@@ -16,6 +16,7 @@
 #include "access/xact.h"
 #include "common/int.h"
 #include "fmgr.h"
+#include "utils/relcache.h"
 #include "utils/timestamp.h"
 
 #include "clerk.h"
@@ -106,11 +107,50 @@ extern text *clerk_source_header(const char *name);
 extern const char *clerk_source_name(ClerkSource source);
 
 /* table.c */
-typedef void (*ClerkRowReader)(HeapTuple tuple, TupleDesc desc, void *arg);
+typedef struct ClerkColumn
+{
+	const char *name;
+	Oid type;
+	bool nullable;
+} ClerkColumn;
 
-extern Oid clerk_table_oid(const char *name);
-extern bool clerk_table_read(Oid relid, const char *index_name, int n_keys,
-							 const char *const *key, ClerkRowReader read, void *arg);
+/* The first columns of a table, in the order of its CREATE TABLE. */
+typedef struct ClerkTable
+{
+	const char *name;
+	const ClerkColumn *columns;
+	int n_columns;
+	int n_keys;		/* rows are looked for by the values of these, of type text */
+	Oid oid;		/* InvalidOid while unknown */
+	uint64 changes; /* counts when the table was changed, or may have been */
+	struct ClerkTable *next;
+} ClerkTable;
+
+typedef struct ClerkTableLook
+{
+	const ClerkTable *table;
+	Relation rel;
+	Oid index;
+	struct SnapshotData *snapshot;
+} ClerkTableLook;
+
+typedef enum ClerkRows
+{
+	CLERK_ROWS_NONE,
+	CLERK_ROWS_FOUND,
+	CLERK_ROWS_UNREADABLE /* the table, or one of the rows */
+} ClerkRows;
+
+/* False: this row cannot be read. */
+typedef bool (*ClerkRowReader)(HeapTuple tuple, TupleDesc desc, void *arg);
+
+extern void clerk_table_register(ClerkTable *table);
+extern bool clerk_table_begin(ClerkTable *table, ClerkTableLook *look);
+extern ClerkRows clerk_table_find(ClerkTableLook *look, int n_keys,
+								  const char *const *key, ClerkRowReader read, void *arg);
+extern void clerk_table_end(ClerkTableLook *look);
+extern ClerkRows clerk_table_read(ClerkTable *table, int n_keys, const char *const *key,
+								  ClerkRowReader read, void *arg);
 
 /* keys.c */
 typedef struct ClerkKey
@@ -118,7 +158,7 @@ typedef struct ClerkKey
 	struct ClerkKey *next;
 	const char *kid;
 	ClerkJwk jwk;
-	int64 expiry; /* microseconds since the Unix epoch; PG_INT64_MAX: never */
+	int64 expiry; /* microseconds since the Unix epoch; PG_INT64_MAX: never, MIN: retired */
 } ClerkKey;
 
 typedef struct ClerkInstance
@@ -137,10 +177,13 @@ typedef struct ClerkInstance
 
 extern void clerk_keys_init(void);
 extern uint64 clerk_keys_refresh(void);
-extern bool clerk_keys_has_uuid_fallback(HeapTuple tuple, TupleDesc desc);
-extern ClerkInstance *clerk_keys_instance(const char *issuer);
-extern ClerkKey *clerk_keys_find(ClerkInstance *instance, const char *kid);
-extern ClerkKey *clerk_keys_for_any_kid(ClerkInstance *instance);
+extern bool clerk_keys_have_changed(void);
+extern bool clerk_keys_want_uuid_fallback(void);
+extern bool clerk_keys_reserve_uuids(void);
+extern ClerkStatus clerk_keys_instance(const char *issuer, ClerkInstance **instance);
+extern ClerkStatus clerk_keys_find(ClerkInstance *instance, const char *kid,
+								   ClerkKey **key);
+extern ClerkStatus clerk_keys_for_any_kid(ClerkInstance *instance, ClerkKey **list);
 
 /* refresh.c */
 extern void clerk_refresh_mark_unknown_kid(ClerkInstance *instance);
@@ -187,6 +230,7 @@ typedef struct ClerkExplanation
 
 extern void clerk_session_init(void);
 extern const ClerkSession *clerk_session(void);
+extern const ClerkSession *clerk_session_in_run(MemoryContext context);
 extern ClerkStatus clerk_session_status(void);
 extern ClerkSource clerk_session_source(void);
 extern uint64 clerk_session_ticket(MemoryContext context);
@@ -201,6 +245,10 @@ extern Datum clerk_accessors_answer(FunctionCallInfo fcinfo, ClerkUnpack unpack,
 									int typlen);
 
 /* idmap.c */
+extern void clerk_idmap_init(void);
 extern const char *clerk_idmap_describe(const ClerkSession *session);
+
+/* webhook.c */
+extern void clerk_webhook_init(void);
 
 #endif /* CLERK_RLS_H */

@@ -62,4 +62,11 @@
 #define CLERK_NAMED_SEGMENT(name, size, initialize) NULL
 #endif
 
+/* 18 can be asked for a deferrable one, too. */
+#if PG_VERSION_NUM >= 180000
+#define CLERK_PRIMARY_KEY_INDEX(rel) RelationGetPrimaryKeyIndex(rel, false)
+#else
+#define CLERK_PRIMARY_KEY_INDEX(rel) RelationGetPrimaryKeyIndex(rel)
+#endif
+
 #endif /* CLERK_COMPAT_H */

@@ -56,7 +56,7 @@ describe_times(ClerkStep step, const ClerkExplanation *explanation)
 		return shown_time("iat", times->issued_at, status);
 	if (status != CLERK_EXPIRED)
 		return shown_time("exp", times->expiry, status);
-	now = pstrdup(timestamptz_to_str(GetCurrentStatementStartTimestamp()));
+	now = pstrdup(timestamptz_to_str(GetCurrentTimestamp()));
 	return psprintf("%s, now %s", shown_time("exp", times->expiry, status), now);
 }
 

@@ -53,6 +53,20 @@ typedef enum IdMapColumn
 	ID_MAP_MAPPED_ID
 } IdMapColumn;
 
+static const ClerkColumn columns[] = {
+	{"clerk_id", TEXTOID, false},
+	{"mapped_id", TEXTOID, false},
+};
+
+static ClerkTable id_map = {
+	.name = "id_map", .columns = columns, .n_columns = lengthof(columns), .n_keys = 1};
+
+void
+clerk_idmap_init(void)
+{
+	clerk_table_register(&id_map);
+}
+
 static pg_uuid_t *
 make_uuid(const char *clerk_id)
 {
@@ -116,24 +130,6 @@ read_uuid(const char *text, pg_uuid_t *uuid)
 	return n_digits == 2 * UUID_LEN;
 }
 
-static void
-read_derives(HeapTuple tuple, TupleDesc desc, void *arg)
-{
-	if (clerk_keys_has_uuid_fallback(tuple, desc))
-		*(bool *) arg = true;
-}
-
-/* May somebody's local id be derived?  Only if all instances say no, it may not. */
-static bool
-any_instance_derives(void)
-{
-	bool derives = false;
-
-	return !clerk_table_read(clerk_table_oid("instances"), "instances_pkey", 0, NULL,
-							 read_derives, &derives) ||
-		   derives;
-}
-
 /* May this be the derived UUID of another Clerk id? */
 static bool
 is_reserved(const char *clerk_id, const char *mapped_id)
@@ -142,7 +138,8 @@ is_reserved(const char *clerk_id, const char *mapped_id)
 
 	return read_uuid(mapped_id, &uuid) && (uuid.data[6] & 0xf0) == 0x50 &&
 		   (uuid.data[8] & 0xc0) == 0x80 &&
-		   memcmp(&uuid, make_uuid(clerk_id), UUID_LEN) != 0 && any_instance_derives();
+		   memcmp(&uuid, make_uuid(clerk_id), UUID_LEN) != 0 &&
+		   clerk_keys_reserve_uuids();
 }
 
 PG_FUNCTION_INFO_V1(clerk_rls_is_reserved_id);
@@ -191,23 +188,28 @@ to_text(const char *text, Datum *value)
 	return true;
 }
 
-static void
+static bool
 read_mapped_id(HeapTuple tuple, TupleDesc desc, void *arg)
 {
 	bool isnull;
 	Datum value = heap_getattr(tuple, ID_MAP_MAPPED_ID, desc, &isnull);
 
 	*(char **) arg = TextDatumGetCString(value);
+	return true;
 }
 
-/* The row of clerk.id_map, or NULL. */
+/*
+ * The row of clerk.id_map, or NULL.  If that cannot be read, a text that fits no type, since
+ * what else the id would be mapped to may be somebody else's.
+ */
 static const char *
 mapped_by_row(const char *clerk_id)
 {
 	char *mapped_id = NULL;
 
-	(void) clerk_table_read(clerk_table_oid("id_map"), "id_map_pkey", 1, &clerk_id,
-							read_mapped_id, &mapped_id);
+	if (clerk_table_read(&id_map, 1, &clerk_id, read_mapped_id, &mapped_id) ==
+		CLERK_ROWS_UNREADABLE)
+		return "";
 	return mapped_id;
 }
 
@@ -251,6 +253,8 @@ clerk_idmap_describe(const ClerkSession *session)
 	const char *mapped_id = mapped_by_row(session->subject);
 	const char *origin = "a row of clerk.id_map";
 
+	if (mapped_id != NULL && mapped_id[0] == '\0')
+		return "none, as clerk.id_map cannot be read; mapped_id() is NULL";
 	if (mapped_id == NULL)
 	{
 		mapped_id = mapped_by_claim(session);
@@ -384,24 +388,12 @@ clerk_rls_mapped_org_text(PG_FUNCTION_ARGS)
 	return clerk_accessors_answer(fcinfo, unpack_mapped_org_text, -1);
 }
 
-static void
-read_fallback(HeapTuple tuple, TupleDesc desc, void *arg)
-{
-	if (!clerk_keys_has_uuid_fallback(tuple, desc))
-		*(bool *) arg = false;
-}
-
 /* An id does not say its instance, so without a session each of them must want it. */
 static bool
 wants_uuid_fallback(const ClerkSession *session)
 {
-	bool wanted = true;
-
-	if (session != NULL)
-		return session->instance->has_uuid_fallback;
-	(void) clerk_table_read(clerk_table_oid("instances"), "instances_pkey", 0, NULL,
-							read_fallback, &wanted);
-	return wanted;
+	return session != NULL ? session->instance->has_uuid_fallback
+						   : clerk_keys_want_uuid_fallback();
 }
 
 PG_FUNCTION_INFO_V1(clerk_rls_mapped_id_of);

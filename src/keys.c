@@ -8,7 +8,8 @@
  * relcache invalidation, which reaches every backend, here and on standbys, and once more
  * this one if the transaction rolls back.
  *
- * A row that cannot be used counts as absent; load_jwks() says so when it is loaded.
+ * A key that cannot be used counts as absent; load_jwks() says so when it is loaded.  A table
+ * that cannot be read is none in which there is nothing: the answer is a status then.
  * Called by session.c; the SQL functions at the end by the trigger and by load_jwks().
  */
 #include "clerk_rls.h"
@@ -51,8 +52,42 @@ typedef enum JwksColumn
 	JWKS_KID,
 	JWKS_JWK,
 	JWKS_EXPIRES_AT,
-	JWKS_ANY_KID
+	JWKS_ANY_KID,
+	JWKS_IS_RETIRED
 } JwksColumn;
+
+static const ClerkColumn instance_columns[] = {
+	{"issuer", TEXTOID, false},
+	{"publishable_key", TEXTOID, true},
+	{"jwks_url", TEXTOID, true},
+	{"authorized_parties", TEXTARRAYOID, true},
+	{"audiences", TEXTARRAYOID, true},
+	{"clock_skew", INTERVALOID, false},
+	{"id_claim", TEXTOID, true},
+	{"id_fallback", TEXTOID, false},
+	{"role", NAMEOID, true},
+	{"accept_templates", BOOLOID, false},
+	{"max_token_age", INTERVALOID, true},
+	{"created_at", TIMESTAMPTZOID, false},
+	{"id_type", TEXTOID, true},
+	{"legacy_template_until", TIMESTAMPTZOID, true},
+	{"token_type", TEXTOID, false},
+};
+
+static const ClerkColumn jwks_columns[] = {
+	{"issuer", TEXTOID, false},			 {"kid", TEXTOID, false},
+	{"jwk", JSONBOID, false},			 {"expires_at", TIMESTAMPTZOID, true},
+	{"any_kid", BOOLOID, false},		 {"is_retired", BOOLOID, false},
+};
+
+static ClerkTable instances_table = {.name = "instances",
+									 .columns = instance_columns,
+									 .n_columns = lengthof(instance_columns),
+									 .n_keys = 1};
+static ClerkTable jwks_table = {.name = "jwks",
+								.columns = jwks_columns,
+								.n_columns = lengthof(jwks_columns),
+								.n_keys = 2};
 
 typedef struct InstanceEntry
 {
@@ -84,30 +119,21 @@ static instances_hash *instances = NULL;
 
 /* Counts the changes, so that whoever keeps something can tell when to let it go. */
 static uint64 epoch = 0;
-static bool stale = true;
 
-/* InvalidOid while unknown. */
-static Oid instances_oid = InvalidOid;
-static Oid jwks_oid = InvalidOid;
+/* The changes of both tables that were known when the epoch began. */
+static uint64 known_changes = 0;
 
-/*
- * A relation was changed, or everything may have been.  Only marks: what is in use must
- * stay, and nothing may be read here.  While our tables are unknown any relation may be
- * one of them.
- */
-static void
-relation_changed(Datum arg, Oid relid)
+static uint64
+changes(void)
 {
-	if (OidIsValid(relid) && relid != instances_oid && relid != jwks_oid &&
-		OidIsValid(instances_oid) && OidIsValid(jwks_oid))
-		return;
-	stale = true;
+	return instances_table.changes + jwks_table.changes;
 }
 
 void
 clerk_keys_init(void)
 {
-	CacheRegisterRelcacheCallback(relation_changed, (Datum) 0);
+	clerk_table_register(&instances_table);
+	clerk_table_register(&jwks_table);
 }
 
 /*
@@ -118,23 +144,27 @@ clerk_keys_init(void)
 uint64
 clerk_keys_refresh(void)
 {
-	if (!stale && OidIsValid(instances_oid) && OidIsValid(jwks_oid))
+	if (instances != NULL && known_changes == changes())
 		return epoch;
 	if (keys_context == NULL)
 		keys_context =
 			AllocSetContextCreate(TopMemoryContext, "clerk keys", ALLOCSET_DEFAULT_SIZES);
 	MemoryContextReset(keys_context);
-	instances = instances_create(keys_context, 8, NULL);
+	instances = NULL;
 	epoch++;
-	/*
-	 * Before the look-ups: what changes during them makes it stale again, and one that is
-	 * cancelled is made again.
-	 */
-	stale = false;
-	instances_oid = jwks_oid = InvalidOid;
-	instances_oid = clerk_table_oid("instances");
-	jwks_oid = clerk_table_oid("jwks");
+	instances = instances_create(keys_context, 8, NULL);
+	known_changes = changes();
 	return epoch;
+}
+
+/*
+ * Has anything changed since?  Then what was read in this epoch need not have been there at
+ * one moment.
+ */
+bool
+clerk_keys_have_changed(void)
+{
+	return known_changes != changes();
 }
 
 /* A text[] as strings; NULL for a NULL array, and *n_strings untouched. */
@@ -156,24 +186,35 @@ read_strings(HeapTuple tuple, TupleDesc desc, int column, int *n_strings)
 	return strings;
 }
 
-/* In microseconds; 0 for NULL. */
-static int64
-read_interval(HeapTuple tuple, TupleDesc desc, int column)
+/* In microseconds; 0 for NULL.  False for one that is too long to be meant. */
+static bool
+read_interval(HeapTuple tuple, TupleDesc desc, int column, int64 *duration)
 {
 	bool isnull;
 	Datum value = heap_getattr(tuple, column, desc, &isnull);
-	const Interval *interval;
+	const Interval *interval = isnull ? NULL : DatumGetIntervalP(value);
 
+	*duration = 0;
 	if (isnull)
-		return 0;
-	interval = DatumGetIntervalP(value);
-	return interval->time +
-		   (interval->day + (int64) interval->month * DAYS_PER_MONTH) * USECS_PER_DAY;
+		return true;
+	return !pg_mul_s64_overflow(interval->day +
+									(int64) interval->month * DAYS_PER_MONTH,
+								USECS_PER_DAY, duration) &&
+		   !pg_add_s64_overflow(*duration, interval->time, duration);
+}
+
+static bool
+has_null_element(HeapTuple tuple, TupleDesc desc, int column)
+{
+	bool isnull;
+	Datum array = heap_getattr(tuple, column, desc, &isnull);
+
+	return !isnull && array_contains_nulls(DatumGetArrayTypeP(array));
 }
 
 /* Does this row of clerk.instances say id_fallback = 'uuid_v5'? */
-bool
-clerk_keys_has_uuid_fallback(HeapTuple tuple, TupleDesc desc)
+static bool
+has_uuid_fallback(HeapTuple tuple, TupleDesc desc)
 {
 	bool isnull;
 	Datum value = heap_getattr(tuple, INSTANCE_ID_FALLBACK, desc, &isnull);
@@ -194,21 +235,31 @@ read_token_type(HeapTuple tuple, TupleDesc desc)
 	return strcmp(type, "id") == 0 ? CLERK_TOKEN_ID : CLERK_TOKEN_SESSION;
 }
 
-static void
+/* Takes nothing from keys_context for a row that cannot be used. */
+static bool
 read_instance(HeapTuple tuple, TupleDesc desc, void *arg)
 {
-	MemoryContext old_context = MemoryContextSwitchTo(keys_context);
-	ClerkInstance *instance = palloc0(sizeof(ClerkInstance));
-	ClerkPolicy *policy = &instance->policy;
+	MemoryContext old_context;
+	ClerkInstance *instance;
+	ClerkPolicy *policy;
+	int64 clock_skew, max_token_age;
 	bool isnull;
 	Datum value = heap_getattr(tuple, INSTANCE_ROLE, desc, &isnull);
 
+	if (!read_interval(tuple, desc, INSTANCE_CLOCK_SKEW, &clock_skew) ||
+		!read_interval(tuple, desc, INSTANCE_MAX_TOKEN_AGE, &max_token_age) ||
+		has_null_element(tuple, desc, INSTANCE_AUTHORIZED_PARTIES) ||
+		has_null_element(tuple, desc, INSTANCE_AUDIENCES))
+		return false;
+	old_context = MemoryContextSwitchTo(keys_context);
+	instance = palloc0(sizeof(ClerkInstance));
+	policy = &instance->policy;
 	if (!isnull)
 		instance->role = pstrdup(NameStr(*DatumGetName(value)));
 	value = heap_getattr(tuple, INSTANCE_ID_CLAIM, desc, &isnull);
 	if (!isnull)
 		instance->id_claim = TextDatumGetCString(value);
-	instance->has_uuid_fallback = clerk_keys_has_uuid_fallback(tuple, desc);
+	instance->has_uuid_fallback = has_uuid_fallback(tuple, desc);
 	value = heap_getattr(tuple, INSTANCE_LEGACY_TEMPLATE_UNTIL, desc, &isnull);
 	if (!isnull)
 		instance->legacy_template_until = clerk_unix_time(DatumGetTimestampTz(value));
@@ -217,30 +268,73 @@ read_instance(HeapTuple tuple, TupleDesc desc, void *arg)
 											  &policy->n_authorized_parties);
 	policy->audiences =
 		read_strings(tuple, desc, INSTANCE_AUDIENCES, &policy->n_audiences);
-	policy->clock_skew = read_interval(tuple, desc, INSTANCE_CLOCK_SKEW);
-	policy->max_token_age = read_interval(tuple, desc, INSTANCE_MAX_TOKEN_AGE);
+	policy->clock_skew = clock_skew;
+	policy->max_token_age = max_token_age;
 	policy->accept_templates =
 		DatumGetBool(heap_getattr(tuple, INSTANCE_ACCEPT_TEMPLATES, desc, &isnull));
 	*(ClerkInstance **) arg = instance;
 	MemoryContextSwitchTo(old_context);
+	return true;
 }
 
-/* The instance with this issuer, or NULL; see clerk_keys_refresh() for how long. */
-ClerkInstance *
-clerk_keys_instance(const char *issuer)
+/* The instance with this issuer; see clerk_keys_refresh() for how long. */
+ClerkStatus
+clerk_keys_instance(const char *issuer, ClerkInstance **instance)
 {
 	InstanceEntry *entry = instances_lookup(instances, issuer);
-	ClerkInstance *instance;
+	ClerkRows rows;
 	bool found;
 
 	if (entry != NULL)
-		return entry->instance;
-	if (!clerk_table_read(instances_oid, "instances_pkey", 1, &issuer, read_instance,
-						  &instance))
-		return NULL;
-	instance->issuer = MemoryContextStrdup(keys_context, issuer);
-	instances_insert(instances, instance->issuer, &found)->instance = instance;
-	return instance;
+	{
+		*instance = entry->instance;
+		return CLERK_OK;
+	}
+	rows = clerk_table_read(&instances_table, 1, &issuer, read_instance, instance);
+	if (rows != CLERK_ROWS_FOUND)
+		return rows == CLERK_ROWS_NONE ? CLERK_ISSUER_UNKNOWN
+									   : CLERK_INSTANCES_UNREADABLE;
+	(*instance)->issuer = MemoryContextStrdup(keys_context, issuer);
+	instances_insert(instances, (*instance)->issuer, &found)->instance = *instance;
+	return CLERK_OK;
+}
+
+static bool
+read_fallback(HeapTuple tuple, TupleDesc desc, void *arg)
+{
+	if (!has_uuid_fallback(tuple, desc))
+		*(bool *) arg = false;
+	return true;
+}
+
+/* Does each instance want the local id of users without a mapping to be the UUID? */
+bool
+clerk_keys_want_uuid_fallback(void)
+{
+	bool wanted = true;
+
+	return clerk_table_read(&instances_table, 0, NULL, read_fallback, &wanted) !=
+			   CLERK_ROWS_UNREADABLE &&
+		   wanted;
+}
+
+static bool
+read_derives(HeapTuple tuple, TupleDesc desc, void *arg)
+{
+	if (has_uuid_fallback(tuple, desc))
+		*(bool *) arg = true;
+	return true;
+}
+
+/* May somebody's local id be a derived UUID?  Only if each instance says no, it may not. */
+bool
+clerk_keys_reserve_uuids(void)
+{
+	bool derives = false;
+
+	return clerk_table_read(&instances_table, 0, NULL, read_derives, &derives) !=
+			   CLERK_ROWS_FOUND ||
+		   derives;
 }
 
 static void
@@ -275,8 +369,21 @@ parse_jwk(Jsonb *jsonb, ClerkJwk *jwk)
 	return status;
 }
 
+/* When it stops verifying, or has. */
+static int64
+read_expiry(HeapTuple tuple, TupleDesc desc)
+{
+	bool isnull;
+	Datum value = heap_getattr(tuple, JWKS_IS_RETIRED, desc, &isnull);
+
+	if (DatumGetBool(value))
+		return PG_INT64_MIN;
+	value = heap_getattr(tuple, JWKS_EXPIRES_AT, desc, &isnull);
+	return isnull ? PG_INT64_MAX : clerk_unix_time(DatumGetTimestampTz(value));
+}
+
 /* Parsed in the current context, and moved to keys_context only if it is of use. */
-static void
+static bool
 read_key(HeapTuple tuple, TupleDesc desc, void *arg)
 {
 	ClerkJwk *jwk = alloc_owning_jwk(CurrentMemoryContext, sizeof(ClerkJwk), 0);
@@ -286,54 +393,69 @@ read_key(HeapTuple tuple, TupleDesc desc, void *arg)
 	Datum value = heap_getattr(tuple, JWKS_JWK, desc, &isnull);
 
 	if (parse_jwk(DatumGetJsonbP(value), jwk) != CLERK_OK)
-		return;
+		return true;
 	key = alloc_owning_jwk(keys_context, sizeof(ClerkKey), offsetof(ClerkKey, jwk));
 	key->jwk = *jwk;
 	memset(jwk, 0, sizeof(*jwk));
 	value = heap_getattr(tuple, JWKS_KID, desc, &isnull);
 	key->kid = MemoryContextStrdup(keys_context, TextDatumGetCString(value));
-	value = heap_getattr(tuple, JWKS_EXPIRES_AT, desc, &isnull);
-	key->expiry = isnull ? PG_INT64_MAX : clerk_unix_time(DatumGetTimestampTz(value));
+	key->expiry = read_expiry(tuple, desc);
 	key->next = *list;
 	*list = key;
+	return true;
+}
+
+static ClerkKey *
+find_among(ClerkKey *list, const char *kid)
+{
+	while (list != NULL && strcmp(list->kid, kid) != 0)
+		list = list->next;
+	return list;
 }
 
 /* The key of an instance with this kid, or NULL; it may have expired. */
-ClerkKey *
-clerk_keys_find(ClerkInstance *instance, const char *kid)
+ClerkStatus
+clerk_keys_find(ClerkInstance *instance, const char *kid, ClerkKey **key)
 {
 	const char *const primary_key[] = {instance->issuer, kid};
 
-	for (ClerkKey *key = instance->keys; key != NULL; key = key->next)
-	{
-		if (strcmp(key->kid, kid) == 0)
-			return key;
-	}
-	if (!clerk_table_read(jwks_oid, "jwks_pkey", 2, primary_key, read_key,
-						  &instance->keys) ||
-		instance->keys == NULL || strcmp(instance->keys->kid, kid) != 0)
-		return NULL;
-	return instance->keys;
+	*key = find_among(instance->keys, kid);
+	if (*key != NULL)
+		return CLERK_OK;
+	if (clerk_table_read(&jwks_table, 2, primary_key, read_key, &instance->keys) ==
+		CLERK_ROWS_UNREADABLE)
+		return CLERK_KEYS_UNREADABLE;
+	*key = find_among(instance->keys, kid);
+	return CLERK_OK;
 }
 
-static void
+static bool
 read_key_for_any_kid(HeapTuple tuple, TupleDesc desc, void *arg)
 {
 	bool isnull;
 
 	if (DatumGetBool(heap_getattr(tuple, JWKS_ANY_KID, desc, &isnull)))
-		read_key(tuple, desc, arg);
+		return read_key(tuple, desc, arg);
+	return true;
 }
 
 /* The list of the keys that an instance has for tokens of any kid, or NULL. */
-ClerkKey *
-clerk_keys_for_any_kid(ClerkInstance *instance)
+ClerkStatus
+clerk_keys_for_any_kid(ClerkInstance *instance, ClerkKey **list)
 {
+	*list = NULL;
 	if (!instance->knows_keys_for_any_kid)
-		(void) clerk_table_read(jwks_oid, "jwks_pkey", 1, &instance->issuer,
-								read_key_for_any_kid, &instance->keys_for_any_kid);
-	instance->knows_keys_for_any_kid = true;
-	return instance->keys_for_any_kid;
+	{
+		ClerkKey *keys = NULL;
+
+		if (clerk_table_read(&jwks_table, 1, &instance->issuer, read_key_for_any_kid,
+							 &keys) == CLERK_ROWS_UNREADABLE)
+			return CLERK_KEYS_UNREADABLE;
+		instance->keys_for_any_kid = keys;
+		instance->knows_keys_for_any_kid = true;
+	}
+	*list = instance->keys_for_any_kid;
+	return CLERK_OK;
 }
 
 PG_FUNCTION_INFO_V1(clerk_rls_invalidate);

@@ -3,7 +3,7 @@
  *		A status as an error: the only place that raises for a token, or a secret.
  *
  * The SQLSTATE is PT401, which PostgREST answers with HTTP status 401 (class 28 would be
- * 403).  The statement and its context stay out of the server log, since they may hold the
+ * 403), unless the database itself is at fault.  The statement and its context stay out of the server log, since they may hold the
  * token that was refused.
  */
 #include "clerk_rls.h"
@@ -12,14 +12,23 @@
 
 #define ERRCODE_CLERK_UNAUTHORIZED MAKE_SQLSTATE('P', 'T', '4', '0', '1')
 
+static int
+sqlstate(ClerkStatus status)
+{
+	if (status == CLERK_OUT_OF_MEMORY)
+		return ERRCODE_OUT_OF_MEMORY;
+	if (clerk_status_is_unreadable(status))
+		return ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE;
+	return ERRCODE_CLERK_UNAUTHORIZED;
+}
+
 void
 clerk_report_error(ClerkStatus status)
 {
 	const ClerkReason *reason = clerk_status_reason(status);
 
-	ereport(ERROR, (errcode(status == CLERK_OUT_OF_MEMORY ? ERRCODE_OUT_OF_MEMORY
-														  : ERRCODE_CLERK_UNAUTHORIZED),
-					errmsg("%s", reason->message), errdetail("%s", reason->detail),
+	ereport(ERROR, (errcode(sqlstate(status)), errmsg("%s", reason->message),
+					errdetail("%s", reason->detail),
 					reason->hint ? errhint("%s", reason->hint) : 0, errhidestmt(true),
 					errhidecontext(true)));
 }

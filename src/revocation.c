@@ -14,7 +14,7 @@
 #include "clerk_rls.h"
 
 #include "access/htup_details.h"
-#include "utils/inval.h"
+#include "catalog/pg_type.h"
 
 typedef enum RevocationColumn
 {
@@ -23,31 +23,31 @@ typedef enum RevocationColumn
 	REVOCATION_ISSUED_BEFORE
 } RevocationColumn;
 
-/* Counts the changes, as that of keys.c. */
-static uint64 epoch = 1;
-static Oid revocations_oid = InvalidOid;
+static const ClerkColumn columns[] = {
+	{"id", TEXTOID, false},
+	{"source", TEXTOID, false},
+	{"issued_before", TIMESTAMPTZOID, true},
+};
 
-static void
-relation_changed(Datum arg, Oid relid)
-{
-	if (!OidIsValid(relid) || relid == revocations_oid || !OidIsValid(revocations_oid))
-	{
-		epoch++;
-		revocations_oid = InvalidOid;
-	}
-}
+static ClerkTable revocations = {.name = "revocations",
+								 .columns = columns,
+								 .n_columns = lengthof(columns),
+								 .n_keys = 1};
 
 void
 clerk_revocation_init(void)
 {
-	CacheRegisterRelcacheCallback(relation_changed, (Datum) 0);
+	clerk_table_register(&revocations);
 }
 
-/* What clerk_revocation_check() said holds while this is the same. */
+/*
+ * What clerk_revocation_check() says holds while this is what it was before it was asked.
+ * Never 0.
+ */
 uint64
 clerk_revocation_epoch(void)
 {
-	return epoch;
+	return revocations.changes + 1;
 }
 
 typedef struct Question
@@ -56,7 +56,7 @@ typedef struct Question
 	bool revoked;
 } Question;
 
-static void
+static bool
 read_revocation(HeapTuple tuple, TupleDesc desc, void *arg)
 {
 	Question *question = arg;
@@ -66,31 +66,39 @@ read_revocation(HeapTuple tuple, TupleDesc desc, void *arg)
 	if (isnull ||
 		question->issued_at < clerk_unix_time(DatumGetTimestampTz(issued_before)))
 		question->revoked = true;
+	return true;
 }
 
-static bool
-is_revoked(const char *id, int64 issued_at)
+/* CLERK_OK, revoked, or why that is not known. */
+static ClerkStatus
+ask(ClerkTableLook *look, const char *id, int64 issued_at, ClerkStatus revoked)
 {
 	Question question = {.issued_at = issued_at};
 
-	if (id != NULL)
-		(void) clerk_table_read(revocations_oid, "revocations_pkey", 1, &id,
-								read_revocation, &question);
-	return question.revoked;
+	if (id == NULL)
+		return CLERK_OK;
+	if (clerk_table_find(look, 1, &id, read_revocation, &question) ==
+		CLERK_ROWS_UNREADABLE)
+		return CLERK_REVOCATIONS_UNREADABLE;
+	return question.revoked ? revoked : CLERK_OK;
 }
 
 /*
+ * Both are asked about in one look, which sees the table as it is at one moment.
  * session_id may be NULL; issued_at is in microseconds since the Unix epoch, PG_INT64_MIN
  * when the token does not say.
  */
 ClerkStatus
 clerk_revocation_check(const char *session_id, const char *subject, int64 issued_at)
 {
-	if (!OidIsValid(revocations_oid))
-		revocations_oid = clerk_table_oid("revocations");
-	if (is_revoked(session_id, issued_at))
-		return CLERK_SESSION_REVOKED;
-	if (is_revoked(subject, issued_at))
-		return CLERK_USER_REVOKED;
-	return CLERK_OK;
+	ClerkTableLook look;
+	ClerkStatus status;
+
+	if (!clerk_table_begin(&revocations, &look))
+		return CLERK_REVOCATIONS_UNREADABLE;
+	status = ask(&look, session_id, issued_at, CLERK_SESSION_REVOKED);
+	if (status == CLERK_OK)
+		status = ask(&look, subject, issued_at, CLERK_USER_REVOKED);
+	clerk_table_end(&look);
+	return status;
 }

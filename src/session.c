@@ -8,16 +8,20 @@
  * sources and compares the identities that the others name.
  *
  * Two things are remembered.  The answer for this request, until a setting, a key or an
- * instance changes, or the transaction ends; its times are checked in each statement.  And
- * the tokens that verified, under their SHA-256, so that the next request with the same
+ * instance changes, or the transaction ends; its times are checked for each question, against
+ * the clock.  And the tokens that verified, under their SHA-256, so that the next request with the same
  * token costs a look-up; their times, and that of the key, are checked on every use, and
  * all of them go when a key or an instance changes.  A token that was refused is never remembered beyond the answer.
  *
  * Even a look at the remembered answer is too much once per row: invalidations must be
  * taken in for it.  So callers may keep what they were told for one run of the executor,
- * which is one statement, or one FETCH of a cursor; a hook gives each run a ticket.  Expressions
+ * which is one statement, or one FETCH of a cursor; a hook gives each run a ticket.  All places
+ * of a run that keep an answer keep the same one: no row is shown to half of a user.  Expressions
  * that are evaluated outside of a run of their own, as PL/pgSQL does with simple ones, ask
- * each time.
+ * each time; where such a question finds that the answer is another now, the ticket ends.
+ *
+ * Tables are read at any time in between, so what was read before may be out of date: if keys
+ * or instances have changed during a question, it is asked again.
  *
  * A refusal is a status and not an error, since policies ask; what can raise is memory and
  * reading the tables.  Called by everything that wants to know the user.
@@ -50,7 +54,8 @@ static struct
 	uint64 generation; /* that it was made under; 0: there is no answer */
 	uint64 epoch;
 	uint64 revocation_epoch;
-	TimestampTz statement;
+	uint64 ticket;		   /* under which it was given last */
+	TimestampTz statement; /* in which it was found */
 	ClerkStatus status;
 	ClerkSource source;
 	const ClerkSession *session; /* in the cache, or unsigned_context */
@@ -62,6 +67,9 @@ static ExecutorRun_hook_type next_executor_run = NULL;
 
 /* Holds the session made of unsigned claims, under clerk.trust_request_claims. */
 static MemoryContext unsigned_context = NULL;
+
+/* How often a question is asked, if keys or instances change each time. */
+#define MAX_LOOKS 8
 
 /* What is foreign during a verification; freed with the context it is in. */
 typedef struct Verification
@@ -140,16 +148,13 @@ end_verification(MemoryContext old_context)
 	MemoryContextDelete(MemoryContextSwitchTo(old_context));
 }
 
-/*
- * Unix time of the statement's start.  In a procedure that commits on its way, where the
- * statement goes on, that of the transaction's.
- */
-static int64
-now(void)
+/* Unix time of the question; not of the statement, since there may be many in one message. */
+static int64 now = 0;
+
+static void
+read_clock(void)
 {
-	return Max(GetCurrentStatementStartTimestamp(),
-			   GetCurrentTransactionStartTimestamp()) +
-		   CLERK_EPOCH_OFFSET;
+	now = clerk_unix_time(GetCurrentTimestamp());
 }
 
 /* Forgets the verified tokens if they are of another epoch. */
@@ -281,9 +286,9 @@ check_revocation(ClerkSession *session)
 static ClerkStatus
 check_times(const ClerkSession *session)
 {
-	if (session->key_expiry <= now())
+	if (session->key_expiry <= now)
 		return CLERK_KEY_UNKNOWN;
-	return clerk_claims_check_times(&session->times, &session->instance->policy, now());
+	return clerk_claims_check_times(&session->times, &session->instance->policy, now);
 }
 
 /* The checks that a verified token must pass again on every use. */
@@ -310,8 +315,9 @@ identify(ClerkClaims *claims, ClerkSlice payload, ClerkInstance **instance)
 		return status;
 	if (!claims->ascii && GetDatabaseEncoding() != PG_UTF8)
 		return CLERK_PAYLOAD_NOT_ASCII;
-	*instance = claims->issuer != NULL ? clerk_keys_instance(claims->issuer) : NULL;
-	return *instance != NULL ? CLERK_OK : CLERK_ISSUER_UNKNOWN;
+	if (claims->issuer == NULL)
+		return CLERK_ISSUER_UNKNOWN;
+	return clerk_keys_instance(claims->issuer, instance);
 }
 
 /*
@@ -331,7 +337,7 @@ is_ours_from(ClerkSource source, const ClerkInstance *instance)
 static bool
 is_legacy(const ClerkJws *jws, const ClerkInstance *instance)
 {
-	return strcmp(jws->alg, "HS256") == 0 && instance->legacy_template_until > now();
+	return strcmp(jws->alg, "HS256") == 0 && instance->legacy_template_until > now;
 }
 
 static ClerkStatus
@@ -356,7 +362,7 @@ verify_with_key(const ClerkJws *jws, ClerkKey *key)
 {
 	ClerkStatus status;
 
-	if (key->expiry <= now())
+	if (key->expiry <= now)
 		return CLERK_KEY_UNKNOWN;
 	status = clerk_jwa_check(&key->jwk, jws);
 	return status == CLERK_OK ? clerk_jwa_verify(&key->jwk, jws) : status;
@@ -369,12 +375,18 @@ verify_with_key(const ClerkJws *jws, ClerkKey *key)
 static ClerkStatus
 verify_signature(const ClerkJws *jws, ClerkInstance *instance, int64 *key_expiry)
 {
-	ClerkKey *key = jws->kid != NULL ? clerk_keys_find(instance, jws->kid) : NULL;
-	bool is_named = key != NULL;
-	ClerkStatus status = CLERK_KEY_UNKNOWN;
+	ClerkKey *key = NULL;
+	ClerkStatus status = CLERK_OK;
+	bool is_named;
 
-	if (!is_named)
-		key = clerk_keys_for_any_kid(instance);
+	if (jws->kid != NULL)
+		status = clerk_keys_find(instance, jws->kid, &key);
+	is_named = key != NULL;
+	if (status == CLERK_OK && !is_named)
+		status = clerk_keys_for_any_kid(instance, &key);
+	if (status != CLERK_OK)
+		return status;
+	status = CLERK_KEY_UNKNOWN;
 	for (; key != NULL; key = is_named ? NULL : key->next)
 	{
 		*key_expiry = key->expiry;
@@ -398,7 +410,7 @@ verify_token(Verification *verification, ClerkInstance *instance, int64 *key_exp
 	if (status == CLERK_OK)
 		status = verify_signature(jws, instance, key_expiry);
 	if (status == CLERK_OK)
-		status = clerk_claims_check(&verification->claims, &instance->policy, now());
+		status = clerk_claims_check(&verification->claims, &instance->policy, now);
 	return status;
 }
 
@@ -508,10 +520,12 @@ token_names_another(Verification *verification, const ClerkCandidate *candidate,
 					const ClerkSession *session)
 {
 	ClerkInstance *instance;
+	ClerkStatus status =
+		identify_token(verification, candidate->token, candidate->source, &instance);
 
-	return identify_token(verification, candidate->token, candidate->source, &instance) ==
-			   CLERK_OK &&
-		   names_another(session, instance, &verification->claims);
+	return clerk_status_is_unreadable(status) ||
+		   (status == CLERK_OK &&
+			names_another(session, instance, &verification->claims));
 }
 
 /*
@@ -575,7 +589,7 @@ trust_claims(Verification *verification, ClerkSession **session)
 	if (status == CLERK_OK)
 		status = clerk_claims_check_type(&verification->jws, claims, &instance->policy);
 	if (status == CLERK_OK)
-		status = clerk_claims_check(claims, &instance->policy, now());
+		status = clerk_claims_check(claims, &instance->policy, now);
 	if (status != CLERK_OK)
 		return status;
 	if (unsigned_context == NULL)
@@ -625,30 +639,27 @@ clerk_session_ticket(MemoryContext context)
 }
 
 /*
- * In a later statement of the same transaction only the time has changed.  Then a session
- * that is still good is the answer, and whatever else was is asked for anew.
+ * If only the time has changed, a session that is still good is the answer.  Who is nobody
+ * stays that until the next statement of the client, so that a bad token is not verified
+ * for each row.
  */
 static bool
 current_is_valid(void)
 {
-	TimestampTz statement = GetCurrentStatementStartTimestamp();
-
 	if (current.generation != clerk_config_generation ||
 		current.epoch != clerk_keys_refresh() ||
 		current.revocation_epoch != clerk_revocation_epoch())
 		return false;
-	if (current.statement == statement)
-		return true;
-	if (current.session == NULL || check_times(current.session) != CLERK_OK)
-		return false;
-	current.statement = statement;
-	return true;
+	if (current.session == NULL)
+		return current.statement == GetCurrentStatementStartTimestamp();
+	return check_times(current.session) == CLERK_OK;
 }
 
 /*
  * The generation is taken first: what changes meanwhile puts the answer out of date.  Until
- * the end there is no answer, so that an error leaves none.  A token counts once for each
- * request, and again if the answer is another.
+ * the end there is no answer, so that an error leaves none.  No place may keep what was said
+ * before beside what is said now.  A token counts once for each request, and again if the
+ * answer is another.
  */
 static void
 establish_session(void)
@@ -656,20 +667,31 @@ establish_session(void)
 	uint64 generation = clerk_config_generation;
 	uint64 revocation_epoch = clerk_revocation_epoch();
 	MemoryContext old_context = CurrentMemoryContext;
-	ClerkSession *session = NULL;
-	ClerkSource source = CLERK_SOURCE_NONE;
+	ClerkSession *session;
+	ClerkSource source;
 	bool is_same_request = current.generation == generation;
 	Verification *verification;
 	ClerkStatus status;
+	bool is_last;
 
 	current.generation = 0;
 	current.session = NULL;
-	refresh_cache();
-	verification = begin_verification();
-	status = identify_request(verification, &source, &session);
-	if (source != CLERK_SOURCE_CLAIMS && !(is_same_request && status == current.status))
-		count_token(verification, status);
-	end_verification(old_context);
+	(void) clerk_config_new_ticket();
+	for (int i = 0; i < MAX_LOOKS; i++)
+	{
+		refresh_cache();
+		session = NULL;
+		source = CLERK_SOURCE_NONE;
+		verification = begin_verification();
+		status = identify_request(verification, &source, &session);
+		is_last = i == MAX_LOOKS - 1 || !clerk_keys_have_changed();
+		if (is_last && source != CLERK_SOURCE_CLAIMS &&
+			!(is_same_request && status == current.status))
+			count_token(verification, status);
+		end_verification(old_context);
+		if (is_last)
+			break;
+	}
 	current.status = status;
 	current.source = source;
 	current.session = status == CLERK_OK ? session : NULL;
@@ -688,9 +710,23 @@ clerk_session(void)
 {
 	AcceptInvalidationMessages();
 	clerk_config_poll();
+	read_clock();
 	if (!current_is_valid())
 		establish_session();
+	current.ticket = clerk_config_ticket;
 	return current.session;
+}
+
+/*
+ * The same for a place that keeps the answer in context, if clerk_session_ticket() lets it:
+ * what any other such place of this run of the executor was told.
+ */
+const ClerkSession *
+clerk_session_in_run(MemoryContext context)
+{
+	if (current.ticket == clerk_config_ticket && clerk_session_ticket(context) != 0)
+		return current.session;
+	return clerk_session();
 }
 
 /* Why clerk_session() returned what it did. */
@@ -712,16 +748,26 @@ ClerkStatus
 clerk_session_verify(ClerkSlice token, const ClerkSession **session)
 {
 	MemoryContext old_context = CurrentMemoryContext;
-	ClerkSession *verified = NULL;
+	ClerkSession *verified;
 	Verification *verification;
 	ClerkStatus status;
+	bool is_last;
 
 	AcceptInvalidationMessages();
-	refresh_cache();
-	verification = begin_verification();
-	status = resolve_token(verification, token, CLERK_SOURCE_ARGUMENT, &verified);
-	count_token(verification, status);
-	end_verification(old_context);
+	read_clock();
+	for (int i = 0; i < MAX_LOOKS; i++)
+	{
+		refresh_cache();
+		verified = NULL;
+		verification = begin_verification();
+		status = resolve_token(verification, token, CLERK_SOURCE_ARGUMENT, &verified);
+		is_last = i == MAX_LOOKS - 1 || !clerk_keys_have_changed();
+		if (is_last)
+			count_token(verification, status);
+		end_verification(old_context);
+		if (is_last)
+			break;
+	}
 	*session = verified;
 	return status;
 }
@@ -739,6 +785,20 @@ explain_steps(ClerkExplanation *explanation, ClerkStep first, ClerkStep last,
 		explanation->statuses[failed] = status;
 }
 
+/*
+ * Asked only for claims that are signed, or believed: who makes them up must not learn who is
+ * revoked.
+ */
+static void
+explain_revocation(const ClerkClaims *claims, ClerkExplanation *explanation)
+{
+	if (explanation->statuses[CLERK_STEP_SUBJECT] == CLERK_OK &&
+		explanation->statuses[CLERK_STEP_ISSUED_AT] == CLERK_OK)
+		explain_steps(explanation, CLERK_STEP_REVOCATION, CLERK_STEP_REVOCATION,
+					  clerk_revocation_check(claims->session_id, claims->subject,
+											 claims->times.issued_at));
+}
+
 /* The claims are checked also if nobody has signed them. */
 static void
 explain_claims(Verification *verification, const ClerkInstance *instance,
@@ -752,12 +812,7 @@ explain_claims(Verification *verification, const ClerkInstance *instance,
 				  clerk_claims_check_type(&verification->jws, claims, policy));
 	for (ClerkStep step = CLERK_STEP_SUBJECT; step <= CLERK_STEP_SESSION_STATUS; step++)
 		explanation->statuses[step] =
-			clerk_claims_check_step(claims, policy, now(), step);
-	if (explanation->statuses[CLERK_STEP_SUBJECT] == CLERK_OK &&
-		explanation->statuses[CLERK_STEP_ISSUED_AT] == CLERK_OK)
-		explain_steps(explanation, CLERK_STEP_REVOCATION, CLERK_STEP_REVOCATION,
-					  clerk_revocation_check(claims->session_id, claims->subject,
-											 claims->times.issued_at));
+			clerk_claims_check_step(claims, policy, now, step);
 }
 
 static void
@@ -772,8 +827,10 @@ explain_token(Verification *verification, ClerkSlice token, ClerkSource source,
 	if (status != CLERK_OK)
 		return;
 	explain_claims(verification, instance, explanation);
-	explain_steps(explanation, CLERK_STEP_KEY, CLERK_STEP_SIGNATURE,
-				  verify_signature(&verification->jws, instance, &key_expiry));
+	status = verify_signature(&verification->jws, instance, &key_expiry);
+	explain_steps(explanation, CLERK_STEP_KEY, CLERK_STEP_SIGNATURE, status);
+	if (status == CLERK_OK)
+		explain_revocation(&verification->claims, explanation);
 }
 
 /* The token that decides for this request, or the claims that are trusted without one. */
@@ -793,7 +850,10 @@ explain_request(Verification *verification, ClerkExplanation *explanation)
 	else if (explanation->source == CLERK_SOURCE_CLAIMS &&
 			 identify(&verification->claims, clerk_config_setting(CLERK_SETTING_CLAIMS),
 					  &instance) == CLERK_OK)
+	{
 		explain_claims(verification, instance, explanation);
+		explain_revocation(&verification->claims, explanation);
+	}
 }
 
 /*

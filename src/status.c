@@ -14,6 +14,8 @@
 	"token-type-mismatch", "token-type-mismatch: not the token of a user's session"
 #define CODE_ALGORITHM                                                                   \
 	"token-invalid-algorithm", "token-invalid-algorithm: the algorithm is not allowed"
+#define CODE_UNREADABLE                                                                  \
+	"table-unreadable", "table-unreadable: a table of clerk_rls cannot be read"
 #define CODE_JWK "jwk-invalid", "jwk-invalid: the key cannot be used"
 
 static const ClerkReason reasons[CLERK_N_STATUSES] = {
@@ -62,6 +64,11 @@ static const ClerkReason reasons[CLERK_N_STATUSES] = {
 							 "(HS256), which counts as somebody else's until the "
 							 "instance's legacy_template_until.",
 							 "Get a token without a template.", CLERK_STEP_INSTANCE},
+	[CLERK_INSTANCES_UNREADABLE] = {CODE_UNREADABLE,
+									"clerk.instances is missing, or has other columns "
+									"or values than it was created for.",
+									"Undo what was changed in the schema clerk.",
+									CLERK_STEP_INSTANCE},
 	[CLERK_TYPE_NOT_JWT] = {CODE_TYPE, "The header's \"typ\" is not \"JWT\".", NULL,
 							CLERK_STEP_TYPE},
 	[CLERK_TYPE_NOT_SESSION] = {CODE_TYPE, "The header's \"cat\" is another category's.",
@@ -82,6 +89,11 @@ static const ClerkReason reasons[CLERK_N_STATUSES] = {
 						   "The instance has no usable key with the header's \"kid\".",
 						   "Load the instance's current keys with clerk.load_jwks().",
 						   CLERK_STEP_KEY},
+	[CLERK_KEYS_UNREADABLE] = {CODE_UNREADABLE,
+							   "clerk.jwks is missing, or has other columns or values "
+							   "than it was created for.",
+							   "Undo what was changed in the schema clerk.",
+							   CLERK_STEP_KEY},
 	[CLERK_ALGORITHM_UNSUPPORTED] = {CODE_ALGORITHM,
 									 "The header's \"alg\" is not a supported signature "
 									 "algorithm.",
@@ -150,6 +162,11 @@ static const ClerkReason reasons[CLERK_N_STATUSES] = {
 	[CLERK_USER_REVOKED] = {"user-revoked", "user-revoked: the user was revoked",
 							"The user was banned, deleted or revoked.", NULL,
 							CLERK_STEP_REVOCATION},
+	[CLERK_REVOCATIONS_UNREADABLE] = {CODE_UNREADABLE,
+									  "clerk.revocations is missing, or has other "
+									  "columns or values than it was created for.",
+									  "Undo what was changed in the schema clerk.",
+									  CLERK_STEP_REVOCATION},
 
 	[CLERK_IDENTITY_MISMATCH] = {"identity-mismatch",
 								 "identity-mismatch: the request names two users",
@@ -259,4 +276,12 @@ clerk_status_ignores_jwk(ClerkStatus status)
 {
 	return status == CLERK_JWK_KTY_UNKNOWN || status == CLERK_JWK_NOT_FOR_SIGNATURES ||
 		   status == CLERK_JWK_ALG_UNSUPPORTED;
+}
+
+/* Is it the database that is at fault, and not the token? */
+bool
+clerk_status_is_unreadable(ClerkStatus status)
+{
+	return status == CLERK_INSTANCES_UNREADABLE || status == CLERK_KEYS_UNREADABLE ||
+		   status == CLERK_REVOCATIONS_UNREADABLE;
 }

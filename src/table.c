@@ -7,58 +7,218 @@
  * transaction that began before.  Reading this way needs no privilege, so callers need none
  * on the tables; what they get to see is for those who call this to decide.
  *
- * A table that is not there has no rows.  Called by keys.c and idmap.c.
+ * A table is ours if it has the name, in the schema clerk, and is a member of the extension:
+ * who renames the schema and creates another of that name must not be believed.  It is read
+ * only if its columns are those that it was created with; without its primary key it is read
+ * row by row.  A table that cannot be read is not an empty one, and callers refuse then.
+ *
+ * Opening a relation and looking into a catalog may take in invalidations, and so call
+ * relation_changed(), at any time.  So that only counts, and what a look has once found out
+ * is in its own variables: nothing static is read twice.
+ *
+ * Called by keys.c, revocation.c, idmap.c and webhook.c.
  */
 #include "clerk_rls.h"
 
 #include "access/genam.h"
 #include "access/htup_details.h"
-#include "access/table.h"
+#include "access/relation.h"
+#include "access/sysattr.h"
+#include "catalog/dependency.h"
 #include "catalog/namespace.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_collation.h"
+#include "catalog/pg_type.h"
+#include "commands/extension.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
+#include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
+#include "utils/relcache.h"
+#include "utils/snapmgr.h"
 
 #define MAX_KEYS 2
 
-/* InvalidOid when there is none, as while the extension is being created. */
-Oid
-clerk_table_oid(const char *name)
+static ClerkTable *tables = NULL;
+
+/* While a table is unknown, any relation may be it. */
+static void
+relation_changed(Datum arg, Oid relid)
 {
-	return get_relname_relid(name, get_namespace_oid("clerk", true));
+	for (ClerkTable *table = tables; table != NULL; table = table->next)
+	{
+		if (OidIsValid(relid) && OidIsValid(table->oid) && relid != table->oid)
+			continue;
+		table->oid = InvalidOid;
+		table->changes++;
+	}
+}
+
+/* Once for each table, when the library is loaded; *table stays for ever. */
+void
+clerk_table_register(ClerkTable *table)
+{
+	if (tables == NULL)
+		CacheRegisterRelcacheCallback(relation_changed, (Datum) 0);
+	table->next = tables;
+	tables = table;
+}
+
+static bool
+is_member(Oid relid)
+{
+	Oid extension = get_extension_oid("clerk_rls", true);
+
+	return OidIsValid(extension) &&
+		   getExtensionOfObject(RelationRelationId, relid) == extension;
+}
+
+/* InvalidOid when there is none.  Kept only if nothing has changed during the look-up. */
+static Oid
+table_oid(ClerkTable *table)
+{
+	uint64 changes = table->changes;
+	Oid relid = table->oid;
+
+	if (OidIsValid(relid))
+		return relid;
+	relid = get_relname_relid(table->name, get_namespace_oid("clerk", true));
+	if (!OidIsValid(relid) || !is_member(relid))
+		return InvalidOid;
+	if (table->changes == changes)
+		table->oid = relid;
+	return relid;
+}
+
+/* Asked behind the lock, since whoever held it may have renamed or altered the table. */
+static bool
+is_as_created(Relation rel, const ClerkTable *table)
+{
+	TupleDesc desc = RelationGetDescr(rel);
+
+	if (rel->rd_rel->relkind != RELKIND_RELATION || desc->natts < table->n_columns ||
+		strcmp(RelationGetRelationName(rel), table->name) != 0)
+		return false;
+	for (int i = 0; i < table->n_columns; i++)
+	{
+		const ClerkColumn *column = &table->columns[i];
+		Form_pg_attribute attribute = TupleDescAttr(desc, i);
+
+		if (attribute->attisdropped || attribute->atttypid != column->type ||
+			strcmp(NameStr(attribute->attname), column->name) != 0 ||
+			(!column->nullable && !attribute->attnotnull))
+			return false;
+		if (i < table->n_keys && attribute->attcollation != C_COLLATION_OID)
+			return false;
+	}
+	return true;
+}
+
+/* The primary key, if it has the columns that rows are looked for by; or InvalidOid. */
+static Oid
+usable_index(Relation rel, const ClerkTable *table)
+{
+	Oid index = CLERK_PRIMARY_KEY_INDEX(rel);
+	Bitmapset *columns;
+
+	if (!OidIsValid(index))
+		return InvalidOid;
+	columns = RelationGetIndexAttrBitmap(rel, INDEX_ATTR_BITMAP_PRIMARY_KEY);
+	for (int i = 1; i <= table->n_keys; i++)
+	{
+		if (!bms_is_member(i - FirstLowInvalidHeapAttributeNumber, columns))
+			return InvalidOid;
+	}
+	return index;
 }
 
 /*
- * Hands each row whose first columns, of type text, have these values to read; false when
- * there is none.  index_name is that of an index on just these columns.  What this leaves
- * behind is in the current context, which therefore must not live for long.
+ * Begins a look at a table, at one moment, which clerk_table_end() ends; an error does as
+ * well.  False, and no look, if the table cannot be read.  What a look leaves behind is in
+ * the current memory context, which therefore must not live for long.
  */
 bool
-clerk_table_read(Oid relid, const char *index_name, int n_keys, const char *const *key,
+clerk_table_begin(ClerkTable *table, ClerkTableLook *look)
+{
+	Oid relid = table_oid(table);
+
+	look->table = table;
+	look->rel = OidIsValid(relid) ? try_relation_open(relid, AccessShareLock) : NULL;
+	if (look->rel == NULL)
+		return false;
+	if (!is_as_created(look->rel, table))
+	{
+		relation_close(look->rel, AccessShareLock);
+		return false;
+	}
+	look->index = usable_index(look->rel, table);
+	/* behind the lock: who waited for it sees what the one before has done */
+	look->snapshot = RegisterSnapshot(GetCatalogSnapshot(relid));
+	return true;
+}
+
+void
+clerk_table_end(ClerkTableLook *look)
+{
+	UnregisterSnapshot(look->snapshot);
+	relation_close(look->rel, AccessShareLock);
+}
+
+/* May the columns be taken for what their types say? */
+static bool
+is_complete(HeapTuple tuple, TupleDesc desc, const ClerkTable *table)
+{
+	for (int i = 0; i < table->n_columns; i++)
+	{
+		if (!table->columns[i].nullable && heap_attisnull(tuple, i + 1, desc))
+			return false;
+	}
+	return true;
+}
+
+/*
+ * Hands each row whose first columns have these values to read, which says whether it could
+ * be read; n_keys may be 0.
+ */
+ClerkRows
+clerk_table_find(ClerkTableLook *look, int n_keys, const char *const *key,
 				 ClerkRowReader read, void *arg)
 {
-	Relation rel = OidIsValid(relid) ? try_table_open(relid, AccessShareLock) : NULL;
+	TupleDesc desc = RelationGetDescr(look->rel);
+	ClerkRows rows = CLERK_ROWS_NONE;
 	ScanKeyData scan_key[MAX_KEYS];
 	SysScanDesc scan;
 	HeapTuple tuple;
-	Oid index;
-	bool found = false;
 
-	if (rel == NULL)
-		return false;
-	Assert(n_keys <= MAX_KEYS);
-	index = get_relname_relid(index_name, RelationGetNamespace(rel));
+	Assert(n_keys <= look->table->n_keys && n_keys <= MAX_KEYS);
 	for (int i = 0; i < n_keys; i++)
 		ScanKeyInit(&scan_key[i], (AttrNumber) (i + 1), BTEqualStrategyNumber, F_TEXTEQ,
 					CStringGetTextDatum(key[i]));
-	scan = systable_beginscan(rel, index, OidIsValid(index), NULL, n_keys, scan_key);
-	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+	scan = systable_beginscan(look->rel, look->index, OidIsValid(look->index),
+							  look->snapshot, n_keys, scan_key);
+	while (rows != CLERK_ROWS_UNREADABLE &&
+		   HeapTupleIsValid(tuple = systable_getnext(scan)))
 	{
-		read(tuple, RelationGetDescr(rel), arg);
-		found = true;
+		rows = is_complete(tuple, desc, look->table) && read(tuple, desc, arg)
+				   ? CLERK_ROWS_FOUND
+				   : CLERK_ROWS_UNREADABLE;
 	}
 	systable_endscan(scan);
-	table_close(rel, AccessShareLock);
-	return found;
+	return rows;
+}
+
+/* A look for one question. */
+ClerkRows
+clerk_table_read(ClerkTable *table, int n_keys, const char *const *key,
+				 ClerkRowReader read, void *arg)
+{
+	ClerkTableLook look;
+	ClerkRows rows;
+
+	if (!clerk_table_begin(table, &look))
+		return CLERK_ROWS_UNREADABLE;
+	rows = clerk_table_find(&look, n_keys, key, read, arg);
+	clerk_table_end(&look);
+	return rows;
 }

@@ -10,6 +10,7 @@
 
 #include "access/htup_details.h"
 #include "catalog/pg_proc.h"
+#include "catalog/pg_type.h"
 #include "commands/trigger.h"
 #include "miscadmin.h"
 #include "nodes/parsenodes.h"
@@ -25,13 +26,29 @@ typedef enum WebhookSecretColumn
 	WEBHOOK_SECRET_SECRET
 } WebhookSecretColumn;
 
+static const ClerkColumn columns[] = {
+	{"issuer", TEXTOID, false},
+	{"secret", TEXTOID, false},
+};
+
+static ClerkTable webhook_secrets = {.name = "webhook_secrets",
+									 .columns = columns,
+									 .n_columns = lengthof(columns),
+									 .n_keys = 2};
+
+void
+clerk_webhook_init(void)
+{
+	clerk_table_register(&webhook_secrets);
+}
+
 typedef struct Search
 {
 	const ClerkWebhook *webhook;
 	text *issuer; /* NULL until found */
 } Search;
 
-static void
+static bool
 try_secret(HeapTuple tuple, TupleDesc desc, void *arg)
 {
 	Search *search = arg;
@@ -41,6 +58,7 @@ try_secret(HeapTuple tuple, TupleDesc desc, void *arg)
 
 	if (clerk_svix_verify(search->webhook, clerk_text_slice(DatumGetTextPP(secret))))
 		search->issuer = DatumGetTextPCopy(issuer);
+	return true;
 }
 
 /* The issuer of the instance whose webhook it is; *status says why there is none. */
@@ -61,8 +79,9 @@ find_issuer(FunctionCallInfo fcinfo, ClerkStatus *status)
 	*status = clerk_svix_check(&webhook, GetCurrentTimestamp() + CLERK_EPOCH_OFFSET);
 	if (*status != CLERK_OK)
 		return NULL;
-	(void) clerk_table_read(clerk_table_oid("webhook_secrets"), "webhook_secrets_pkey", 0,
-							NULL, try_secret, &search);
+	if (clerk_table_read(&webhook_secrets, 0, NULL, try_secret, &search) ==
+		CLERK_ROWS_UNREADABLE)
+		search.issuer = NULL;
 	if (search.issuer == NULL)
 		*status = CLERK_WEBHOOK_SIGNATURE;
 	return search.issuer;
