@@ -60,6 +60,14 @@ describe_times(ClerkStep step, const ClerkExplanation *explanation)
 	return psprintf("%s, now %s", shown_time("exp", times->expiry, status), now);
 }
 
+static bool
+is_registered(const char *issuer)
+{
+	ClerkInstance *instance;
+
+	return clerk_keys_instance(issuer, &instance) == CLERK_OK;
+}
+
 /* A registered issuer that differs from this one by the scheme or a slash, or NULL. */
 static const char *
 similar_issuer(const char *issuer)
@@ -75,9 +83,9 @@ similar_issuer(const char *issuer)
 		char *with_slash = psprintf("%s%s/", schemes[i], trimmed);
 		char *without = psprintf("%s%s", schemes[i], trimmed);
 
-		if (strcmp(with_slash, issuer) != 0 && clerk_keys_instance(with_slash) != NULL)
+		if (strcmp(with_slash, issuer) != 0 && is_registered(with_slash))
 			return with_slash;
-		if (strcmp(without, issuer) != 0 && clerk_keys_instance(without) != NULL)
+		if (strcmp(without, issuer) != 0 && is_registered(without))
 			return without;
 	}
 	return NULL;
