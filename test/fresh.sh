@@ -65,7 +65,7 @@ make_root()
 	copy_checkout "$1/root/clerk_rls"
 }
 
-# check STATE WHAT ROOT COMMAND; a command that is to fail begins with "refused PATTERN: "
+# check STATE WHAT ROOT COMMAND
 check()
 {
 	local log=$work/log begin=$SECONDS
@@ -112,7 +112,7 @@ in_bare_state()
 prepare()
 {
 	make_root "$prepared"
-	check prepared 'make demo, and what the tests need' "$prepared" "apt-get -qq update && apt-get -qq install -y make zip >/dev/null &&
+	check prepared 'make demo, and what the tests need' "$prepared" "apt-get -qq update && apt-get -qq install -y make mount >/dev/null &&
 		cd /root/clerk_rls && make demo && bash test/setup.sh --with-tests && useradd -m me && mv build /root/build"
 }
 
@@ -159,10 +159,10 @@ in_prepared_state()
 	check "$1" "$what" "$prepared" "$command"
 }
 
-# Both commands fail, and say why in the line before make's own.
+# Both commands fail, and between make's own two lines one says why.
 refused()
 {
-	printf '%s' "cd /root/clerk_rls; for target in demo test; do ! make \$target >/tmp/out 2>&1 || exit 1; cat /tmp/out; grep -q \"^setup.sh: $1\" /tmp/out; [ \$(wc -l </tmp/out) -le 2 ]; done"
+	printf '%s' "cd /root/clerk_rls; for target in demo test; do ! make \$target >/tmp/out 2>&1 || exit 1; cat /tmp/out; sed -n 2p /tmp/out | grep -q '^setup.sh: $1'; [ \$(wc -l </tmp/out) = 3 ]; done"
 }
 
 for state; do
