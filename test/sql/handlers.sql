@@ -71,7 +71,7 @@ BEGIN
 	END LOOP;
 END
 $$;
-CREATE FUNCTION evil.forgets_its_cursor(event jsonb) RETURNS void LANGUAGE plpgsql AS $$ DECLARE c CURSOR FOR SELECT 1; BEGIN OPEN c; END $$;
+CREATE FUNCTION evil.forgets_its_cursor(event jsonb) RETURNS void LANGUAGE plpgsql AS $$ DECLARE c CURSOR FOR SELECT 1; BEGIN c := 'c'; OPEN c; END $$;
 CREATE FUNCTION evil.closes_its_cursor(event jsonb) RETURNS void LANGUAGE plpgsql AS $$ DECLARE c CURSOR FOR SELECT 1; BEGIN OPEN c; CLOSE c; END $$;
 RESET ROLE;
 SELECT clerk.add_event_handler('try', 'evil.handle(jsonb)'), clerk.add_event_handler('forget', 'evil.forgets_its_cursor(jsonb)'),
