@@ -40,7 +40,8 @@ count()
 show()
 {
 	printf '\n==> %s\n' "$1"
-	grep -vE '^ok |^$' "$1" | head -n 100
+	# not head, which would end a long output's grep, and so this script
+	grep -vE '^ok |^$' "$1" | awk 'NR <= 100' || true
 }
 
 #
