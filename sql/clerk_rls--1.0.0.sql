@@ -645,12 +645,39 @@ DECLARE
 	response record;
 BEGIN
 	PERFORM set_config('http.timeout_msec', '10000', true);
-	EXECUTE format('SELECT status, content FROM %s.http_get($1)', clerk.extension_schema('http')) INTO response USING url;
+	-- the exact type, so that nobody's http_get(text) is preferred
+	EXECUTE format('SELECT status, content FROM %s.http_get($1::pg_catalog.varchar)', clerk.extension_schema('http')) INTO response USING url;
 	PERFORM clerk.load_jwks(issuer, clerk.parse_jwks_response(response.status, response.content));
 	RETURN true;
 END
 $$;
 COMMENT ON FUNCTION clerk.refresh_through_http(text, text) IS 'fetches the keys of an instance through the extension http, with a timeout of 10 seconds';
+
+-- Who may write where pg_net keeps its requests and answers, could choose our keys. pg_net itself
+-- grants all on its tables to PUBLIC.
+CREATE FUNCTION clerk.pg_net_writers() RETURNS text
+	LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+	AS $$
+	SELECT string_agg(DISTINCT format('%s may %s on %s',
+		CASE acl.grantee WHEN 0 THEN 'PUBLIC' ELSE acl.grantee::regrole::text END, acl.privilege_type, acl.object), '; ')
+	FROM (
+		SELECT granted.grantee, granted.privilege_type, c.relname::text AS object
+		FROM pg_class AS c, aclexplode(coalesce(c.relacl, acldefault(CASE c.relkind WHEN 'S' THEN 's' ELSE 'r' END::"char", c.relowner))) AS granted
+		WHERE c.relnamespace = to_regnamespace('net') AND c.relkind IN ('r', 'p', 'S', 'v')
+			AND granted.privilege_type NOT IN ('SELECT', 'REFERENCES')
+		UNION ALL
+		SELECT granted.grantee, granted.privilege_type, c.relname || '.' || a.attname
+		FROM pg_class AS c JOIN pg_attribute AS a ON a.attrelid = c.oid, aclexplode(a.attacl) AS granted
+		WHERE c.relnamespace = to_regnamespace('net') AND granted.privilege_type IN ('INSERT', 'UPDATE')
+		UNION ALL
+		SELECT granted.grantee, granted.privilege_type, 'schema net'
+		FROM pg_namespace AS n, aclexplode(coalesce(n.nspacl, acldefault('n', n.nspowner))) AS granted
+		WHERE n.nspname = 'net' AND granted.privilege_type = 'CREATE'
+	) AS acl
+	WHERE acl.grantee NOT IN (SELECT r.oid FROM pg_roles AS r WHERE r.rolsuper)
+$$;
+COMMENT ON FUNCTION clerk.pg_net_writers() IS
+	'who else than a superuser may write where pg_net keeps requests and answers; NULL: nobody';
 
 CREATE FUNCTION clerk.refresh_through_pg_net(issuer text, url text) RETURNS boolean
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
@@ -659,7 +686,13 @@ CREATE FUNCTION clerk.refresh_through_pg_net(issuer text, url text) RETURNS bool
 DECLARE
 	request bigint := (SELECT refresh.request_id FROM clerk.jwks_refreshes AS refresh WHERE refresh.issuer = refresh_through_pg_net.issuer);
 	response record;
+	writers constant text := clerk.pg_net_writers();
 BEGIN
+	IF writers IS NOT NULL THEN
+		RAISE EXCEPTION USING
+			ERRCODE = 'insufficient_privilege',
+			MESSAGE = format('pg_net is not used: who can write its tables could choose the keys (%s); revoke that, or use the extension http', writers);
+	END IF;
 	IF request IS NULL THEN
 		EXECUTE 'SELECT net.http_get($1, timeout_milliseconds => 10000)' INTO request USING url;
 		UPDATE clerk.jwks_refreshes AS refresh SET request_id = request WHERE refresh.issuer = refresh_through_pg_net.issuer;

@@ -139,6 +139,19 @@ SELECT count(*) FROM clerk.health();
 RESET ROLE;
 DROP ROLE regress_monitor;
 
+-- pg_net grants all on its tables to PUBLIC: nothing is asked for, and no answer believed
+INSERT INTO net._http_response VALUES (99, 200, :'jwks_a');
+GRANT ALL ON ALL TABLES IN SCHEMA net TO PUBLIC;
+SELECT outcome, detail FROM clerk.refresh_jwks(:'issuer_a');
+REVOKE ALL ON ALL TABLES IN SCHEMA net FROM PUBLIC;
+CREATE ROLE net_writer;
+GRANT UPDATE (content) ON net._http_response TO net_writer;
+GRANT CREATE ON SCHEMA net TO net_writer;
+GRANT USAGE ON SEQUENCE net.requests TO net_writer;
+SELECT outcome, detail FROM clerk.refresh_jwks(:'issuer_a');
+DROP OWNED BY net_writer;
+DROP ROLE net_writer;
+SELECT outcome, detail FROM clerk.refresh_jwks(:'issuer_a');
 DROP SCHEMA net CASCADE;
 DROP EXTENSION clerk_rls;
 CREATE EXTENSION clerk_rls;
