@@ -664,7 +664,7 @@ CREATE FUNCTION clerk.pg_net_writers() RETURNS text
 		SELECT granted.grantee, granted.privilege_type, c.relname::text AS object
 		FROM pg_class AS c, aclexplode(coalesce(c.relacl, acldefault(CASE c.relkind WHEN 'S' THEN 's' ELSE 'r' END::"char", c.relowner))) AS granted
 		WHERE c.relnamespace = to_regnamespace('net') AND c.relkind IN ('r', 'p', 'S', 'v')
-			AND granted.privilege_type NOT IN ('SELECT', 'REFERENCES')
+			AND granted.privilege_type NOT IN ('SELECT', 'REFERENCES', 'MAINTAIN')
 		UNION ALL
 		SELECT granted.grantee, granted.privilege_type, c.relname || '.' || a.attname
 		FROM pg_class AS c JOIN pg_attribute AS a ON a.attrelid = c.oid, aclexplode(a.attacl) AS granted

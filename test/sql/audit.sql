@@ -180,7 +180,7 @@ ALTER TABLE audit_app.presets ENABLE ROW LEVEL SECURITY;
 CREATE POLICY presets ON audit_app.presets FOR SELECT TO authenticated
 	USING (clerk.has_reverified('strict') OR clerk.has_reverified('strct') OR clerk.has_reverified('it''s') OR clerk.has_reverified('lax', '1 minute')
 		OR clerk.has_reverified('multi_factor', '1 minute'));
-SELECT severity, object, detail, fix FROM clerk.audit() WHERE finding = 'reverification-unknown';
+SELECT severity, object, detail, fix FROM clerk.audit() WHERE finding = 'reverification-unknown' ORDER BY detail COLLATE "C";
 DROP TABLE audit_app.presets;
 
 -- instances; there is no server to fetch keys from
