@@ -936,6 +936,14 @@ COMMENT ON FUNCTION clerk.has_reverified(text, interval) IS 'whether the user ha
 -- Clerk ids and local ids
 --
 
+-- Parsed here, so that no search_path matters.
+CREATE FUNCTION clerk.canonical_id(mapped_id text) RETURNS text
+	LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+	RETURN CASE WHEN translate(mapped_id, '{}-', '') ~ '^[0-9A-Fa-f]{32}$'
+		THEN lower(translate(mapped_id, '{}-', '')) ELSE mapped_id END;
+COMMENT ON FUNCTION clerk.canonical_id(text) IS
+	'a local id such that equal ones are equal texts, however a UUID is spelled';
+
 CREATE TABLE clerk.id_map (
 	-- idmap.c knows the order of the columns up to mapped_id
 	clerk_id text COLLATE "C" CONSTRAINT id_map_pkey PRIMARY KEY
@@ -948,8 +956,7 @@ CREATE TABLE clerk.id_map (
 -- A local id is one user's or one organization's; a UUID is the same however a cast lets it be spelled.
 CREATE UNIQUE INDEX id_map_mapped_id_key ON clerk.id_map (
 	(clerk_id OPERATOR(pg_catalog.^@) 'org_'),
-	(CASE WHEN pg_catalog.translate(mapped_id, '{}-', '') OPERATOR(pg_catalog.~) '^[0-9A-Fa-f]{32}$'
-		THEN pg_catalog.lower(pg_catalog.translate(mapped_id, '{}-', '')) ELSE mapped_id END));
+	(clerk.canonical_id(mapped_id)));
 CREATE INDEX id_map_source_idx ON clerk.id_map (source) WHERE source IS NOT NULL;
 
 COMMENT ON TABLE clerk.id_map IS 'the local ids of Clerk users and organizations, for clerk.mapped_id() and its like';
@@ -1447,12 +1454,6 @@ CREATE FUNCTION clerk.id_at(payload jsonb, VARIADIC path text[]) RETURNS text
 	LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
 	RETURN CASE WHEN length(payload #>> path) BETWEEN 1 AND 255 THEN payload #>> path END;
 COMMENT ON FUNCTION clerk.id_at(jsonb, text[]) IS 'the id at a place in an object; NULL when there is none, or it is longer than 255 characters';
-
--- As id_map_mapped_id_key compares them.
-CREATE FUNCTION clerk.canonical_id(mapped_id text) RETURNS text
-	LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
-	RETURN CASE WHEN mapped_id ~ '^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$' THEN lower(mapped_id) ELSE mapped_id END;
-COMMENT ON FUNCTION clerk.canonical_id(text) IS 'a local id such that equal ones are equal texts: the case of a UUID does not matter';
 
 CREATE TABLE clerk.user_profiles (
 	clerk_id text COLLATE "C" CONSTRAINT user_profiles_pkey PRIMARY KEY,

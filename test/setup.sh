@@ -111,7 +111,7 @@ builds_module()
 	printf '#include "postgres.h"\n#include "fmgr.h"\nPG_MODULE_MAGIC;\n' >"$dir/probe.c"
 	# shellcheck disable=SC2016 # make's
 	printf 'MODULE_big = probe\nOBJS = probe.o\nPGXS := $(shell "$(PG_CONFIG)" --pgxs)\ninclude $(PGXS)\n' >"$dir/Makefile"
-	make -s -C "$dir" PG_CONFIG="$1" with_llvm=no >>"$log" 2>&1
+	make -s -C "$dir" PG_CONFIG="$1" >>"$log" 2>&1
 }
 
 runs_initdb()

@@ -268,8 +268,8 @@ INSERT INTO history VALUES
 	(1, '{"type": "user.created", "timestamp": 1700000000000, "data": {"id": "user_x", "external_id": "0a0a0a0a-0000-4000-8000-00000000000A", "updated_at": 1700000000000}}'),
 	(2, '{"type": "user.updated", "timestamp": 1700000001000, "data": {"id": "user_x", "external_id": null, "updated_at": 1700000001000}}'),
 	(3, '{"type": "user.created", "timestamp": 1700000002000, "data": {"id": "user_y", "external_id": "0A0A0A0A-0000-4000-8000-00000000000A", "updated_at": 1700000002000}}'),
-	(4, '{"type": "user.updated", "timestamp": 1700000003000, "data": {"id": "user_x", "external_id": "9", "updated_at": 1700000003000}}'),
-	(5, '{"type": "user.created", "timestamp": 1700000002500, "data": {"id": "user_z", "external_id": "9", "updated_at": 1700000002500}}');
+	(4, '{"type": "user.updated", "timestamp": 1700000003000, "data": {"id": "user_x", "external_id": "00000000-0000-4000-8000-000000000009", "updated_at": 1700000003000}}'),
+	(5, '{"type": "user.created", "timestamp": 1700000002500, "data": {"id": "user_z", "external_id": "{00000000-0000-4000-8000-000000000009}", "updated_at": 1700000002500}}');
 SELECT * FROM pg_temp.ends();
 -- what map_id() says comes first, whatever events say
 SELECT clerk.map_id('user_manual', '77');
