@@ -5,33 +5,34 @@ EXTENSION = clerk_rls
 MODULE_big = $(EXTENSION)
 EXTVERSION = $(shell sed -n "s/^default_version = '\(.*\)'/\1/p" $(EXTENSION).control)
 DATA = $(wildcard sql/*--*.sql)
+# In the order in which they may call each other: a file calls only files above it.
 OBJS = \
-	src/status.o \
-	src/base64url.o \
-	src/json.o \
-	src/jws.o \
-	src/jwk.o \
-	src/jwa.o \
-	src/claims.o \
-	src/has.o \
-	src/svix.o \
-	src/request.o \
-	src/report.o \
-	src/config.o \
-	src/source.o \
-	src/table.o \
-	src/keys.o \
-	src/refresh.o \
-	src/revocation.o \
-	src/stats.o \
-	src/session.o \
-	src/accessors.o \
-	src/authenticate.o \
-	src/idmap.o \
-	src/webhook.o \
-	src/postgrest.o \
-	src/diagnose.o \
-	src/clerk_rls.o
+	src/core/status.o \
+	src/core/base64url.o \
+	src/core/json.o \
+	src/core/jws.o \
+	src/core/jwk.o \
+	src/core/jwa.o \
+	src/core/claims.o \
+	src/core/has.o \
+	src/core/svix.o \
+	src/core/request.o \
+	src/pg/report.o \
+	src/pg/config.o \
+	src/pg/source.o \
+	src/pg/table.o \
+	src/pg/keys.o \
+	src/pg/unknown_kid.o \
+	src/pg/revocation.o \
+	src/pg/stats.o \
+	src/pg/session.o \
+	src/pg/accessors.o \
+	src/pg/authenticate.o \
+	src/pg/idmap.o \
+	src/pg/webhook.o \
+	src/pg/postgrest.o \
+	src/pg/diagnose.o \
+	src/pg/clerk_rls.o
 
 PKG_CONFIG ?= pkg-config
 CRYPTO_CFLAGS := $(shell $(PKG_CONFIG) --cflags libcrypto jansson 2>/dev/null)
@@ -57,7 +58,7 @@ MISSING := \
 
 ifeq ($(strip $(MISSING)),)
 include $(PGXS)
-$(OBJS): $(wildcard src/*.h)
+$(OBJS): $(wildcard src/*/*.h)
 else
 .PHONY: all install installcheck clean
 all install installcheck:
@@ -66,7 +67,7 @@ all install installcheck:
 	@echo 'PG_CONFIG=/path/to/pg_config chooses a PostgreSQL; this is $(PG_CONFIG).' >&2
 	@false
 clean:
-	rm -rf src/*.o src/*.bc clerk_rls.so $(EXTRA_CLEAN)
+	rm -rf src/*/*.o src/*/*.bc clerk_rls.so $(EXTRA_CLEAN)
 endif
 
 .PHONY: demo test bench fuzz stress dist packages tapcheck

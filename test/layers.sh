@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 #
 # layers.sh
-#		The cut of the C code (DESIGN.md section 5), checked: two worlds, and calls that only go
-#		down a list.
+#		The cut of the C code, checked: two worlds, and calls that only go down the Makefile's
+#		list of files.
 #
 # usage: test/layers.sh, after the extension has been built
 #
@@ -14,8 +14,8 @@ shopt -s lastpipe
 cd "$(dirname "${BASH_SOURCE[0]}")/../src"
 
 # A file calls only files to its left.
-pure='status base64url json jws jwk jwa claims has svix request'
-postgres='report config source table keys refresh revocation stats session accessors authenticate idmap webhook postgrest diagnose clerk_rls'
+core=$(sed -n 's,^\tsrc/core/\(.*\)\.o.*,\1,p' ../Makefile)
+pg=$(sed -n 's,^\tsrc/pg/\(.*\)\.o.*,\1,p' ../Makefile)
 
 failed=0
 
@@ -34,16 +34,6 @@ expect_nothing()
 	fi
 }
 
-# Those of the list that exist.
-existing()
-{
-	local name
-
-	for name; do
-		[ ! -f "$name.c" ] || echo "$name"
-	done
-}
-
 # search PATTERN NAME...: lines that match, of files that may be none
 search()
 {
@@ -58,7 +48,7 @@ owner()
 {
 	local name
 
-	for name in $pure $postgres; do
+	for name in $core $pg; do
 		case $1 in
 			"clerk_$name" | "clerk_${name}_"*) echo "$name" && return ;;
 		esac
@@ -70,7 +60,7 @@ position()
 {
 	local name n=0
 
-	for name in $pure $postgres; do
+	for name in $core $pg; do
 		n=$((n + 1))
 		[ "$name" != "$1" ] || echo $n
 	done
@@ -81,7 +71,7 @@ upward_calls()
 	local name symbol to
 
 	for name; do
-		for symbol in $(nm -u "$name.o" | awk '$2 ~ /^clerk_/ { print $2 }'); do
+		for symbol in $(nm -u ./*/"$name.o" | awk '$2 ~ /^clerk_/ { print $2 }'); do
 			to=$(owner "$symbol")
 			[ "$to" != unknown ] && [ "$(position "$to")" -lt "$(position "$name")" ] ||
 				echo "$name.c uses $symbol"
@@ -95,7 +85,7 @@ foreign_names()
 	local name symbol
 
 	for name; do
-		for symbol in $(nm -g --defined-only "$name.o" | awk '{ print $3 }'); do
+		for symbol in $(nm -g --defined-only ./*/"$name.o" | awk '{ print $3 }'); do
 			case $symbol in
 				"clerk_$name" | "clerk_${name}_"* | clerk_rls_* | pg_finfo_clerk_rls_*) ;;
 				_PG_init | Pg_magic_func) [ "$name" = clerk_rls ] || echo "$name.c: $symbol" ;;
@@ -109,46 +99,43 @@ callers_of()
 {
 	local name
 
-	for name in $all; do
-		! nm -u "$name.o" | grep -qw "$1" || echo "$name"
+	for name in $core $pg; do
+		! nm -u ./*/"$name.o" | grep -qw "$1" || echo "$name"
 	done
 }
 
 # shellcheck disable=SC2086 # names are words
 {
-	pure_names=$(existing $pure)
-	postgres_names=$(existing $postgres)
-	all=$(existing $pure $postgres)
-	pure_files=$(printf '%s.c ' $pure_names)
-	postgres_files=$(printf '%s.c ' $postgres_names)
+	core_files=$(printf 'core/%s.c ' $core)
+	pg_files=$(printf 'pg/%s.c ' $pg)
 
-	for file in *.c; do
+	for file in */*.c; do
 		[ -f "${file%.c}.o" ] || echo "${file%.c}.o is missing: build first"
 	done | expect_nothing 'every file has been built'
-	comm -3 <(printf '%s\n' ./*.c | sed 's/^..//; s/[.]c$//' | sort) <(printf '%s\n' $all | sort) |
+	comm -3 <(printf '%s\n' */*.c | sort) <(printf '%s\n' $core_files $pg_files | sort) |
 		expect_nothing 'every file has its place in the list'
-	search '^#include' $pure_files clerk.h |
-		grep -vE '"clerk.h"|<(ctype|limits|math|stdbool|stddef|stdint|stdio|stdlib|string|strings|time)\.h>|<jansson\.h>|<openssl/[a-z0-9_]+\.h>' |
-		expect_nothing 'pure files include only libc, OpenSSL, jansson and clerk.h'
-	search '\b(ereport|elog|palloc0?|pfree|Datum|MemoryContext\w*)\b' $pure_files |
-		expect_nothing 'pure files know nothing of PostgreSQL'
-	search '\b(json_\w+|(EVP|BN|OSSL|ERR|RSA|EC|ECDSA|RAND)_\w+) *\(|<(jansson|openssl/.*)\.h>' $postgres_files clerk_rls.h compat.h |
+	search '^#include' core/* |
+		grep -vE '"clerk_core.h"|<(ctype|limits|math|stdbool|stddef|stdint|stdio|stdlib|string|strings|time)\.h>|<jansson\.h>|<openssl/[a-z0-9_]+\.h>' |
+		expect_nothing 'core includes only libc, OpenSSL, jansson and clerk_core.h'
+	search '\b(ereport|elog|palloc0?|pfree|Datum|MemoryContext\w*)\b' $core_files |
+		expect_nothing 'core knows nothing of PostgreSQL'
+	search '\b(json_\w+|(EVP|BN|OSSL|ERR|RSA|EC|ECDSA|RAND)_\w+) *\(|<(jansson|openssl/.*)\.h>' pg/*.[ch] |
 		grep -vE '\bjson_(agg|build_object)\b' |
-		expect_nothing 'PostgreSQL files do not call jansson or OpenSSL'
-	upward_calls $all | expect_nothing 'calls only go down the list'
-	foreign_names $all | expect_nothing 'a name says which file it is of'
+		expect_nothing 'pg does not call jansson or OpenSSL'
+	upward_calls $core $pg | expect_nothing 'calls only go down the list'
+	foreign_names $core $pg | expect_nothing 'a name says which file it is of'
 	callers_of clerk_jwa_verify | grep -vx session |
 		expect_nothing 'only session.c has a signature checked: one door'
 	callers_of clerk_config_setting | grep -vxE 'source|session|postgrest' |
 		expect_nothing 'only source.c, and session.c and postgrest.c for PostgREST'"'"'s claims, read the request'
-	search 'PT401|MAKE_SQLSTATE' $pure_files $postgres_files | grep -v '^report.c:' |
+	search 'PT401|MAKE_SQLSTATE' $core_files $pg_files | grep -v '^pg/report.c:' |
 		expect_nothing 'only report.c raises for a token'
-	search 'PG_VERSION_NUM' $pure_files $postgres_files clerk.h clerk_rls.h |
+	search 'PG_VERSION_NUM' */*.[ch] | grep -v '^pg/compat.h:' |
 		expect_nothing 'PostgreSQL versions are compared in compat.h only'
-	search '(^|[^:"])//' $pure_files $postgres_files ./*.h |
+	search '(^|[^:"])//' */*.[ch] |
 		expect_nothing 'no C++ comments'
-	for file in *.[ch]; do
-		[ "$(sed -n 2p "$file")" = " * $file" ] || echo "$file"
+	for file in */*.[ch]; do
+		[ "$(sed -n 2p "$file")" = " * ${file##*/}" ] || echo "$file"
 	done | expect_nothing 'each file says at its head what it is'
 	search '-Werror' ../Makefile | expect_nothing 'the shipped Makefile does not make warnings errors'
 }

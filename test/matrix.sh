@@ -31,7 +31,7 @@ make_root()
 	root_make "$root" "${release[$version]}" "$packages"
 	mkdir "$root/clerk_rls"
 	cp -r Makefile META.json README.md CHANGELOG.md clerk_rls.control clerk_rls_test docs packaging src sql test expected "$root/clerk_rls"
-	rm -f "$root"/clerk_rls/src/*.o "$root"/clerk_rls/src/*.bc
+	rm -f "$root"/clerk_rls/src/*/*.o "$root"/clerk_rls/src/*/*.bc
 }
 
 # run_in_root VERSION COMPILER ARGUMENT...: test/run.sh with these arguments

@@ -80,7 +80,7 @@ build_strictly()
 		rm -rf "$copy"
 		mkdir "$copy"
 		cp -r Makefile clerk_rls.control src sql "$copy"
-		rm -f "$copy"/src/*.o
+		rm -f "$copy"/src/*/*.o
 		[ $compiler = gcc ] || flags+=' -Wno-unknown-warning-option -Wno-ignored-optimization-argument -Wno-ignored-attributes'
 		if make -C "$copy" CC=$compiler PG_CFLAGS="$flags" with_llvm=no; then
 			echo "ok - no warning from $compiler"

@@ -140,7 +140,7 @@ scratch_forget_other_version()
 
 	version="$("$PG_CONFIG" --version)${CC:+, $CC}"
 	if [ "$(cat build/pg_version 2>/dev/null)" != "$version" ]; then
-		rm -rf src/*.o src/*.bc clerk_rls.so build/unit
+		rm -rf src/*/*.o src/*/*.bc clerk_rls.so build/unit
 		printf '%s\n' "$version" >build/pg_version
 	fi
 }

@@ -35,7 +35,7 @@ bench_tools()
 {
 	# shellcheck disable=SC2046 # flags are words
 	cc -O2 -Wall -Wextra -o $core test/bench/core.c test/tools/jose.c \
-		src/{status,base64url,json,jws,jwk,jwa,claims,has}.c $(pkg-config --cflags --libs libcrypto jansson) -lm
+		src/core/*.c $(pkg-config --cflags --libs libcrypto jansson) -lm
 	openssl genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:2048 -out "$SCRATCH/rs256.pem" 2>/dev/null
 	openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out "$SCRATCH/es256.pem" 2>/dev/null
 	$core sign "$SCRATCH/rs256.pem" RS256 ins_bench $issuer 2000 >"$SCRATCH/tokens"

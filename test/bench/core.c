@@ -17,7 +17,7 @@
 #include <openssl/evp.h>
 #include <openssl/pem.h>
 
-#include "../../src/clerk.h"
+#include "../../src/core/clerk_core.h"
 #include "../tools/jose.h"
 
 #define MAX_LINE 8192

@@ -28,7 +28,7 @@
 
 #include <jansson.h>
 
-#include "clerk.h"
+#include "clerk_core.h"
 
 typedef struct Counts
 {

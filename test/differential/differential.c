@@ -13,7 +13,7 @@
 
 #include <jansson.h>
 
-#include "clerk.h"
+#include "clerk_core.h"
 
 /* Some time in the life of every token. */
 #define NOW INT64_C(2000000000000000)

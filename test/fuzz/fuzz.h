@@ -17,7 +17,7 @@
 #include <openssl/err.h>
 #include <openssl/evp.h>
 
-#include "clerk.h"
+#include "clerk_core.h"
 
 extern int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -59,7 +59,7 @@ copy_sources()
 {
 	mkdir -p "$copy/build"
 	cp -r Makefile README.md clerk_rls.control docs src sql test expected "$copy"
-	rm -f "$copy"/src/*.o "$copy"/src/*.bc
+	rm -f "$copy"/src/*/*.o "$copy"/src/*/*.bc
 }
 
 #
@@ -72,7 +72,7 @@ show_ours()
 {
 	local files
 
-	files=$(cd src && printf '%s|' ./*.c | sed 's/\.\///g; s/\./\\./g; s/|$//')
+	files=$(cd src && printf "%s|" */*.c | sed "s,[^|]*/,,g; s/\./\\\\./g; s/|$//")
 	case $tool in
 		ubsan) sed -n '/runtime error/p' "$findings"/* ;;
 		valgrind) sed 's/^==[0-9]*== *//; /: run_with_ticket (/d' "$findings"/* | awk -v RS= -v ORS='\n\n' "/\(($files):[0-9]+\)/ && !/ ReceiveSharedInvalidMessages \(/" ;;

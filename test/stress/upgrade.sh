@@ -95,7 +95,7 @@ as_postgres() { runuser -u postgres -- "$@"; }
 bin() { echo "/usr/lib/postgresql/$1/bin"; }
 data() { echo "/var/lib/postgresql/upgrade/$1"; }
 for version in 15 17 18; do
-	rm -f src/*.o clerk_rls.so
+	rm -f src/*/*.o clerk_rls.so
 	make -s with_llvm=no PG_CONFIG="$(bin $version)/pg_config" install >build.log 2>&1 || { cat build.log; exit 1; }
 	as_postgres mkdir -p "$(data $version)"
 	checksums=

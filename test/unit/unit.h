@@ -13,7 +13,7 @@
 #include <jansson.h>
 #include <openssl/evp.h>
 
-#include "clerk.h"
+#include "clerk_core.h"
 #include "jose.h"
 
 #define lengthof(array) (sizeof(array) / sizeof((array)[0]))

@@ -9,7 +9,7 @@
  *
  * Errors are statuses.  Called by webhook.c and the tests.
  */
-#include "clerk.h"
+#include "clerk_core.h"
 
 #include <string.h>
 

@@ -6,7 +6,7 @@
  * the instance is the one whose secret did.  authenticate_webhook() raises with the reason;
  * verify_webhook() only says no.
  */
-#include "clerk_rls.h"
+#include "clerk_pg.h"
 
 #include "access/htup_details.h"
 #include "catalog/pg_proc.h"

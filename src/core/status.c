@@ -7,7 +7,7 @@
  *
  * Everybody may call this file.
  */
-#include "clerk.h"
+#include "clerk_core.h"
 
 #define CODE_INVALID "token-invalid", "token-invalid: the token is malformed"
 #define CODE_TYPE                                                                        \

@@ -9,7 +9,7 @@
  * Errors are statuses; OpenSSL's error queue is left empty.  Called by keys.c, session.c,
  * svix.c and the tests.
  */
-#include "clerk.h"
+#include "clerk_core.h"
 
 #include <string.h>
 

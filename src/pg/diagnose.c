@@ -6,7 +6,7 @@
  * kid, algorithm), and no token, no signature, nothing of a person.  What a token says is
  * shown only if it is short and plain.
  */
-#include "clerk_rls.h"
+#include "clerk_pg.h"
 
 #include "funcapi.h"
 #include "miscadmin.h"

@@ -1,5 +1,5 @@
 /*
- * refresh.c
+ * unknown_kid.c
  *		Marks: when a token last named a key that an instance does not have.
  *
  * clerk.run_jwks_refresh() fetches the keys of such an instance early.  Whoever meets the
@@ -9,7 +9,7 @@
  *
  * Nothing here raises: a mark that cannot be made is not made.  Called by session.c.
  */
-#include "clerk_rls.h"
+#include "clerk_pg.h"
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -35,7 +35,7 @@ mark_path(const char *issuer, char path[MAXPGPATH])
 }
 
 void
-clerk_refresh_mark_unknown_kid(ClerkInstance *instance)
+clerk_unknown_kid_mark(ClerkInstance *instance)
 {
 	TimestampTz now = GetCurrentTimestamp();
 	char path[MAXPGPATH];

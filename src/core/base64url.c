@@ -8,7 +8,7 @@
  *
  * Called by jws.c and jwk.c.
  */
-#include "clerk.h"
+#include "clerk_core.h"
 
 /* The value of each character; what is in the alphabet has its own plus one, the others 0. */
 static const unsigned char values[256] = {

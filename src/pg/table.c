@@ -18,7 +18,7 @@
  *
  * Called by keys.c, revocation.c, idmap.c and webhook.c.
  */
-#include "clerk_rls.h"
+#include "clerk_pg.h"
 
 #include "access/genam.h"
 #include "access/htup_details.h"

@@ -10,7 +10,7 @@
  *
  * Errors are statuses; OpenSSL's error queue is left empty.  Called by keys.c and the tests.
  */
-#include "clerk.h"
+#include "clerk_core.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -8,7 +8,7 @@
  *
  * Errors are statuses.  Called by session.c, through it alone, and by the tests.
  */
-#include "clerk.h"
+#include "clerk_core.h"
 
 #include <stdlib.h>
 #include <string.h>

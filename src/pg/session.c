@@ -3,7 +3,7 @@
  *		THE door: who is signed in?  Nobody else decides that.
  *
  * clerk_session() answers for the current request, clerk_session_verify() for a token that
- * the caller brings.  Both run the pipeline of DESIGN.md section 3: shape, instance, type,
+ * the caller brings.  Both run the pipeline: shape, instance, type,
  * key, algorithm, signature, claims, revocation.  The first also picks the token among the
  * sources and compares the identities that the others name.
  *
@@ -26,7 +26,7 @@
  * A refusal is a status and not an error, since policies ask; what can raise is memory and
  * reading the tables.  Called by everything that wants to know the user.
  */
-#include "clerk_rls.h"
+#include "clerk_pg.h"
 
 #include "lib/ilist.h"
 #include "mb/pg_wchar.h"
@@ -395,7 +395,7 @@ verify_signature(const ClerkJws *jws, ClerkInstance *instance, int64 *key_expiry
 			return status;
 	}
 	if (!is_named && jws->kid != NULL)
-		clerk_refresh_mark_unknown_kid(instance);
+		clerk_unknown_kid_mark(instance);
 	return status;
 }
 

@@ -14,7 +14,7 @@
  * A segment that cannot be had is asked for once, and its lack logged; the backend goes on
  * without.  Nothing here raises but clerk.count_tokens().  Called by session.c.
  */
-#include "clerk_rls.h"
+#include "clerk_pg.h"
 
 #include "access/parallel.h"
 #include "common/hashfn.h"

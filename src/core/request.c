@@ -12,7 +12,7 @@
  *
  * Errors are statuses.  Called by source.c and the tests.
  */
-#include "clerk.h"
+#include "clerk_core.h"
 
 #include <string.h>
 #include <strings.h>

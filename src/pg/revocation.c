@@ -11,7 +11,7 @@
  *
  * Called by session.c.
  */
-#include "clerk_rls.h"
+#include "clerk_pg.h"
 
 #include "access/htup_details.h"
 #include "catalog/pg_type.h"

@@ -12,7 +12,7 @@
  * that cannot be read is none in which there is nothing: the answer is a status then.
  * Called by session.c; the SQL functions at the end by the trigger and by load_jwks().
  */
-#include "clerk_rls.h"
+#include "clerk_pg.h"
 
 #include "access/htup_details.h"
 #include "catalog/pg_type.h"

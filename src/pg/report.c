@@ -6,7 +6,7 @@
  * 403), unless the database itself is at fault.  The statement and its context stay out of the server log, since they may hold the
  * token that was refused.
  */
-#include "clerk_rls.h"
+#include "clerk_pg.h"
 
 #include "utils/builtins.h"
 

@@ -4,7 +4,7 @@
  *
  * Both raise for a token that does not verify, with the reason (report.c).
  */
-#include "clerk_rls.h"
+#include "clerk_pg.h"
 
 #include "nodes/makefuncs.h"
 #include "tcop/utility.h"

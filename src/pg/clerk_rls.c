@@ -2,7 +2,7 @@
  * clerk_rls.c
  *		The module: magic block and initialization.
  */
-#include "clerk_rls.h"
+#include "clerk_pg.h"
 
 CLERK_MODULE_MAGIC;
 

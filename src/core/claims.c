@@ -12,7 +12,7 @@
  *
  * Errors are statuses.  Called by session.c and the tests.
  */
-#include "clerk.h"
+#include "clerk_core.h"
 
 #include <math.h>
 #include <string.h>

@@ -18,7 +18,7 @@
  * And any JSON text with what jsonb cannot hold replaced, for webhook.c: a webhook must be
  * applied whatever else it says.
  */
-#include "clerk.h"
+#include "clerk_core.h"
 
 #include <ctype.h>
 #include <stdlib.h>

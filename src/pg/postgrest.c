@@ -6,7 +6,7 @@
  * and lets those pass who have none: they are anonymous, and so are the bearers of a token
  * of somebody else's issuer.
  */
-#include "clerk_rls.h"
+#include "clerk_pg.h"
 
 #include "miscadmin.h"
 #include "utils/guc.h"

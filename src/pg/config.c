@@ -22,7 +22,7 @@
  * Nothing here raises.  Called by source.c, keys.c, session.c, and whoever asks for a
  * setting.
  */
-#include "clerk_rls.h"
+#include "clerk_pg.h"
 
 #include "utils/guc.h"
 #include "utils/memutils.h"

@@ -20,7 +20,7 @@
  * The functions for policies never raise.  The trigger, by which a table of the application
  * is the mapping, raises where one Clerk id or one local id would be two.
  */
-#include "clerk_rls.h"
+#include "clerk_pg.h"
 
 #include <ctype.h>
 

@@ -1,5 +1,5 @@
 /*
- * clerk.h
+ * clerk_core.h
  *		Types and prototypes of the pure files: those that know nothing of PostgreSQL.
  *
  * A pure file takes slices of bytes and the time as arguments, returns a ClerkStatus and
@@ -9,8 +9,8 @@
  * The prototypes stand in the order in which the files may call each other: a file calls
  * only files above it (test/layers.sh checks that).
  */
-#ifndef CLERK_H
-#define CLERK_H
+#ifndef CLERK_CORE_H
+#define CLERK_CORE_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -359,4 +359,4 @@ extern bool clerk_request_bearer(ClerkSlice header, ClerkSlice *token);
 extern void clerk_request_cookies(const ClerkJson *cookies, ClerkTokenSink sink,
 								  void *context);
 
-#endif /* CLERK_H */
+#endif /* CLERK_CORE_H */

@@ -1,13 +1,13 @@
 /*
- * clerk_rls.h
+ * clerk_pg.h
  *		Prototypes of the files that know PostgreSQL, in the order in which they may call each
- *		other: a file calls only files above it, and the pure files of clerk.h.
+ *		other: a file calls only files above it, and the pure files of clerk_core.h.
  *
  * None of them calls json_*() or EVP_*(): foreign handles are taken and freed by the pure
  * files, and kept here under memory contexts whose reset callbacks free them.
  */
-#ifndef CLERK_RLS_H
-#define CLERK_RLS_H
+#ifndef CLERK_PG_H
+#define CLERK_PG_H
 
 #include "postgres.h"
 
@@ -19,7 +19,7 @@
 #include "utils/relcache.h"
 #include "utils/timestamp.h"
 
-#include "clerk.h"
+#include "../core/clerk_core.h"
 #include "compat.h"
 
 /* Unix time, in which tokens count, against PostgreSQL's, in microseconds. */
@@ -172,7 +172,7 @@ typedef struct ClerkInstance
 	ClerkKey *keys; /* those that have been asked for */
 	bool knows_keys_for_any_kid;
 	ClerkKey *keys_for_any_kid;
-	TimestampTz unknown_kid_at; /* when refresh.c was last told of one */
+	TimestampTz unknown_kid_at; /* when unknown_kid.c was last told of one */
 } ClerkInstance;
 
 extern void clerk_keys_init(void);
@@ -185,8 +185,8 @@ extern ClerkStatus clerk_keys_find(ClerkInstance *instance, const char *kid,
 								   ClerkKey **key);
 extern ClerkStatus clerk_keys_for_any_kid(ClerkInstance *instance, ClerkKey **list);
 
-/* refresh.c */
-extern void clerk_refresh_mark_unknown_kid(ClerkInstance *instance);
+/* unknown_kid.c */
+extern void clerk_unknown_kid_mark(ClerkInstance *instance);
 
 /* revocation.c */
 extern void clerk_revocation_init(void);
@@ -251,4 +251,4 @@ extern const char *clerk_idmap_describe(const ClerkSession *session);
 /* webhook.c */
 extern void clerk_webhook_init(void);
 
-#endif /* CLERK_RLS_H */
+#endif /* CLERK_PG_H */

@@ -1,6 +1,6 @@
 /*
  * source.c
- *		Where a request may carry a token, in order of precedence (DESIGN.md section 3).
+ *		Where a request may carry a token, in order of precedence.
  *
  * clerk.token, header x-clerk-token, header authorization, request.jwt, session cookies.
  * Which of them counts is for session.c to say, as it knows the issuers.  This is the only
@@ -8,7 +8,7 @@
  *
  * No value raises here: settings that are no JSON hold no token.  Called by session.c.
  */
-#include "clerk_rls.h"
+#include "clerk_pg.h"
 
 static bool
 add_candidate(ClerkRequest *request, ClerkSource source, ClerkStatus status,

@@ -9,7 +9,7 @@
  *
  * They return NULL, or false, to whoever is not signed in, and never raise for a token.
  */
-#include "clerk_rls.h"
+#include "clerk_pg.h"
 
 #include "catalog/pg_type.h"
 #include "lib/stringinfo.h"

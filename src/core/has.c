@@ -16,7 +16,7 @@
  *
  * Called by session.c, which has the claims decoded once per token, and accessors.c.
  */
-#include "clerk.h"
+#include "clerk_core.h"
 
 #include <string.h>
 
