@@ -4,7 +4,36 @@
 EXTENSION = clerk_rls
 MODULE_big = $(EXTENSION)
 EXTVERSION = $(shell sed -n "s/^default_version = '\(.*\)'/\1/p" $(EXTENSION).control)
+# Released versions and the steps between them are frozen files in sql/; "make freeze" adds one.
 DATA = $(wildcard sql/*--*.sql)
+SCRIPT = build/sql/$(EXTENSION)--$(EXTVERSION).sql
+DATA_built = $(SCRIPT)
+# A part uses only parts above it.
+PARTS = $(patsubst %,sql/parts/%.sql, \
+	schema \
+	library \
+	instances \
+	keys \
+	jobs \
+	refresh \
+	postgrest \
+	revocation \
+	idmap \
+	track \
+	shim \
+	profiles \
+	events \
+	webhook \
+	stats \
+	changes \
+	import \
+	upkeep \
+	roles \
+	explain \
+	protect \
+	audit \
+	privileges)
+
 # In the order in which they may call each other: a file calls only files above it.
 OBJS = \
 	src/core/status.o \
@@ -59,6 +88,9 @@ MISSING := \
 ifeq ($(strip $(MISSING)),)
 include $(PGXS)
 $(OBJS): $(wildcard src/*/*.h)
+$(SCRIPT): sql/parts/head.sql $(PARTS)
+	mkdir -p $(@D)
+	cat $^ >$@
 else
 .PHONY: all install installcheck clean
 all install installcheck:
@@ -70,7 +102,7 @@ clean:
 	rm -rf src/*/*.o src/*/*.bc clerk_rls.so $(EXTRA_CLEAN)
 endif
 
-.PHONY: demo test bench fuzz stress dist packages tapcheck
+.PHONY: demo test bench fuzz stress print-parts freeze dist packages tapcheck
 
 demo:
 	bash test/demo/demo.sh
@@ -94,6 +126,13 @@ stress:
 	bash test/matrix.sh
 	bash test/fresh.sh --test all
 	bash test/fresh.sh --suite trixie --test all
+
+print-parts:
+	@printf '%s\n' $(PARTS)
+
+# when a version is cut: its script does not change any more
+freeze: $(SCRIPT)
+	cp $(SCRIPT) sql/
 
 # a release, as PGXN takes it
 dist:

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 #
 # layers.sh
-#		The cut of the C code, checked: two worlds, and calls that only go down the Makefile's
-#		list of files.
+#		The cut of the code, checked: two worlds of C, and calls that only go down the Makefile's
+#		lists of files and of parts.
 #
 # usage: test/layers.sh, after the extension has been built
 #
@@ -104,6 +104,42 @@ callers_of()
 	done
 }
 
+# part FILE: its statements, without what is only said
+part()
+{
+	sed -E "s/--.*//; s/(HINT|DETAIL|MESSAGE) = (format\()?'([^']|'')*'//" "$1" |
+		awk '/^COMMENT ON/ { said = 1 } !said { print } /;$/ { said = 0 }'
+}
+
+# What a part makes: NAME, one a line.
+made_by()
+{
+	part "$1" | sed -nE 's/^CREATE (FUNCTION|TABLE|VIEW) ((clerk|clerk_internal)\.[a-z_0-9]+).*/\2/p'
+}
+
+# A name that a part uses stands in that part or in one above it.
+upward_names()
+{
+	local file above=' '
+
+	for file; do
+		above+=$(made_by "$file" | tr '\n' ' ')
+		part "$file" | grep -oE '\b(clerk|clerk_internal)\.[a-z_0-9]+' | sort -u | while read -r name; do
+			[[ $above = *" $name "* || $made != *" $name "* ]] || echo "$file uses $name"
+		done
+	done
+}
+
+# A function in C stands in the library, under the name of its file.
+library_functions()
+{
+	diff <(for name in $pg; do
+		sed -nE "s,^PG_FUNCTION_INFO_V1\((.*)\);,pg/$name.c \1,p" "pg/$name.c"
+	done | sort) <(awk '/^-- src\/pg\// { file = substr($2, 5) }
+		match($0, /MODULE_PATHNAME'"', '"'[a-z_0-9]+/) { print file, substr($0, RSTART + 19, RLENGTH - 19) }' ../sql/parts/library.sql | sort -u)
+	grep -l 'MODULE_PATHNAME' ../sql/parts/*.sql | grep -v '/library.sql$'
+}
+
 # shellcheck disable=SC2086 # names are words
 {
 	core_files=$(printf 'core/%s.c ' $core)
@@ -137,6 +173,15 @@ callers_of()
 	for file in */*.[ch]; do
 		[ "$(sed -n 2p "$file")" = " * ${file##*/}" ] || echo "$file"
 	done | expect_nothing 'each file says at its head what it is'
+	parts=$(make -s -C .. -f Makefile print-parts | sed 's,^,../,')
+	made=" $(for file in $parts; do made_by "$file"; done | tr '\n' ' ')"
+	comm -3 <(printf '%s\n' ../sql/parts/*.sql | grep -v '/head.sql$' | sort) <(printf '%s\n' $parts | sort) |
+		expect_nothing 'every part has its place in the list'
+	for file in $parts; do
+		[ "$(sed -n 2p "$file")" = "-- ${file##*/}" ] || echo "$file"
+	done | expect_nothing 'each part says at its head what it is'
+	upward_names $parts | expect_nothing 'a part uses only parts above it'
+	library_functions | expect_nothing 'the library has all functions in C, under their files'
 	search '-Werror' ../Makefile | expect_nothing 'the shipped Makefile does not make warnings errors'
 }
 

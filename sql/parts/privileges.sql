@@ -1,0 +1,85 @@
+--
+-- privileges.sql
+--		Privileges: one by one, and whatever default privileges have added is taken back.
+--
+-- Uses all of them.
+--
+
+DO $$
+DECLARE
+	object record;
+BEGIN
+	FOR object IN
+		SELECT CASE WHEN acl.kind = 'r' THEN 'TABLE ' || acl.id::regclass ELSE 'FUNCTION ' || acl.id::regprocedure END AS name,
+			CASE WHEN acl.grantee = 0 THEN 'PUBLIC' ELSE acl.grantee::regrole::text END AS grantee
+		FROM (
+			SELECT 'r', c.oid, x.grantee
+			FROM pg_catalog.pg_depend AS d
+			JOIN pg_catalog.pg_class AS c ON c.oid = d.objid,
+				pg_catalog.aclexplode(c.relacl) AS x
+			WHERE d.classid = 'pg_catalog.pg_class'::regclass AND d.refclassid = 'pg_catalog.pg_extension'::regclass
+				AND d.refobjid = (SELECT oid FROM pg_catalog.pg_extension WHERE extname = 'clerk_rls')
+				AND d.deptype = 'e' AND c.relkind IN ('r', 'v') AND x.grantee <> c.relowner
+			UNION
+			SELECT 'f', p.oid, x.grantee
+			FROM pg_catalog.pg_depend AS d
+			JOIN pg_catalog.pg_proc AS p ON p.oid = d.objid,
+				pg_catalog.aclexplode(coalesce(p.proacl, pg_catalog.acldefault('f', p.proowner))) AS x
+			WHERE d.classid = 'pg_catalog.pg_proc'::regclass AND d.refclassid = 'pg_catalog.pg_extension'::regclass
+				AND d.refobjid = (SELECT oid FROM pg_catalog.pg_extension WHERE extname = 'clerk_rls')
+				AND d.deptype = 'e' AND x.grantee <> p.proowner
+		) AS acl (kind, id, grantee)
+	LOOP
+		EXECUTE pg_catalog.format('REVOKE ALL ON %s FROM %s', object.name, object.grantee);
+	END LOOP;
+END
+$$;
+
+GRANT USAGE ON SCHEMA clerk TO PUBLIC;
+GRANT EXECUTE ON FUNCTION clerk.uid() TO PUBLIC;
+GRANT EXECUTE ON FUNCTION clerk.jwt() TO PUBLIC;
+GRANT EXECUTE ON FUNCTION clerk.claim(text[]) TO PUBLIC;
+GRANT EXECUTE ON FUNCTION clerk.session_id() TO PUBLIC;
+GRANT EXECUTE ON FUNCTION clerk.issuer() TO PUBLIC;
+GRANT EXECUTE ON FUNCTION clerk.actor_id() TO PUBLIC;
+GRANT EXECUTE ON FUNCTION clerk.expires_at() TO PUBLIC;
+GRANT EXECUTE ON FUNCTION clerk.is_authenticated() TO PUBLIC;
+GRANT EXECUTE ON FUNCTION clerk.is_impersonated() TO PUBLIC;
+GRANT EXECUTE ON FUNCTION clerk.org_id() TO PUBLIC;
+GRANT EXECUTE ON FUNCTION clerk.org_slug() TO PUBLIC;
+GRANT EXECUTE ON FUNCTION clerk.org_role() TO PUBLIC;
+GRANT EXECUTE ON FUNCTION clerk.org_permissions() TO PUBLIC;
+GRANT EXECUTE ON FUNCTION clerk.has(jsonb) TO PUBLIC;
+GRANT EXECUTE ON FUNCTION clerk.has_role(text) TO PUBLIC;
+GRANT EXECUTE ON FUNCTION clerk.has_permission(text) TO PUBLIC;
+GRANT EXECUTE ON FUNCTION clerk.has_feature(text) TO PUBLIC;
+GRANT EXECUTE ON FUNCTION clerk.has_plan(text) TO PUBLIC;
+GRANT EXECUTE ON FUNCTION clerk.has_reverified(text) TO PUBLIC;
+GRANT EXECUTE ON FUNCTION clerk.has_reverified(text, interval) TO PUBLIC;
+GRANT EXECUTE ON FUNCTION clerk.mapped_id() TO PUBLIC;
+GRANT EXECUTE ON FUNCTION clerk.mapped_bigint() TO PUBLIC;
+GRANT EXECUTE ON FUNCTION clerk.mapped_text() TO PUBLIC;
+GRANT EXECUTE ON FUNCTION clerk.mapped_org_id() TO PUBLIC;
+GRANT EXECUTE ON FUNCTION clerk.mapped_org_bigint() TO PUBLIC;
+GRANT EXECUTE ON FUNCTION clerk.mapped_org_text() TO PUBLIC;
+GRANT EXECUTE ON FUNCTION clerk.mapped_id(text) TO PUBLIC;
+GRANT EXECUTE ON FUNCTION clerk.is_fellow_member(text) TO PUBLIC;
+GRANT EXECUTE ON FUNCTION clerk.verify(text) TO PUBLIC;
+GRANT EXECUTE ON FUNCTION clerk.authenticate(text) TO PUBLIC;
+GRANT EXECUTE ON FUNCTION clerk.pre_request() TO PUBLIC;
+GRANT EXECUTE ON FUNCTION clerk.pre_config() TO PUBLIC;
+GRANT EXECUTE ON FUNCTION clerk.diagnose(text) TO PUBLIC;
+GRANT EXECUTE ON FUNCTION clerk.health() TO pg_monitor;
+GRANT EXECUTE ON FUNCTION clerk.count_tokens() TO pg_monitor;
+GRANT SELECT ON clerk.stats TO pg_monitor;
+-- For the role that owns the database, as which migrations often run, and which owns the tables.
+GRANT EXECUTE ON FUNCTION clerk.audit(),
+	clerk.explain_access(regclass, text, text, text, name, text), clerk.explain_rows(anyarray, regclass, text, name, text),
+	clerk.access_verdict(anyarray, name, regclass, text, name, text), clerk.count_rows(anyarray, name, text, name, text),
+	clerk.check_explainable(regclass, text), clerk.simulate_request(text, name), clerk.request_role(), clerk.rls_exemption(regclass, name),
+	clerk.policy_checks(regclass, text, name), clerk.policy_condition(regclass, text, name, text[]),
+	clerk.without_permissive_policy(regclass, text, name, text[]), clerk.missing_grants(regclass, text[], name),
+	clerk.protect(regclass, name, name, text, name, boolean), clerk.check_protectable(regclass, name, name, text, name),
+	clerk.wanted_policies(regclass, name, name, text), clerk.policy_changes(regclass, name, name, text, name),
+	clerk.column_changes(regclass, name, boolean), clerk.caller_expression(regclass, name, boolean)
+	TO pg_database_owner;
