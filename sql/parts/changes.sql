@@ -42,15 +42,15 @@ COMMENT ON COLUMN clerk.key_changes.transaction_id IS 'its transaction: what was
 
 SELECT pg_catalog.pg_extension_config_dump('clerk.key_changes', $$WHERE issuer IS DISTINCT FROM 'https://clerk.test.invalid'$$);
 
-CREATE FUNCTION clerk.without_secrets(changed_row jsonb) RETURNS jsonb
+CREATE FUNCTION clerk_internal.without_secrets(changed_row jsonb) RETURNS jsonb
 	LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
 	RETURN changed_row - 'jwk' - 'secret'
-		|| CASE WHEN changed_row ? 'jwk' THEN jsonb_build_object('thumbprint', clerk.jwk_thumbprint(changed_row -> 'jwk')) ELSE '{}' END
+		|| CASE WHEN changed_row ? 'jwk' THEN jsonb_build_object('thumbprint', clerk_internal.jwk_thumbprint(changed_row -> 'jwk')) ELSE '{}' END
 		|| CASE WHEN changed_row ? 'secret' THEN jsonb_build_object('fingerprint', left(encode(sha256(convert_to(changed_row ->> 'secret', 'UTF8')), 'hex'), 8)) ELSE '{}' END;
-COMMENT ON FUNCTION clerk.without_secrets(jsonb) IS 'a row as clerk.key_changes shows it';
+COMMENT ON FUNCTION clerk_internal.without_secrets(jsonb) IS 'a row as clerk.key_changes shows it';
 
 -- SECURITY DEFINER: whoever may change the table need not be allowed to write here, nor to leave it out.
-CREATE FUNCTION clerk.note_change() RETURNS trigger
+CREATE FUNCTION clerk_internal.note_change() RETURNS trigger
 	LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 	AS $$
 DECLARE
@@ -59,10 +59,10 @@ DECLARE
 	named jsonb;
 BEGIN
 	IF TG_OP IN ('UPDATE', 'DELETE') THEN
-		before := clerk.without_secrets(to_jsonb(OLD));
+		before := clerk_internal.without_secrets(to_jsonb(OLD));
 	END IF;
 	IF TG_OP IN ('INSERT', 'UPDATE') THEN
-		after := clerk.without_secrets(to_jsonb(NEW));
+		after := clerk_internal.without_secrets(to_jsonb(NEW));
 	END IF;
 	named := coalesce(after, before);
 	IF TG_OP = 'UPDATE' THEN
@@ -78,10 +78,10 @@ BEGIN
 	RETURN NULL;
 END
 $$;
-COMMENT ON FUNCTION clerk.note_change() IS 'trigger: writes to clerk.key_changes who has changed what';
+COMMENT ON FUNCTION clerk_internal.note_change() IS 'trigger: writes to clerk.key_changes who has changed what';
 
 -- Grants on all tables of the schema, as some make them, would reach it as well.
-CREATE FUNCTION clerk.keep_changes() RETURNS trigger
+CREATE FUNCTION clerk_internal.keep_changes() RETURNS trigger
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 	AS $$
 BEGIN
@@ -94,10 +94,10 @@ BEGIN
 	RETURN NULL;
 END
 $$;
-COMMENT ON FUNCTION clerk.keep_changes() IS 'trigger: whoever is granted all on clerk.key_changes can do no more than read it';
+COMMENT ON FUNCTION clerk_internal.keep_changes() IS 'trigger: whoever is granted all on clerk.key_changes can do no more than read it';
 
 CREATE TRIGGER keep_changes BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON clerk.key_changes
-	FOR EACH STATEMENT EXECUTE FUNCTION clerk.keep_changes();
+	FOR EACH STATEMENT EXECUTE FUNCTION clerk_internal.keep_changes();
 
 ALTER TABLE clerk.key_changes ENABLE ALWAYS TRIGGER keep_changes;
 
@@ -110,8 +110,8 @@ DECLARE
 BEGIN
 	FOREACH tab IN ARRAY '{instances,jwks,revocations,webhook_secrets,event_handlers}'::text[] LOOP
 		EXECUTE pg_catalog.format($create$
-CREATE TRIGGER note_change AFTER INSERT OR UPDATE OR DELETE ON clerk.%1$s FOR EACH ROW EXECUTE FUNCTION clerk.note_change();
-CREATE TRIGGER note_truncate AFTER TRUNCATE ON clerk.%1$s FOR EACH STATEMENT EXECUTE FUNCTION clerk.note_change();
+CREATE TRIGGER note_change AFTER INSERT OR UPDATE OR DELETE ON clerk.%1$s FOR EACH ROW EXECUTE FUNCTION clerk_internal.note_change();
+CREATE TRIGGER note_truncate AFTER TRUNCATE ON clerk.%1$s FOR EACH STATEMENT EXECUTE FUNCTION clerk_internal.note_change();
 ALTER TABLE clerk.%1$s ENABLE ALWAYS TRIGGER note_change, ENABLE ALWAYS TRIGGER note_truncate;
 COMMENT ON TRIGGER note_change ON clerk.%1$s IS 'clerk.key_changes says who has changed it';
 COMMENT ON TRIGGER note_truncate ON clerk.%1$s IS 'the same, for TRUNCATE';

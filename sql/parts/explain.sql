@@ -5,7 +5,7 @@
 -- Uses library, roles.
 --
 
-CREATE FUNCTION clerk.missing_grants(tab regclass, commands text[], role name) RETURNS SETOF text
+CREATE FUNCTION clerk_internal.missing_grants(tab regclass, commands text[], role name) RETURNS SETOF text
 	LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 	AS $$
 	SELECT format('GRANT USAGE ON SCHEMA %s TO %I', relnamespace::regnamespace, role)
@@ -24,9 +24,9 @@ CREATE FUNCTION clerk.missing_grants(tab regclass, commands text[], role name) R
 	WHERE refclassid = 'pg_class'::regclass AND refobjid = tab AND classid = 'pg_class'::regclass AND deptype = 'a'
 		AND 'INSERT' = ANY (commands) AND CASE relkind WHEN 'S' THEN NOT has_sequence_privilege(role, objid, 'USAGE') END
 $$;
-COMMENT ON FUNCTION clerk.missing_grants(regclass, text[], name) IS 'the statements that would grant a role what it lacks for these commands on a table';
+COMMENT ON FUNCTION clerk_internal.missing_grants(regclass, text[], name) IS 'the statements that would grant a role what it lacks for these commands on a table';
 
-CREATE FUNCTION clerk.rls_exemption(tab regclass, role name) RETURNS text
+CREATE FUNCTION clerk_internal.rls_exemption(tab regclass, role name) RETURNS text
 	LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 	AS $$
 	SELECT CASE
@@ -38,11 +38,11 @@ CREATE FUNCTION clerk.rls_exemption(tab regclass, role name) RETURNS text
 	END
 	FROM pg_class, pg_roles WHERE pg_class.oid = tab AND rolname = role
 $$;
-COMMENT ON FUNCTION clerk.rls_exemption(regclass, name) IS 'why the policies of a table do not count for a role; NULL: they do';
+COMMENT ON FUNCTION clerk_internal.rls_exemption(regclass, name) IS 'why the policies of a table do not count for a role; NULL: they do';
 
 -- As PostgreSQL chooses them: a filter reads, so that UPDATE and DELETE ask the policies for
 -- SELECT, too; and a policy without WITH CHECK checks by USING.
-CREATE FUNCTION clerk.policy_checks(tab regclass, command text, role name)
+CREATE FUNCTION clerk_internal.policy_checks(tab regclass, command text, role name)
 	RETURNS TABLE (policy name, kind text, roles text, clauses text[], expression text, applies boolean)
 	LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 	AS $$
@@ -61,10 +61,10 @@ CREATE FUNCTION clerk.policy_checks(tab regclass, command text, role name)
 	GROUP BY polname, polpermissive, polroles, pg_get_expr(asked.expression, polrelid)
 	ORDER BY min(asked.ordinal), NOT polpermissive, polname
 $$;
-COMMENT ON FUNCTION clerk.policy_checks(regclass, text, name) IS
+COMMENT ON FUNCTION clerk_internal.policy_checks(regclass, text, name) IS
 	'the policies that a table has for a command, what each of them asks of a row, and whether it applies to a role';
 
-CREATE FUNCTION clerk.policy_condition(tab regclass, command text, role name, clauses text[]) RETURNS text
+CREATE FUNCTION clerk_internal.policy_condition(tab regclass, command text, role name, clauses text[]) RETURNS text
 	LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 	AS $$
 	SELECT string_agg(condition, ' AND ' ORDER BY clause COLLATE "C")
@@ -72,15 +72,15 @@ CREATE FUNCTION clerk.policy_condition(tab regclass, command text, role name, cl
 		SELECT clause, format('(%s)%s', coalesce(string_agg(format('(%s)', expression), ' OR ' ORDER BY policy) FILTER (WHERE kind = 'permissive'), 'false'),
 			string_agg(format(' AND (%s)', expression), '' ORDER BY policy) FILTER (WHERE kind = 'restrictive'))
 		FROM unnest(clauses) AS clause
-		LEFT JOIN clerk.policy_checks(tab, command, role) AS asked ON clause = ANY (asked.clauses) AND asked.applies AND expression IS NOT NULL
+		LEFT JOIN clerk_internal.policy_checks(tab, command, role) AS asked ON clause = ANY (asked.clauses) AND asked.applies AND expression IS NOT NULL
 		GROUP BY clause
 	) AS conditions (clause, condition)
 $$;
-COMMENT ON FUNCTION clerk.policy_condition(regclass, text, name, text[]) IS 'what the policies ask together, by one clause or several';
+COMMENT ON FUNCTION clerk_internal.policy_condition(regclass, text, name, text[]) IS 'what the policies ask together, by one clause or several';
 
 -- Everything that it sets, and that what it calls may have done, is undone. Between the first
 -- and the last statement names are not looked up in pg_catalog first.
-CREATE FUNCTION clerk.count_rows(rows anyarray, alias name, expression text, role name, search_path text,
+CREATE FUNCTION clerk_internal.count_rows(rows anyarray, alias name, expression text, role name, search_path text,
 	OUT true_rows bigint, OUT false_rows bigint, OUT null_rows bigint, OUT problem text)
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 	AS $$
@@ -99,58 +99,58 @@ EXCEPTION
 		problem := 'error: ' || replace(SQLERRM, current_setting('clerk.token'), '...');
 END
 $$;
-COMMENT ON FUNCTION clerk.count_rows(anyarray, name, text, name, text) IS
+COMMENT ON FUNCTION clerk_internal.count_rows(anyarray, name, text, name, text) IS
 	'for how many rows an expression is true, false and null to a role, or the error; nothing it does remains';
 
-CREATE FUNCTION clerk.without_permissive_policy(tab regclass, command text, role name, clauses text[]) RETURNS text
+CREATE FUNCTION clerk_internal.without_permissive_policy(tab regclass, command text, role name, clauses text[]) RETURNS text
 	LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 	AS $$
 	SELECT string_agg(CASE clause WHEN 'USING for SELECT' THEN 'SELECT' ELSE command END, ' and ' ORDER BY clause)
 	FROM unnest(clauses) AS clause
 	WHERE NOT EXISTS (
-		SELECT FROM clerk.policy_checks(tab, command, role) AS asked
+		SELECT FROM clerk_internal.policy_checks(tab, command, role) AS asked
 		WHERE kind = 'permissive' AND applies AND expression IS NOT NULL AND clause = ANY (asked.clauses))
 $$;
-COMMENT ON FUNCTION clerk.without_permissive_policy(regclass, text, name, text[]) IS 'the commands for which no permissive policy applies to a role; NULL: none';
+COMMENT ON FUNCTION clerk_internal.without_permissive_policy(regclass, text, name, text[]) IS 'the commands for which no permissive policy applies to a role; NULL: none';
 
-CREATE FUNCTION clerk.access_verdict(rows anyarray, alias name, tab regclass, command text, role name, search_path text) RETURNS text
+CREATE FUNCTION clerk_internal.access_verdict(rows anyarray, alias name, tab regclass, command text, role name, search_path text) RETURNS text
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 	AS $$
 DECLARE
-	exempt constant boolean := clerk.rls_exemption(tab, role) IS NOT NULL;
+	exempt constant boolean := clerk_internal.rls_exemption(tab, role) IS NOT NULL;
 	clauses constant text[] := CASE command WHEN 'SELECT' THEN '{USING}' WHEN 'INSERT' THEN '{WITH CHECK}' ELSE '{USING,USING for SELECT}' END;
 	sentence constant text := CASE command WHEN 'SELECT' THEN '%s of %s rows visible' WHEN 'INSERT' THEN '%s of %s rows could be inserted as they are'
 		WHEN 'UPDATE' THEN '%s of %s rows can be updated' ELSE '%s of %s rows can be deleted' END;
 	passing record;
 	unchanged record;
 BEGIN
-	IF EXISTS (SELECT FROM clerk.missing_grants(tab, ARRAY[command], role)) THEN
+	IF EXISTS (SELECT FROM clerk_internal.missing_grants(tab, ARRAY[command], role)) THEN
 		RETURN 'permission denied, whatever the policies say';
 	ELSIF cardinality(rows) = 0 THEN
 		RETURN 'no row of the table matches the filter';
 	ELSIF exempt THEN
 		RETURN format(sentence, cardinality(rows), cardinality(rows));
 	END IF;
-	passing := clerk.count_rows(rows, alias, clerk.policy_condition(tab, command, role, clauses), role, search_path);
+	passing := clerk_internal.count_rows(rows, alias, clerk_internal.policy_condition(tab, command, role, clauses), role, search_path);
 	IF passing.problem IS NOT NULL OR passing.true_rows = 0 OR command <> 'UPDATE' THEN
 		RETURN coalesce(passing.problem, format(sentence, passing.true_rows, cardinality(rows))
-			|| coalesce(', as no permissive policy applies to ' || clerk.without_permissive_policy(tab, command, role, clauses), ''));
+			|| coalesce(', as no permissive policy applies to ' || clerk_internal.without_permissive_policy(tab, command, role, clauses), ''));
 	END IF;
-	unchanged := clerk.count_rows(rows, alias, clerk.policy_condition(tab, command, role, clauses || '{WITH CHECK}'), role, search_path);
+	unchanged := clerk_internal.count_rows(rows, alias, clerk_internal.policy_condition(tab, command, role, clauses || '{WITH CHECK}'), role, search_path);
 	RETURN coalesce(unchanged.problem, format(sentence || ', if what becomes of them passes WITH CHECK, as %s do now',
 		passing.true_rows, cardinality(rows), unchanged.true_rows));
 END
 $$;
-COMMENT ON FUNCTION clerk.access_verdict(anyarray, name, regclass, text, name, text) IS 'how many of the rows a role can see or change in the end';
+COMMENT ON FUNCTION clerk_internal.access_verdict(anyarray, name, regclass, text, name, text) IS 'how many of the rows a role can see or change in the end';
 
-CREATE FUNCTION clerk.explain_rows(rows anyarray, tab regclass, command text, role name, search_path text)
+CREATE FUNCTION clerk_internal.explain_rows(rows anyarray, tab regclass, command text, role name, search_path text)
 	RETURNS TABLE (policy name, kind text, roles text, clause text, expression text,
 		true_rows bigint, false_rows bigint, null_rows bigint, result text)
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 	AS $$
 #variable_conflict use_variable
 DECLARE
-	exemption constant text := clerk.rls_exemption(tab, role);
+	exemption constant text := clerk_internal.rls_exemption(tab, role);
 	alias constant name := (SELECT relname FROM pg_class WHERE oid = tab);
 	checked record;
 BEGIN
@@ -164,7 +164,7 @@ BEGIN
 	END IF;
 	kind := 'privilege';
 	FOR result IN
-		SELECT 'missing: ' || missing FROM clerk.missing_grants(tab, ARRAY[command], role) AS missing
+		SELECT 'missing: ' || missing FROM clerk_internal.missing_grants(tab, ARRAY[command], role) AS missing
 		UNION ALL
 		SELECT format('%s only for %s', command, string_agg(quote_ident(attname), ', ' ORDER BY attnum))
 		FROM pg_attribute
@@ -175,7 +175,7 @@ BEGIN
 		RETURN NEXT;
 	END LOOP;
 	FOR checked IN
-		SELECT * FROM clerk.policy_checks(tab, command, role) WHERE exemption IS NULL
+		SELECT * FROM clerk_internal.policy_checks(tab, command, role) WHERE exemption IS NULL
 		UNION ALL SELECT NULL, 'verdict', NULL, NULL, NULL, true
 	LOOP
 		policy := checked.policy;
@@ -187,23 +187,23 @@ BEGIN
 		false_rows := NULL;
 		null_rows := NULL;
 		IF kind = 'verdict' THEN
-			result := clerk.access_verdict(rows, alias, tab, command, role, search_path);
+			result := clerk_internal.access_verdict(rows, alias, tab, command, role, search_path);
 		ELSIF NOT checked.applies THEN
 			result := format('not for role %I', role);
 		ELSIF expression IS NULL THEN
 			result := 'has no expression, so it does not count';
 		ELSE
 			SELECT c.true_rows, c.false_rows, c.null_rows, c.problem INTO true_rows, false_rows, null_rows, result
-			FROM clerk.count_rows(rows, alias, expression, role, search_path) AS c;
+			FROM clerk_internal.count_rows(rows, alias, expression, role, search_path) AS c;
 			result := coalesce(result, format('lets %s of %s rows through', true_rows, cardinality(rows)));
 		END IF;
 		RETURN NEXT;
 	END LOOP;
 END
 $$;
-COMMENT ON FUNCTION clerk.explain_rows(anyarray, regclass, text, name, text) IS 'what the table, the privileges and each policy do to these rows for a role';
+COMMENT ON FUNCTION clerk_internal.explain_rows(anyarray, regclass, text, name, text) IS 'what the table, the privileges and each policy do to these rows for a role';
 
-CREATE FUNCTION clerk.check_explainable(tab regclass, command text) RETURNS void
+CREATE FUNCTION clerk_internal.check_explainable(tab regclass, command text) RETURNS void
 	LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 	AS $$
 DECLARE
@@ -228,16 +228,16 @@ BEGIN
 	END IF;
 END
 $$;
-COMMENT ON FUNCTION clerk.check_explainable(regclass, text) IS 'raises if clerk.explain_access() cannot explain a table to its caller';
+COMMENT ON FUNCTION clerk_internal.check_explainable(regclass, text) IS 'raises if clerk.explain_access() cannot explain a table to its caller';
 
-CREATE FUNCTION clerk.simulate_request(token text, role name) RETURNS name
+CREATE FUNCTION clerk_internal.simulate_request(token text, role name) RETURNS name
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 	AS $$
 BEGIN
 	PERFORM clerk.is_authenticated();	-- loads the library, which knows the settings
 	PERFORM set_config('clerk.token', coalesce(token, ''), true), set_config('request.headers', '', true), set_config('request.jwt', '', true),
 		set_config('request.cookies', '', true), set_config('request.jwt.claims', '', true);
-	role := coalesce(role, clerk.request_role());
+	role := coalesce(role, clerk_internal.request_role());
 	IF to_regrole(quote_ident(role)) IS NULL THEN
 		RAISE EXCEPTION USING
 			ERRCODE = 'undefined_object',
@@ -248,7 +248,7 @@ BEGIN
 	RETURN role;
 END
 $$;
-COMMENT ON FUNCTION clerk.simulate_request(text, name) IS 'makes the rest of the transaction a request with this token, and returns its role';
+COMMENT ON FUNCTION clerk_internal.simulate_request(text, name) IS 'makes the rest of the transaction a request with this token, and returns its role';
 
 CREATE FUNCTION clerk.explain_access(tab regclass, command text, row_filter text, token text,
 	role name DEFAULT NULL, search_path text DEFAULT pg_catalog.current_setting('search_path'))
@@ -262,10 +262,10 @@ DECLARE
 	query text;
 BEGIN
 	command := upper(command);
-	PERFORM clerk.check_explainable(tab, command);
-	query := format('SELECT * FROM clerk.explain_rows(ARRAY(SELECT ROW(%2$I.*)::%1$s FROM %1$s AS %2$I WHERE (%3$s%4$s) LIMIT 10000), $1, $2, $3, $4)',
+	PERFORM clerk_internal.check_explainable(tab, command);
+	query := format('SELECT * FROM clerk_internal.explain_rows(ARRAY(SELECT ROW(%2$I.*)::%1$s FROM %1$s AS %2$I WHERE (%3$s%4$s) LIMIT 10000), $1, $2, $3, $4)',
 		tab, (SELECT relname FROM pg_class WHERE oid = tab), coalesce(row_filter, 'true'), E'\n');
-	role := clerk.simulate_request(token, role);
+	role := clerk_internal.simulate_request(token, role);
 	PERFORM set_config('role', role, true), set_config('role', outer_role, true);	-- may the caller?
 	kind := 'caller';
 	result := format('role %I, ', role) || coalesce(

@@ -6,11 +6,11 @@
 --
 
 -- Parsed here, so that no search_path matters.
-CREATE FUNCTION clerk.canonical_id(mapped_id text) RETURNS text
+CREATE FUNCTION clerk_internal.canonical_id(mapped_id text) RETURNS text
 	LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
 	RETURN CASE WHEN translate(mapped_id, '{}-', '') ~ '^[0-9A-Fa-f]{32}$'
 		THEN lower(translate(mapped_id, '{}-', '')) ELSE mapped_id END;
-COMMENT ON FUNCTION clerk.canonical_id(text) IS
+COMMENT ON FUNCTION clerk_internal.canonical_id(text) IS
 	'a local id such that equal ones are equal texts, however a UUID is spelled';
 
 CREATE TABLE clerk.id_map (
@@ -25,7 +25,7 @@ CREATE TABLE clerk.id_map (
 -- A local id is one user's or one organization's; a UUID is the same however a cast lets it be spelled.
 CREATE UNIQUE INDEX id_map_mapped_id_key ON clerk.id_map (
 	(clerk_id OPERATOR(pg_catalog.^@) 'org_'),
-	(clerk.canonical_id(mapped_id)));
+	(clerk_internal.canonical_id(mapped_id)));
 
 CREATE INDEX id_map_source_idx ON clerk.id_map (source) WHERE source IS NOT NULL;
 COMMENT ON TABLE clerk.id_map IS 'the local ids of Clerk users and organizations, for clerk.mapped_id() and its like';
@@ -37,7 +37,7 @@ COMMENT ON INDEX clerk.id_map_source_idx IS 'the rows of a tracked table';
 
 SELECT pg_catalog.pg_extension_config_dump('clerk.id_map', '');
 
-CREATE FUNCTION clerk.fits_id_type(mapped_id text, id_type text) RETURNS boolean
+CREATE FUNCTION clerk_internal.fits_id_type(mapped_id text, id_type text) RETURNS boolean
 	LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp
 	AS $$
 	SELECT CASE id_type
@@ -47,7 +47,7 @@ CREATE FUNCTION clerk.fits_id_type(mapped_id text, id_type text) RETURNS boolean
 		ELSE true
 	END
 $$;
-COMMENT ON FUNCTION clerk.fits_id_type(text, text) IS 'whether a local id can be a value of this type (uuid, bigint or text)';
+COMMENT ON FUNCTION clerk_internal.fits_id_type(text, text) IS 'whether a local id can be a value of this type (uuid, bigint or text)';
 
 CREATE FUNCTION clerk.map_id(clerk_id text, mapped_id text) RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
@@ -64,13 +64,13 @@ BEGIN
 	END IF;
 	SELECT instance.issuer, instance.id_type INTO unfit
 	FROM clerk.instances AS instance
-	WHERE NOT clerk.fits_id_type(mapped_id, instance.id_type) AND NOT clerk_id ^@ 'org_';
+	WHERE NOT clerk_internal.fits_id_type(mapped_id, instance.id_type) AND NOT clerk_id ^@ 'org_';
 	IF FOUND THEN
 		RAISE EXCEPTION USING
 			ERRCODE = 'invalid_parameter_value',
 			MESSAGE = format('the local id is no %s', unfit.id_type),
 			DETAIL = format('Instance %s says so in clerk.instances.id_type.', unfit.issuer);
-	ELSIF clerk.is_reserved_id(clerk_id, mapped_id) THEN
+	ELSIF clerk_internal.is_reserved_id(clerk_id, mapped_id) THEN
 		RAISE EXCEPTION USING
 			ERRCODE = 'invalid_parameter_value',
 			MESSAGE = 'the local id is reserved',

@@ -5,7 +5,7 @@
 -- Uses instances, profiles, events.
 --
 
-CREATE FUNCTION clerk.objects_of_page(page jsonb) RETURNS SETOF jsonb
+CREATE FUNCTION clerk_internal.objects_of_page(page jsonb) RETURNS SETOF jsonb
 	LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp
 	AS $$
 DECLARE
@@ -20,9 +20,9 @@ BEGIN
 	RETURN QUERY SELECT jsonb_array_elements(objects);
 END
 $$;
-COMMENT ON FUNCTION clerk.objects_of_page(jsonb) IS 'the objects in a page of a list of Clerk''s Backend API';
+COMMENT ON FUNCTION clerk_internal.objects_of_page(jsonb) IS 'the objects in a page of a list of Clerk''s Backend API';
 
-CREATE FUNCTION clerk.sole_issuer(issuer text) RETURNS text
+CREATE FUNCTION clerk_internal.sole_issuer(issuer text) RETURNS text
 	LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 	AS $$
 BEGIN
@@ -36,30 +36,30 @@ EXCEPTION WHEN no_data_found OR too_many_rows THEN
 		MESSAGE = 'which instance is meant must be said, unless there is just one';
 END
 $$;
-COMMENT ON FUNCTION clerk.sole_issuer(text) IS 'the issuer, or that of the only instance';
+COMMENT ON FUNCTION clerk_internal.sole_issuer(text) IS 'the issuer, or that of the only instance';
 
 -- In the order of the ids, so that two pages at the same time wait for each other only one way.
 CREATE FUNCTION clerk.import_users(page jsonb, issuer text DEFAULT NULL) RETURNS bigint
 	LANGUAGE sql SET search_path = pg_catalog, pg_temp
 	AS $$
-	SELECT count(clerk.apply_user(clerk.sole_issuer(issuer), object, clerk.ms_to_timestamptz(object ->> 'updated_at'), false)::text)
-	FROM (SELECT object FROM clerk.objects_of_page(page) AS object ORDER BY object ->> 'id') AS ordered
+	SELECT count(clerk_internal.apply_user(clerk_internal.sole_issuer(issuer), object, clerk_internal.ms_to_timestamptz(object ->> 'updated_at'), false)::text)
+	FROM (SELECT object FROM clerk_internal.objects_of_page(page) AS object ORDER BY object ->> 'id') AS ordered
 $$;
 COMMENT ON FUNCTION clerk.import_users(jsonb, text) IS 'takes a page of users of Clerk''s Backend API; returns how many';
 
 CREATE FUNCTION clerk.import_organizations(page jsonb, issuer text DEFAULT NULL) RETURNS bigint
 	LANGUAGE sql SET search_path = pg_catalog, pg_temp
 	AS $$
-	SELECT count(clerk.apply_organization(clerk.sole_issuer(issuer), object, clerk.ms_to_timestamptz(object ->> 'updated_at'), false)::text)
-	FROM (SELECT object FROM clerk.objects_of_page(page) AS object ORDER BY object ->> 'id') AS ordered
+	SELECT count(clerk_internal.apply_organization(clerk_internal.sole_issuer(issuer), object, clerk_internal.ms_to_timestamptz(object ->> 'updated_at'), false)::text)
+	FROM (SELECT object FROM clerk_internal.objects_of_page(page) AS object ORDER BY object ->> 'id') AS ordered
 $$;
 COMMENT ON FUNCTION clerk.import_organizations(jsonb, text) IS 'takes a page of organizations of Clerk''s Backend API; returns how many';
 
 CREATE FUNCTION clerk.import_memberships(page jsonb, issuer text DEFAULT NULL) RETURNS bigint
 	LANGUAGE sql SET search_path = pg_catalog, pg_temp
 	AS $$
-	SELECT count(clerk.apply_membership(clerk.sole_issuer(issuer), object, clerk.ms_to_timestamptz(object ->> 'updated_at'), false)::text)
-	FROM (SELECT object FROM clerk.objects_of_page(page) AS object ORDER BY object ->> 'id') AS ordered
+	SELECT count(clerk_internal.apply_membership(clerk_internal.sole_issuer(issuer), object, clerk_internal.ms_to_timestamptz(object ->> 'updated_at'), false)::text)
+	FROM (SELECT object FROM clerk_internal.objects_of_page(page) AS object ORDER BY object ->> 'id') AS ordered
 $$;
 COMMENT ON FUNCTION clerk.import_memberships(jsonb, text) IS 'takes a page of memberships of Clerk''s Backend API; returns how many';
 
@@ -76,13 +76,13 @@ BEGIN
 		SELECT object ->> 'id', CASE
 			WHEN here.clerk_id IS NULL THEN 'missing here'
 			WHEN here.deleted_at IS NOT NULL THEN 'deleted here'
-			WHEN here.updated_at < clerk.ms_to_timestamptz(object ->> 'updated_at') THEN 'older here'
-			WHEN here.updated_at > clerk.ms_to_timestamptz(object ->> 'updated_at') THEN 'newer here'
+			WHEN here.updated_at < clerk_internal.ms_to_timestamptz(object ->> 'updated_at') THEN 'older here'
+			WHEN here.updated_at > clerk_internal.ms_to_timestamptz(object ->> 'updated_at') THEN 'newer here'
 			ELSE 'different' END
-		FROM clerk.objects_of_page($1) AS object LEFT JOIN %s AS here ON here.clerk_id = object ->> 'id'
+		FROM clerk_internal.objects_of_page($1) AS object LEFT JOIN %s AS here ON here.clerk_id = object ->> 'id'
 		WHERE here.clerk_id IS NULL OR here.deleted_at IS NOT NULL
-			OR here.updated_at IS DISTINCT FROM clerk.ms_to_timestamptz(object ->> 'updated_at')
-			OR here.payload <> clerk.without_private(object)
+			OR here.updated_at IS DISTINCT FROM clerk_internal.ms_to_timestamptz(object ->> 'updated_at')
+			OR here.payload <> clerk_internal.without_private(object)
 		ORDER BY 1
 		$compare$, tab) USING page;
 END

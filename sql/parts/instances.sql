@@ -60,9 +60,9 @@ COMMENT ON COLUMN clerk.instances.id_type IS 'the type that its users'' local id
 SELECT pg_catalog.pg_extension_config_dump('clerk.instances', $$WHERE issuer <> 'https://clerk.test.invalid'$$);
 
 CREATE TRIGGER invalidate_statement AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON clerk.instances
-	FOR EACH STATEMENT EXECUTE FUNCTION clerk.invalidate();
+	FOR EACH STATEMENT EXECUTE FUNCTION clerk_internal.invalidate();
 CREATE TRIGGER invalidate_row AFTER INSERT OR UPDATE OR DELETE ON clerk.instances
-	FOR EACH ROW EXECUTE FUNCTION clerk.invalidate();
+	FOR EACH ROW EXECUTE FUNCTION clerk_internal.invalidate();
 
 ALTER TABLE clerk.instances ENABLE ALWAYS TRIGGER invalidate_statement;
 ALTER TABLE clerk.instances ENABLE ALWAYS TRIGGER invalidate_row;
@@ -70,7 +70,7 @@ ALTER TABLE clerk.instances ENABLE ALWAYS TRIGGER invalidate_row;
 COMMENT ON TRIGGER invalidate_statement ON clerk.instances IS 'no backend keeps a changed instance';
 COMMENT ON TRIGGER invalidate_row ON clerk.instances IS 'the same, in an apply worker of logical replication';
 
-CREATE FUNCTION clerk.decode_publishable_key(publishable_key text) RETURNS text
+CREATE FUNCTION clerk_internal.decode_publishable_key(publishable_key text) RETURNS text
 	LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp
 	AS $$
 DECLARE
@@ -103,15 +103,15 @@ BEGIN
 	RETURN rtrim(host, '$');
 END
 $$;
-COMMENT ON FUNCTION clerk.decode_publishable_key(text) IS 'the Frontend API host in a publishable key';
+COMMENT ON FUNCTION clerk_internal.decode_publishable_key(text) IS 'the Frontend API host in a publishable key';
 
-CREATE FUNCTION clerk.is_clerks(issuer text, jwks_url text) RETURNS boolean
+CREATE FUNCTION clerk_internal.is_clerks(issuer text, jwks_url text) RETURNS boolean
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
 	AS $$ SELECT issuer ~ '^https?://[^/]+$' AND coalesce(jwks_url = issuer || '/.well-known/jwks.json', true) $$;
-COMMENT ON FUNCTION clerk.is_clerks(text, text) IS
+COMMENT ON FUNCTION clerk_internal.is_clerks(text, text) IS
 	'whether an instance may be one of Clerk''s: its issuer has no path, and its keys are where Clerk publishes them';
 
-CREATE FUNCTION clerk.origin_problem(origin text) RETURNS text
+CREATE FUNCTION clerk_internal.origin_problem(origin text) RETURNS text
 	LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp
 	AS $$
 	SELECT CASE
@@ -124,10 +124,10 @@ CREATE FUNCTION clerk.origin_problem(origin text) RETURNS text
 	-- no path, small letters, no default port (RFC 6454 section 6.2)
 	FROM regexp_replace(lower(substring(origin FROM '^[^:]+://[^/?#]*')), '^(https(?=.*:443$)|http(?=.*:80$))(://.*):\d+$', '\1\2') AS meant
 $$;
-COMMENT ON FUNCTION clerk.origin_problem(text) IS 'why no "azp" of Clerk can be this, which is a browser''s Origin; NULL: it can';
+COMMENT ON FUNCTION clerk_internal.origin_problem(text) IS 'why no "azp" of Clerk can be this, which is a browser''s Origin; NULL: it can';
 
 -- Values that no token could match are typing errors. What another issuer means by "azp" is not known here.
-CREATE FUNCTION clerk.check_instance() RETURNS trigger
+CREATE FUNCTION clerk_internal.check_instance() RETURNS trigger
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 	AS $$
 DECLARE
@@ -144,11 +144,11 @@ BEGIN
 		hint := format('Give %s.', rtrim(new.issuer, '/'));
 	ELSIF lower(substring(new.issuer FROM '^https?://[^/]+')) <> substring(new.issuer FROM '^https?://[^/]+') THEN
 		problem := 'The host is not in small letters, as it is in tokens.';
-	ELSIF clerk.is_clerks(new.issuer, new.jwks_url) THEN
+	ELSIF clerk_internal.is_clerks(new.issuer, new.jwks_url) THEN
 		column_name := 'authorized_parties';
-		SELECT format('%s: %s', party, clerk.origin_problem(party)) INTO problem
+		SELECT format('%s: %s', party, clerk_internal.origin_problem(party)) INTO problem
 		FROM unnest(new.authorized_parties) WITH ORDINALITY AS parties (party, n)
-		WHERE clerk.origin_problem(party) IS NOT NULL ORDER BY n LIMIT 1;
+		WHERE clerk_internal.origin_problem(party) IS NOT NULL ORDER BY n LIMIT 1;
 		hint := 'It is what browsers send as Origin, such as https://app.example.com. For an issuer other than Clerk give the jwks_url, too.';
 	END IF;
 	IF problem IS NOT NULL THEN
@@ -158,13 +158,13 @@ BEGIN
 	RETURN new;
 END
 $$;
-COMMENT ON FUNCTION clerk.check_instance() IS 'trigger: refuses values of an instance that no token could match';
+COMMENT ON FUNCTION clerk_internal.check_instance() IS 'trigger: refuses values of an instance that no token could match';
 
 CREATE TRIGGER check_instance BEFORE INSERT OR UPDATE OF issuer, jwks_url, authorized_parties ON clerk.instances
-	FOR EACH ROW EXECUTE FUNCTION clerk.check_instance();
+	FOR EACH ROW EXECUTE FUNCTION clerk_internal.check_instance();
 COMMENT ON TRIGGER check_instance ON clerk.instances IS 'no setting that no token could match';
 
-CREATE FUNCTION clerk.instance_differences(was clerk.instances, given clerk.instances) RETURNS text
+CREATE FUNCTION clerk_internal.instance_differences(was clerk.instances, given clerk.instances) RETURNS text
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
 	AS $$
 	SELECT string_agg(format('%s is %s, not %s', setting, coalesce(old, 'NULL'), coalesce(new, 'NULL')), '; ')
@@ -186,7 +186,7 @@ CREATE FUNCTION clerk.instance_differences(was clerk.instances, given clerk.inst
 	) AS settings (setting, old, new, differs)
 	WHERE coalesce(differs, setting <> 'publishable_key' AND (old IS NULL) <> (new IS NULL))
 $$;
-COMMENT ON FUNCTION clerk.instance_differences(clerk.instances, clerk.instances) IS
+COMMENT ON FUNCTION clerk_internal.instance_differences(clerk.instances, clerk.instances) IS
 	'which settings clerk.add_instance() was given that an instance does not have; NULL: none';
 
 CREATE FUNCTION clerk.add_instance(
@@ -211,11 +211,11 @@ DECLARE
 BEGIN
 	given.issuer := publishable_key_or_issuer;
 	IF publishable_key_or_issuer ^@ 'sk_' THEN
-		PERFORM clerk.refuse('22023', 'this is a secret key, not a publishable key', NULL,
+		PERFORM clerk_internal.refuse('22023', 'this is a secret key, not a publishable key', NULL,
 			'Use the key that begins with pk_, and replace the secret key: it has been shown.');
 	ELSIF publishable_key_or_issuer ^@ 'pk_' THEN
 		given.publishable_key := publishable_key_or_issuer;
-		given.issuer := 'https://' || clerk.decode_publishable_key(publishable_key_or_issuer);
+		given.issuer := 'https://' || clerk_internal.decode_publishable_key(publishable_key_or_issuer);
 	ELSIF publishable_key_or_issuer !~ '^https?://' OR publishable_key_or_issuer IS NULL THEN
 		RAISE EXCEPTION USING
 			ERRCODE = 'invalid_parameter_value',
@@ -243,7 +243,7 @@ BEGIN
 		-- gone again if somebody has dropped it at this moment
 		SELECT * INTO was FROM clerk.instances AS instance WHERE instance.issuer = given.issuer;
 		CONTINUE WHEN NOT FOUND;
-		differences := clerk.instance_differences(was, given);
+		differences := clerk_internal.instance_differences(was, given);
 		EXIT WHEN differences IS NULL;
 		RAISE EXCEPTION USING
 			ERRCODE = 'unique_violation',
@@ -268,7 +268,7 @@ COMMENT ON FUNCTION clerk.add_instance(text, text[], text[], interval, text, tex
 -- Taken first by whatever changes the keys, secrets and jobs of an instance; what it decides on
 -- is read after it, by a statement of its own. It is a real update, so that a transaction in
 -- REPEATABLE READ that began before another's change fails, rather than decide on what was.
-CREATE FUNCTION clerk.lock_instance(issuer text) RETURNS boolean
+CREATE FUNCTION clerk_internal.lock_instance(issuer text) RETURNS boolean
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 	AS $$
 BEGIN
@@ -276,7 +276,7 @@ BEGIN
 	RETURN FOUND;
 END
 $$;
-COMMENT ON FUNCTION clerk.lock_instance(text) IS
+COMMENT ON FUNCTION clerk_internal.lock_instance(text) IS
 	'makes who changes the keys or secrets of an instance wait for one another until the end of the transaction; whether there is such an instance';
 
 CREATE FUNCTION clerk.drop_instance(issuer text) RETURNS void

@@ -3,16 +3,16 @@
 --		Other extensions, and the jobs that pg_cron runs for us.
 --
 
-CREATE FUNCTION clerk.extension_schema(extension name) RETURNS regnamespace
+CREATE FUNCTION clerk_internal.extension_schema(extension name) RETURNS regnamespace
 	LANGUAGE sql STABLE STRICT SET search_path = pg_catalog, pg_temp
 	AS $$ SELECT extnamespace::regnamespace FROM pg_extension WHERE extname = extension $$;
-COMMENT ON FUNCTION clerk.extension_schema(name) IS 'the schema of another extension; NULL when it is not there';
+COMMENT ON FUNCTION clerk_internal.extension_schema(name) IS 'the schema of another extension; NULL when it is not there';
 
-CREATE FUNCTION clerk.schedule_job(job text, schedule text, command text) RETURNS void
+CREATE FUNCTION clerk_internal.schedule_job(job text, schedule text, command text) RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 	AS $$
 BEGIN
-	IF clerk.extension_schema('pg_cron') IS NULL THEN
+	IF clerk_internal.extension_schema('pg_cron') IS NULL THEN
 		RAISE EXCEPTION USING
 			ERRCODE = 'feature_not_supported',
 			MESSAGE = 'the extension pg_cron is not installed in this database',
@@ -24,4 +24,4 @@ BEGIN
 	END IF;
 END
 $$;
-COMMENT ON FUNCTION clerk.schedule_job(text, text, text) IS 'lets pg_cron run a command, or not any more if that is NULL';
+COMMENT ON FUNCTION clerk_internal.schedule_job(text, text, text) IS 'lets pg_cron run a command, or not any more if that is NULL';

@@ -12,7 +12,7 @@ CREATE TABLE clerk.jwks (
 	kid text COLLATE "C" NOT NULL,
 	-- whatever way a key comes in, a private, symmetric or weak one stays out
 	jwk jsonb NOT NULL
-		CONSTRAINT jwks_jwk CHECK ((clerk.check_jwk(jwk)).problem IS NULL),
+		CONSTRAINT jwks_jwk CHECK ((clerk_internal.check_jwk(jwk)).problem IS NULL),
 	expires_at timestamptz
 		CONSTRAINT jwks_expires_at CHECK (pg_catalog.isfinite(expires_at)),
 	any_kid boolean NOT NULL DEFAULT false,
@@ -34,9 +34,9 @@ COMMENT ON COLUMN clerk.jwks.created_at IS 'when it was first loaded';
 SELECT pg_catalog.pg_extension_config_dump('clerk.jwks', $$WHERE issuer <> 'https://clerk.test.invalid'$$);
 
 CREATE TRIGGER invalidate_statement AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON clerk.jwks
-	FOR EACH STATEMENT EXECUTE FUNCTION clerk.invalidate();
+	FOR EACH STATEMENT EXECUTE FUNCTION clerk_internal.invalidate();
 CREATE TRIGGER invalidate_row AFTER INSERT OR UPDATE OR DELETE ON clerk.jwks
-	FOR EACH ROW EXECUTE FUNCTION clerk.invalidate();
+	FOR EACH ROW EXECUTE FUNCTION clerk_internal.invalidate();
 
 ALTER TABLE clerk.jwks ENABLE ALWAYS TRIGGER invalidate_statement;
 ALTER TABLE clerk.jwks ENABLE ALWAYS TRIGGER invalidate_row;
@@ -44,16 +44,16 @@ ALTER TABLE clerk.jwks ENABLE ALWAYS TRIGGER invalidate_row;
 COMMENT ON TRIGGER invalidate_statement ON clerk.jwks IS 'no backend keeps a changed key';
 COMMENT ON TRIGGER invalidate_row ON clerk.jwks IS 'the same, in an apply worker of logical replication';
 
-CREATE FUNCTION clerk.public_jwk(jwk jsonb) RETURNS jsonb
+CREATE FUNCTION clerk_internal.public_jwk(jwk jsonb) RETURNS jsonb
 	LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp
 	AS $$
 	SELECT jsonb_object_agg(member.key, member.value)
 	FROM jsonb_each(jwk) AS member
 	WHERE member.key = ANY ('{kty,kid,use,key_ops,alg,n,e,crv,x,y}')
 $$;
-COMMENT ON FUNCTION clerk.public_jwk(jsonb) IS 'a JSON Web Key without the members that verifying does not need';
+COMMENT ON FUNCTION clerk_internal.public_jwk(jsonb) IS 'a JSON Web Key without the members that verifying does not need';
 
-CREATE FUNCTION clerk.jwk_of_pem(pem text) RETURNS jsonb
+CREATE FUNCTION clerk_internal.jwk_of_pem(pem text) RETURNS jsonb
 	LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
 	AS $$
 DECLARE
@@ -63,15 +63,15 @@ DECLARE
 	body constant text := regexp_replace(regexp_replace(lines, '-----(BEGIN|END) [A-Z0-9 ]+-----', '', 'g'), '\s', '', 'g');
 BEGIN
 	IF coalesce(body !~ '^[A-Za-z0-9+/]+={0,2}$' OR length(body) % 4 <> 0, true) THEN
-		PERFORM clerk.refuse('22023', 'the key is refused', 'It is not one public key in PEM form.',
+		PERFORM clerk_internal.refuse('22023', 'the key is refused', 'It is not one public key in PEM form.',
 			'Copy the JWT public key from the API keys page of the Clerk Dashboard; a certificate will do as well.');
 	END IF;
-	RETURN clerk.jwk_of_spki(decode(body, 'base64'));
+	RETURN clerk_internal.jwk_of_spki(decode(body, 'base64'));
 END
 $$;
-COMMENT ON FUNCTION clerk.jwk_of_pem(text) IS 'the public key of a PEM file, or of a certificate in one, as a JSON Web Key';
+COMMENT ON FUNCTION clerk_internal.jwk_of_pem(text) IS 'the public key of a PEM file, or of a certificate in one, as a JSON Web Key';
 
-CREATE FUNCTION clerk.usable_jwks(jwks jsonb) RETURNS jsonb
+CREATE FUNCTION clerk_internal.usable_jwks(jwks jsonb) RETURNS jsonb
 	LANGUAGE plpgsql IMMUTABLE PARALLEL RESTRICTED SET search_path = pg_catalog, pg_temp
 	AS $$
 DECLARE
@@ -83,10 +83,10 @@ BEGIN
 	-- Firebase's other document: certificates by kid
 	IF jsonb_path_exists(jwks, 'strict $ ? (@.type() == "object").* ? (@.type() == "string" && @ starts with "-----BEGIN CERTIFICATE")')
 		AND NOT jsonb_path_exists(jwks, 'strict $.* ? (@.type() != "string" || !(@ starts with "-----BEGIN CERTIFICATE"))') THEN
-		jwks := jsonb_build_object('keys', (SELECT jsonb_agg(clerk.jwk_of_pem(pem.value) || jsonb_build_object('kid', pem.key)) FROM jsonb_each_text(jwks) AS pem));
+		jwks := jsonb_build_object('keys', (SELECT jsonb_agg(clerk_internal.jwk_of_pem(pem.value) || jsonb_build_object('kid', pem.key)) FROM jsonb_each_text(jwks) AS pem));
 	END IF;
 	IF jwks ? 'kty' THEN
-		PERFORM clerk.refuse('22023', 'this is a single JSON Web Key, not a JWKS', NULL, 'Wrap it: {"keys": [ ... ]}');
+		PERFORM clerk_internal.refuse('22023', 'this is a single JSON Web Key, not a JWKS', NULL, 'Wrap it: {"keys": [ ... ]}');
 	ELSIF jsonb_typeof(jwks -> 'keys') IS DISTINCT FROM 'array' THEN
 		RAISE EXCEPTION USING
 			ERRCODE = 'invalid_parameter_value',
@@ -94,7 +94,7 @@ BEGIN
 			DETAIL = 'A JWKS is a JSON object with an array "keys".';
 	END IF;
 	FOR entry IN SELECT value, ordinality FROM jsonb_array_elements(jwks -> 'keys') WITH ORDINALITY LOOP
-		checked := clerk.check_jwk(entry.value);
+		checked := clerk_internal.check_jwk(entry.value);
 		CONTINUE WHEN checked.ignored;
 		kid := entry.value ->> 'kid';
 		IF checked.problem IS NULL AND coalesce(jsonb_typeof(entry.value -> 'kid') <> 'string' OR kid = '', true) THEN
@@ -103,10 +103,10 @@ BEGIN
 			checked.problem := 'Another key has the same "kid".';
 		END IF;
 		IF checked.problem IS NOT NULL THEN
-			PERFORM clerk.refuse('22023', format('key %s of the JWKS is refused', coalesce(quote_literal(kid), '#' || entry.ordinality)),
+			PERFORM clerk_internal.refuse('22023', format('key %s of the JWKS is refused', coalesce(quote_literal(kid), '#' || entry.ordinality)),
 				checked.problem, 'No key of the document was loaded.');
 		END IF;
-		usable := usable || jsonb_build_object(kid, clerk.public_jwk(entry.value));
+		usable := usable || jsonb_build_object(kid, clerk_internal.public_jwk(entry.value));
 	END LOOP;
 	IF usable = '{}' THEN
 		RAISE EXCEPTION USING
@@ -117,7 +117,7 @@ BEGIN
 	RETURN usable;
 END
 $$;
-COMMENT ON FUNCTION clerk.usable_jwks(jsonb) IS 'the keys of a JWKS that can verify tokens, by kid; raises for one that must not be loaded';
+COMMENT ON FUNCTION clerk_internal.usable_jwks(jsonb) IS 'the keys of a JWKS that can verify tokens, by kid; raises for one that must not be loaded';
 
 CREATE FUNCTION clerk.load_jwks(issuer text, jwks jsonb, grace interval DEFAULT '10 minutes')
 	RETURNS TABLE (kid text, change text)
@@ -127,8 +127,8 @@ CREATE FUNCTION clerk.load_jwks(issuer text, jwks jsonb, grace interval DEFAULT 
 DECLARE
 	usable jsonb;
 BEGIN
-	IF NOT clerk.lock_instance(load_jwks.issuer) THEN
-		PERFORM clerk.refuse('42704', format('instance %s is not registered', coalesce(load_jwks.issuer, 'NULL')), NULL,
+	IF NOT clerk_internal.lock_instance(load_jwks.issuer) THEN
+		PERFORM clerk_internal.refuse('42704', format('instance %s is not registered', coalesce(load_jwks.issuer, 'NULL')), NULL,
 			'Register it with clerk.add_instance().');
 	ELSIF load_jwks.jwks IS NULL OR NOT load_jwks.grace BETWEEN '0' AND '30 days' THEN
 		RAISE EXCEPTION USING
@@ -136,7 +136,7 @@ BEGIN
 			MESSAGE = 'a JWKS, and a grace between 0 and 30 days, must be given';
 	END IF;
 
-	usable := clerk.usable_jwks(load_jwks.jwks);
+	usable := clerk_internal.usable_jwks(load_jwks.jwks);
 	RETURN QUERY
 	WITH document AS MATERIALIZED (
 		SELECT key.kid, key.jwk FROM jsonb_each(usable) AS key (kid, jwk)
@@ -174,7 +174,7 @@ $$;
 COMMENT ON FUNCTION clerk.load_jwks(text, jsonb, interval) IS
 	'takes the keys of a JWKS for an instance; a key that is no longer in it verifies for the grace, then not';
 
-CREATE FUNCTION clerk.jwk_thumbprint(jwk jsonb) RETURNS text
+CREATE FUNCTION clerk_internal.jwk_thumbprint(jwk jsonb) RETURNS text
 	LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp
 	AS $$
 	-- RFC 7638: what the key is made of, in alphabetical order, without white space
@@ -184,7 +184,7 @@ CREATE FUNCTION clerk.jwk_thumbprint(jwk jsonb) RETURNS text
 	FROM jsonb_each(jwk) AS member
 	WHERE member.key = ANY ('{kty,n,e,crv,x,y}')
 $$;
-COMMENT ON FUNCTION clerk.jwk_thumbprint(jsonb) IS 'SHA-256 thumbprint of a public JSON Web Key (RFC 7638)';
+COMMENT ON FUNCTION clerk_internal.jwk_thumbprint(jsonb) IS 'SHA-256 thumbprint of a public JSON Web Key (RFC 7638)';
 
 CREATE FUNCTION clerk.load_pem(issuer text, pem text, kid text DEFAULT NULL) RETURNS text
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
@@ -194,20 +194,20 @@ DECLARE
 	jwk jsonb;
 	problem text;
 BEGIN
-	IF NOT clerk.lock_instance(load_pem.issuer) THEN
-		PERFORM clerk.refuse('42704', format('instance %s is not registered', coalesce(issuer, 'NULL')), NULL,
+	IF NOT clerk_internal.lock_instance(load_pem.issuer) THEN
+		PERFORM clerk_internal.refuse('42704', format('instance %s is not registered', coalesce(issuer, 'NULL')), NULL,
 			'Register it with clerk.add_instance().');
 	ELSIF kid = '' THEN
-		PERFORM clerk.refuse('22023', 'the key is refused', 'The kid is empty.', NULL);
+		PERFORM clerk_internal.refuse('22023', 'the key is refused', 'The kid is empty.', NULL);
 	END IF;
-	jwk := clerk.jwk_of_pem(pem);
-	problem := (clerk.check_jwk(jwk)).problem;
+	jwk := clerk_internal.jwk_of_pem(pem);
+	problem := (clerk_internal.check_jwk(jwk)).problem;
 	IF problem IS NOT NULL THEN
-		PERFORM clerk.refuse('22023', 'the key is refused', problem, NULL);
+		PERFORM clerk_internal.refuse('22023', 'the key is refused', problem, NULL);
 	END IF;
 	INSERT INTO clerk.jwks AS key (issuer, kid, jwk, any_kid)
 		SELECT issuer, new_kid, jwk || jsonb_build_object('kid', new_kid, 'use', 'sig'), kid IS NULL
-		FROM coalesce(kid, clerk.jwk_thumbprint(jwk)) AS new_kid
+		FROM coalesce(kid, clerk_internal.jwk_thumbprint(jwk)) AS new_kid
 		ON CONFLICT ON CONSTRAINT jwks_pkey DO UPDATE
 			SET jwk = excluded.jwk, expires_at = NULL, any_kid = excluded.any_kid, is_retired = false
 		RETURNING key.kid INTO kid;
@@ -221,7 +221,7 @@ CREATE FUNCTION clerk.retire_key(issuer text, kid text) RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 	AS $$
 BEGIN
-	PERFORM clerk.lock_instance(retire_key.issuer);
+	PERFORM clerk_internal.lock_instance(retire_key.issuer);
 	UPDATE clerk.jwks AS key SET expires_at = least(key.expires_at, now()), is_retired = true
 	WHERE key.issuer = retire_key.issuer AND key.kid = retire_key.kid;
 	IF NOT FOUND THEN

@@ -5,38 +5,38 @@
 
 -- src/pg/report.c
 
-CREATE FUNCTION clerk.refuse(sqlstate text, message text, detail text, hint text) RETURNS void
+CREATE FUNCTION clerk_internal.refuse(sqlstate text, message text, detail text, hint text) RETURNS void
 	-- RESTRICTED, as all that keep their statement out of the log: the leader of a parallel query would log it
 	AS 'MODULE_PATHNAME', 'clerk_rls_refuse' LANGUAGE C PARALLEL RESTRICTED;
-COMMENT ON FUNCTION clerk.refuse(text, text, text, text) IS 'raises, for functions that are given secrets: keeps their statement out of the server log';
+COMMENT ON FUNCTION clerk_internal.refuse(text, text, text, text) IS 'raises, for functions that are given secrets: keeps their statement out of the server log';
 
 -- src/pg/keys.c
 
 -- Per row as well as per statement: an apply worker of logical replication fires only the
 -- former. ALWAYS: also under session_replication_role = replica.
-CREATE FUNCTION clerk.invalidate() RETURNS trigger
+CREATE FUNCTION clerk_internal.invalidate() RETURNS trigger
 	AS 'MODULE_PATHNAME', 'clerk_rls_invalidate' LANGUAGE C;
-COMMENT ON FUNCTION clerk.invalidate() IS 'trigger: makes every backend forget what it has read of the table';
+COMMENT ON FUNCTION clerk_internal.invalidate() IS 'trigger: makes every backend forget what it has read of the table';
 
-CREATE FUNCTION clerk.check_jwk(jwk jsonb, OUT ignored boolean, OUT problem text)
+CREATE FUNCTION clerk_internal.check_jwk(jwk jsonb, OUT ignored boolean, OUT problem text)
 	AS 'MODULE_PATHNAME', 'clerk_rls_check_jwk' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
-COMMENT ON FUNCTION clerk.check_jwk(jsonb) IS 'why a JSON Web Key cannot be used (NULL: it can), and whether a JWKS may hold it all the same';
+COMMENT ON FUNCTION clerk_internal.check_jwk(jsonb) IS 'why a JSON Web Key cannot be used (NULL: it can), and whether a JWKS may hold it all the same';
 
-CREATE FUNCTION clerk.jwk_of_spki(der bytea) RETURNS jsonb
+CREATE FUNCTION clerk_internal.jwk_of_spki(der bytea) RETURNS jsonb
 	AS 'MODULE_PATHNAME', 'clerk_rls_jwk_of_spki' LANGUAGE C IMMUTABLE STRICT PARALLEL RESTRICTED;
-COMMENT ON FUNCTION clerk.jwk_of_spki(bytea) IS 'the public key in a SubjectPublicKeyInfo, or in a certificate, as a JSON Web Key';
+COMMENT ON FUNCTION clerk_internal.jwk_of_spki(bytea) IS 'the public key in a SubjectPublicKeyInfo, or in a certificate, as a JSON Web Key';
 
 -- src/pg/unknown_kid.c
 
-CREATE FUNCTION clerk.unknown_kid_at(issuer text) RETURNS timestamptz
+CREATE FUNCTION clerk_internal.unknown_kid_at(issuer text) RETURNS timestamptz
 	AS 'MODULE_PATHNAME', 'clerk_rls_unknown_kid_at' LANGUAGE C VOLATILE STRICT;
-COMMENT ON FUNCTION clerk.unknown_kid_at(text) IS 'when a token last named a key that the instance does not have, since the server started';
+COMMENT ON FUNCTION clerk_internal.unknown_kid_at(text) IS 'when a token last named a key that the instance does not have, since the server started';
 
 -- src/pg/stats.c
 
-CREATE FUNCTION clerk.count_tokens() RETURNS TABLE (issuer text, reason text, tokens bigint, since timestamptz)
+CREATE FUNCTION clerk_internal.count_tokens() RETURNS TABLE (issuer text, reason text, tokens bigint, since timestamptz)
 	AS 'MODULE_PATHNAME', 'clerk_rls_count_tokens' LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED ROWS 20;
-COMMENT ON FUNCTION clerk.count_tokens() IS 'the counters behind clerk.stats; a reason may come several times';
+COMMENT ON FUNCTION clerk_internal.count_tokens() IS 'the counters behind clerk.stats; a reason may come several times';
 
 -- src/pg/accessors.c
 
@@ -161,43 +161,43 @@ CREATE FUNCTION clerk.mapped_id(clerk_id text) RETURNS uuid
 	AS 'MODULE_PATHNAME', 'clerk_rls_mapped_id_of' LANGUAGE C STABLE STRICT PARALLEL SAFE;
 COMMENT ON FUNCTION clerk.mapped_id(text) IS 'local id of any Clerk id as uuid';
 
-CREATE FUNCTION clerk.is_reserved_id(clerk_id text, mapped_id text) RETURNS boolean
+CREATE FUNCTION clerk_internal.is_reserved_id(clerk_id text, mapped_id text) RETURNS boolean
 	AS 'MODULE_PATHNAME', 'clerk_rls_is_reserved_id' LANGUAGE C STABLE STRICT PARALLEL SAFE;
-COMMENT ON FUNCTION clerk.is_reserved_id(text, text) IS
+COMMENT ON FUNCTION clerk_internal.is_reserved_id(text, text) IS
 	'whether a local id is a UUID of version 5 that another Clerk id may have without a mapping, so that this one never gets it';
 
 -- SECURITY DEFINER: whoever may write to the tracked table writes to its mapping, too.
-CREATE FUNCTION clerk.track_id() RETURNS trigger
+CREATE FUNCTION clerk_internal.track_id() RETURNS trigger
 	AS 'MODULE_PATHNAME', 'clerk_rls_track_id' LANGUAGE C SECURITY DEFINER SET search_path = pg_catalog, pg_temp;
-COMMENT ON FUNCTION clerk.track_id() IS 'trigger: keeps clerk.id_map in step with a table that clerk.track_ids() tracks';
+COMMENT ON FUNCTION clerk_internal.track_id() IS 'trigger: keeps clerk.id_map in step with a table that clerk.track_ids() tracks';
 
 -- src/pg/webhook.c
 
-CREATE FUNCTION clerk.is_webhook_secret(secret text) RETURNS boolean
+CREATE FUNCTION clerk_internal.is_webhook_secret(secret text) RETURNS boolean
 	AS 'MODULE_PATHNAME', 'clerk_rls_is_webhook_secret' LANGUAGE C IMMUTABLE STRICT;
-COMMENT ON FUNCTION clerk.is_webhook_secret(text) IS 'whether this could be the signing secret of an endpoint';
+COMMENT ON FUNCTION clerk_internal.is_webhook_secret(text) IS 'whether this could be the signing secret of an endpoint';
 
 CREATE FUNCTION clerk.verify_webhook(id text, ts text, signature text, body text) RETURNS boolean
 	AS 'MODULE_PATHNAME', 'clerk_rls_verify_webhook' LANGUAGE C VOLATILE;
 COMMENT ON FUNCTION clerk.verify_webhook(text, text, text, text) IS
 	'whether one of the secrets has signed this body, with its headers svix-id, svix-timestamp and svix-signature, just now';
 
-CREATE FUNCTION clerk.authenticate_webhook(id text, ts text, signature text, body text) RETURNS text
+CREATE FUNCTION clerk_internal.authenticate_webhook(id text, ts text, signature text, body text) RETURNS text
 	AS 'MODULE_PATHNAME', 'clerk_rls_authenticate_webhook' LANGUAGE C VOLATILE;
-COMMENT ON FUNCTION clerk.authenticate_webhook(text, text, text, text) IS
+COMMENT ON FUNCTION clerk_internal.authenticate_webhook(text, text, text, text) IS
 	'the issuer of the instance that sent a webhook, or an error (PT401) with the reason';
 
-CREATE FUNCTION clerk.webhook_header(name text) RETURNS text
+CREATE FUNCTION clerk_internal.webhook_header(name text) RETURNS text
 	AS 'MODULE_PATHNAME', 'clerk_rls_webhook_header' LANGUAGE C STABLE STRICT;
-COMMENT ON FUNCTION clerk.webhook_header(text) IS 'header svix-<name>, or webhook-<name>, of the request';
+COMMENT ON FUNCTION clerk_internal.webhook_header(text) IS 'header svix-<name>, or webhook-<name>, of the request';
 
-CREATE FUNCTION clerk.run_event_handler(handler regprocedure, event jsonb) RETURNS void
+CREATE FUNCTION clerk_internal.run_event_handler(handler regprocedure, event jsonb) RETURNS void
 	AS 'MODULE_PATHNAME', 'clerk_rls_run_event_handler' LANGUAGE C VOLATILE STRICT;
-COMMENT ON FUNCTION clerk.run_event_handler(regprocedure, jsonb) IS 'calls a function as the role that owns it';
+COMMENT ON FUNCTION clerk_internal.run_event_handler(regprocedure, jsonb) IS 'calls a function as the role that owns it';
 
-CREATE FUNCTION clerk.plain_json(body text, ascii boolean) RETURNS text
+CREATE FUNCTION clerk_internal.plain_json(body text, ascii boolean) RETURNS text
 	AS 'MODULE_PATHNAME', 'clerk_rls_plain_json' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
-COMMENT ON FUNCTION clerk.plain_json(text, boolean) IS
+COMMENT ON FUNCTION clerk_internal.plain_json(text, boolean) IS
 	'a JSON text with what jsonb cannot hold replaced: U+0000, half characters, numbers, strings and levels beyond its limits';
 
 -- src/pg/postgrest.c

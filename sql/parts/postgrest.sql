@@ -5,7 +5,7 @@
 -- Uses keys.
 --
 
-CREATE FUNCTION clerk.notify_postgrest() RETURNS trigger
+CREATE FUNCTION clerk_internal.notify_postgrest() RETURNS trigger
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 	AS $$
 BEGIN
@@ -13,12 +13,12 @@ BEGIN
 	RETURN NULL;
 END
 $$;
-COMMENT ON FUNCTION clerk.notify_postgrest() IS 'trigger: makes PostgREST call clerk.pre_config() again';
+COMMENT ON FUNCTION clerk_internal.notify_postgrest() IS 'trigger: makes PostgREST call clerk.pre_config() again';
 
 CREATE TRIGGER notify_postgrest AFTER INSERT OR UPDATE OR DELETE ON clerk.jwks
-	FOR EACH ROW EXECUTE FUNCTION clerk.notify_postgrest();
+	FOR EACH ROW EXECUTE FUNCTION clerk_internal.notify_postgrest();
 CREATE TRIGGER notify_postgrest_truncate AFTER TRUNCATE ON clerk.jwks
-	FOR EACH STATEMENT EXECUTE FUNCTION clerk.notify_postgrest();
+	FOR EACH STATEMENT EXECUTE FUNCTION clerk_internal.notify_postgrest();
 
 ALTER TABLE clerk.jwks ENABLE ALWAYS TRIGGER notify_postgrest;
 ALTER TABLE clerk.jwks ENABLE ALWAYS TRIGGER notify_postgrest_truncate;

@@ -10,25 +10,25 @@ DECLARE
 	object record;
 BEGIN
 	FOR object IN
-		SELECT CASE WHEN acl.kind = 'r' THEN 'TABLE ' || acl.id::regclass ELSE 'FUNCTION ' || acl.id::regprocedure END AS name,
-			CASE WHEN acl.grantee = 0 THEN 'PUBLIC' ELSE acl.grantee::regrole::text END AS grantee
-		FROM (
-			SELECT 'r', c.oid, x.grantee
-			FROM pg_catalog.pg_depend AS d
-			JOIN pg_catalog.pg_class AS c ON c.oid = d.objid,
-				pg_catalog.aclexplode(c.relacl) AS x
-			WHERE d.classid = 'pg_catalog.pg_class'::regclass AND d.refclassid = 'pg_catalog.pg_extension'::regclass
-				AND d.refobjid = (SELECT oid FROM pg_catalog.pg_extension WHERE extname = 'clerk_rls')
-				AND d.deptype = 'e' AND c.relkind IN ('r', 'v') AND x.grantee <> c.relowner
-			UNION
-			SELECT 'f', p.oid, x.grantee
-			FROM pg_catalog.pg_depend AS d
-			JOIN pg_catalog.pg_proc AS p ON p.oid = d.objid,
-				pg_catalog.aclexplode(coalesce(p.proacl, pg_catalog.acldefault('f', p.proowner))) AS x
-			WHERE d.classid = 'pg_catalog.pg_proc'::regclass AND d.refclassid = 'pg_catalog.pg_extension'::regclass
-				AND d.refobjid = (SELECT oid FROM pg_catalog.pg_extension WHERE extname = 'clerk_rls')
-				AND d.deptype = 'e' AND x.grantee <> p.proowner
-		) AS acl (kind, id, grantee)
+		SELECT DISTINCT acl.name, CASE acl.grantee WHEN 0 THEN 'PUBLIC' ELSE acl.grantee::regrole::text END AS grantee
+		FROM pg_catalog.pg_depend AS d
+		LEFT JOIN pg_catalog.pg_namespace AS n ON d.classid = 'pg_catalog.pg_namespace'::regclass AND n.oid = d.objid
+		LEFT JOIN pg_catalog.pg_class AS c
+			ON d.classid = 'pg_catalog.pg_class'::regclass AND c.oid = d.objid AND c.relkind IN ('r', 'v')
+		LEFT JOIN pg_catalog.pg_proc AS p ON d.classid = 'pg_catalog.pg_proc'::regclass AND p.oid = d.objid
+		CROSS JOIN LATERAL (
+			SELECT 'SCHEMA ' || n.oid::regnamespace, n.nspowner, x.grantee
+			FROM pg_catalog.aclexplode(n.nspacl) AS x
+			UNION ALL
+			SELECT 'TABLE ' || c.oid::regclass, c.relowner, x.grantee
+			FROM pg_catalog.aclexplode(c.relacl) AS x
+			UNION ALL
+			SELECT 'FUNCTION ' || p.oid::regprocedure, p.proowner, x.grantee
+			FROM pg_catalog.aclexplode(coalesce(p.proacl, pg_catalog.acldefault('f', p.proowner))) AS x
+		) AS acl (name, owner, grantee)
+		WHERE d.deptype = 'e' AND d.refclassid = 'pg_catalog.pg_extension'::regclass
+			AND d.refobjid = (SELECT oid FROM pg_catalog.pg_extension WHERE extname = 'clerk_rls')
+			AND acl.grantee <> acl.owner
 	LOOP
 		EXECUTE pg_catalog.format('REVOKE ALL ON %s FROM %s', object.name, object.grantee);
 	END LOOP;
@@ -36,6 +36,8 @@ END
 $$;
 
 GRANT USAGE ON SCHEMA clerk TO PUBLIC;
+-- This alone lets nobody call anything there.
+GRANT USAGE ON SCHEMA clerk_internal TO PUBLIC;
 GRANT EXECUTE ON FUNCTION clerk.uid() TO PUBLIC;
 GRANT EXECUTE ON FUNCTION clerk.jwt() TO PUBLIC;
 GRANT EXECUTE ON FUNCTION clerk.claim(text[]) TO PUBLIC;
@@ -70,16 +72,16 @@ GRANT EXECUTE ON FUNCTION clerk.pre_request() TO PUBLIC;
 GRANT EXECUTE ON FUNCTION clerk.pre_config() TO PUBLIC;
 GRANT EXECUTE ON FUNCTION clerk.diagnose(text) TO PUBLIC;
 GRANT EXECUTE ON FUNCTION clerk.health() TO pg_monitor;
-GRANT EXECUTE ON FUNCTION clerk.count_tokens() TO pg_monitor;
+GRANT EXECUTE ON FUNCTION clerk_internal.count_tokens() TO pg_monitor;
 GRANT SELECT ON clerk.stats TO pg_monitor;
 -- For the role that owns the database, as which migrations often run, and which owns the tables.
 GRANT EXECUTE ON FUNCTION clerk.audit(),
-	clerk.explain_access(regclass, text, text, text, name, text), clerk.explain_rows(anyarray, regclass, text, name, text),
-	clerk.access_verdict(anyarray, name, regclass, text, name, text), clerk.count_rows(anyarray, name, text, name, text),
-	clerk.check_explainable(regclass, text), clerk.simulate_request(text, name), clerk.request_role(), clerk.rls_exemption(regclass, name),
-	clerk.policy_checks(regclass, text, name), clerk.policy_condition(regclass, text, name, text[]),
-	clerk.without_permissive_policy(regclass, text, name, text[]), clerk.missing_grants(regclass, text[], name),
-	clerk.protect(regclass, name, name, text, name, boolean), clerk.check_protectable(regclass, name, name, text, name),
-	clerk.wanted_policies(regclass, name, name, text), clerk.policy_changes(regclass, name, name, text, name),
-	clerk.column_changes(regclass, name, boolean), clerk.caller_expression(regclass, name, boolean)
+	clerk.explain_access(regclass, text, text, text, name, text), clerk_internal.explain_rows(anyarray, regclass, text, name, text),
+	clerk_internal.access_verdict(anyarray, name, regclass, text, name, text), clerk_internal.count_rows(anyarray, name, text, name, text),
+	clerk_internal.check_explainable(regclass, text), clerk_internal.simulate_request(text, name), clerk_internal.request_role(), clerk_internal.rls_exemption(regclass, name),
+	clerk_internal.policy_checks(regclass, text, name), clerk_internal.policy_condition(regclass, text, name, text[]),
+	clerk_internal.without_permissive_policy(regclass, text, name, text[]), clerk_internal.missing_grants(regclass, text[], name),
+	clerk.protect(regclass, name, name, text, name, boolean), clerk_internal.check_protectable(regclass, name, name, text, name),
+	clerk_internal.wanted_policies(regclass, name, name, text), clerk_internal.policy_changes(regclass, name, name, text, name),
+	clerk_internal.column_changes(regclass, name, boolean), clerk_internal.caller_expression(regclass, name, boolean)
 	TO pg_database_owner;

@@ -7,32 +7,32 @@
 --
 
 -- These have bodies that are parsed here, so that no search_path matters, and they can be inlined.
-CREATE FUNCTION clerk.ms_to_timestamptz(ms text) RETURNS timestamptz
+CREATE FUNCTION clerk_internal.ms_to_timestamptz(ms text) RETURNS timestamptz
 	LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
 	RETURN CASE WHEN ms ~ '^[0-9]{1,14}$' THEN to_timestamp(ms::float8 / 1000) END;
-COMMENT ON FUNCTION clerk.ms_to_timestamptz(text) IS 'milliseconds since the Unix epoch as a time; NULL when they are none';
+COMMENT ON FUNCTION clerk_internal.ms_to_timestamptz(text) IS 'milliseconds since the Unix epoch as a time; NULL when they are none';
 
-CREATE FUNCTION clerk.primary_email(payload jsonb) RETURNS text
+CREATE FUNCTION clerk_internal.primary_email(payload jsonb) RETURNS text
 	LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
 	RETURN jsonb_path_query_first(payload, 'lax $.email_addresses[*] ? (@.id == $id)',
 		jsonb_build_object('id', payload -> 'primary_email_address_id')) ->> 'email_address';
-COMMENT ON FUNCTION clerk.primary_email(jsonb) IS 'the primary email address in a user object';
+COMMENT ON FUNCTION clerk_internal.primary_email(jsonb) IS 'the primary email address in a user object';
 
-CREATE FUNCTION clerk.text_array(list jsonb) RETURNS text[]
+CREATE FUNCTION clerk_internal.text_array(list jsonb) RETURNS text[]
 	LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
 	RETURN (SELECT coalesce(array_agg(element #>> '{}' ORDER BY n), '{}') FROM jsonb_path_query(list, 'lax $[*]') WITH ORDINALITY AS e (element, n));
-COMMENT ON FUNCTION clerk.text_array(jsonb) IS 'a JSON array as an array of texts';
+COMMENT ON FUNCTION clerk_internal.text_array(jsonb) IS 'a JSON array as an array of texts';
 
 -- Longer ones would not fit an index, nor clerk.id_map.
-CREATE FUNCTION clerk.id_at(payload jsonb, VARIADIC path text[]) RETURNS text
+CREATE FUNCTION clerk_internal.id_at(payload jsonb, VARIADIC path text[]) RETURNS text
 	LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
 	RETURN CASE WHEN length(payload #>> path) BETWEEN 1 AND 255 THEN payload #>> path END;
-COMMENT ON FUNCTION clerk.id_at(jsonb, text[]) IS 'the id at a place in an object; NULL when there is none, or it is longer than 255 characters';
+COMMENT ON FUNCTION clerk_internal.id_at(jsonb, text[]) IS 'the id at a place in an object; NULL when there is none, or it is longer than 255 characters';
 
 CREATE TABLE clerk.user_profiles (
 	clerk_id text COLLATE "C" CONSTRAINT user_profiles_pkey PRIMARY KEY,
 	issuer text COLLATE "C",
-	email text GENERATED ALWAYS AS (clerk.primary_email(payload)) STORED,
+	email text GENERATED ALWAYS AS (clerk_internal.primary_email(payload)) STORED,
 	username text GENERATED ALWAYS AS (payload ->> 'username') STORED,
 	first_name text GENERATED ALWAYS AS (payload ->> 'first_name') STORED,
 	last_name text GENERATED ALWAYS AS (payload ->> 'last_name') STORED,
@@ -41,9 +41,9 @@ CREATE TABLE clerk.user_profiles (
 	public_metadata jsonb GENERATED ALWAYS AS (payload -> 'public_metadata') STORED,
 	banned boolean GENERATED ALWAYS AS (payload -> 'banned' = 'true') STORED,
 	locked boolean GENERATED ALWAYS AS (payload -> 'locked' = 'true') STORED,
-	last_sign_in_at timestamptz GENERATED ALWAYS AS (clerk.ms_to_timestamptz(payload ->> 'last_sign_in_at')) STORED,
-	created_at timestamptz GENERATED ALWAYS AS (clerk.ms_to_timestamptz(payload ->> 'created_at')) STORED,
-	updated_at timestamptz GENERATED ALWAYS AS (clerk.ms_to_timestamptz(payload ->> 'updated_at')) STORED,
+	last_sign_in_at timestamptz GENERATED ALWAYS AS (clerk_internal.ms_to_timestamptz(payload ->> 'last_sign_in_at')) STORED,
+	created_at timestamptz GENERATED ALWAYS AS (clerk_internal.ms_to_timestamptz(payload ->> 'created_at')) STORED,
+	updated_at timestamptz GENERATED ALWAYS AS (clerk_internal.ms_to_timestamptz(payload ->> 'updated_at')) STORED,
 	deleted_at timestamptz,
 	last_banned_at timestamptz,
 	event_at timestamptz,
@@ -52,7 +52,7 @@ CREATE TABLE clerk.user_profiles (
 
 -- hash: whatever is in an event, it fits
 CREATE INDEX user_profiles_email_idx ON clerk.user_profiles USING hash (email);
-CREATE INDEX user_profiles_external_id_idx ON clerk.user_profiles USING hash (clerk.canonical_id(external_id));
+CREATE INDEX user_profiles_external_id_idx ON clerk.user_profiles USING hash (clerk_internal.canonical_id(external_id));
 COMMENT ON INDEX clerk.user_profiles_email_idx IS 'users by email address';
 COMMENT ON INDEX clerk.user_profiles_external_id_idx IS 'users by the id the application has given';
 COMMENT ON TABLE clerk.user_profiles IS 'users of Clerk, kept by webhooks; of a deleted user only the id is left';
@@ -72,8 +72,8 @@ CREATE TABLE clerk.org_profiles (
 	slug text GENERATED ALWAYS AS (payload ->> 'slug') STORED,
 	image_url text GENERATED ALWAYS AS (payload ->> 'image_url') STORED,
 	public_metadata jsonb GENERATED ALWAYS AS (payload -> 'public_metadata') STORED,
-	created_at timestamptz GENERATED ALWAYS AS (clerk.ms_to_timestamptz(payload ->> 'created_at')) STORED,
-	updated_at timestamptz GENERATED ALWAYS AS (clerk.ms_to_timestamptz(payload ->> 'updated_at')) STORED,
+	created_at timestamptz GENERATED ALWAYS AS (clerk_internal.ms_to_timestamptz(payload ->> 'created_at')) STORED,
+	updated_at timestamptz GENERATED ALWAYS AS (clerk_internal.ms_to_timestamptz(payload ->> 'updated_at')) STORED,
 	deleted_at timestamptz,
 	event_at timestamptz,
 	payload jsonb NOT NULL
@@ -88,13 +88,13 @@ COMMENT ON COLUMN clerk.org_profiles.payload IS 'the organization object, withou
 CREATE TABLE clerk.org_memberships (
 	clerk_id text COLLATE "C" CONSTRAINT org_memberships_pkey PRIMARY KEY,
 	issuer text COLLATE "C",
-	org_id text COLLATE "C" GENERATED ALWAYS AS (clerk.id_at(payload, 'organization', 'id')) STORED,
-	user_id text COLLATE "C" GENERATED ALWAYS AS (clerk.id_at(payload, 'public_user_data', 'user_id')) STORED,
+	org_id text COLLATE "C" GENERATED ALWAYS AS (clerk_internal.id_at(payload, 'organization', 'id')) STORED,
+	user_id text COLLATE "C" GENERATED ALWAYS AS (clerk_internal.id_at(payload, 'public_user_data', 'user_id')) STORED,
 	role text GENERATED ALWAYS AS (payload ->> 'role') STORED,
-	permissions text[] GENERATED ALWAYS AS (clerk.text_array(payload -> 'permissions')) STORED,
+	permissions text[] GENERATED ALWAYS AS (clerk_internal.text_array(payload -> 'permissions')) STORED,
 	public_metadata jsonb GENERATED ALWAYS AS (payload -> 'public_metadata') STORED,
-	created_at timestamptz GENERATED ALWAYS AS (clerk.ms_to_timestamptz(payload ->> 'created_at')) STORED,
-	updated_at timestamptz GENERATED ALWAYS AS (clerk.ms_to_timestamptz(payload ->> 'updated_at')) STORED,
+	created_at timestamptz GENERATED ALWAYS AS (clerk_internal.ms_to_timestamptz(payload ->> 'created_at')) STORED,
+	updated_at timestamptz GENERATED ALWAYS AS (clerk_internal.ms_to_timestamptz(payload ->> 'updated_at')) STORED,
 	deleted_at timestamptz,
 	event_at timestamptz,
 	payload jsonb NOT NULL,

@@ -5,7 +5,7 @@
 -- Uses library, explain.
 --
 
-CREATE FUNCTION clerk.caller_expression(tab regclass, column_name name, is_org boolean, OUT caller text, OUT comparison text)
+CREATE FUNCTION clerk_internal.caller_expression(tab regclass, column_name name, is_org boolean, OUT caller text, OUT comparison text)
 	LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 	AS $$
 DECLARE
@@ -35,10 +35,10 @@ BEGIN
 		column_name, caller, CASE col.type WHEN 'character varying' THEN 'text' ELSE col.type END);
 END
 $$;
-COMMENT ON FUNCTION clerk.caller_expression(regclass, name, boolean) IS
+COMMENT ON FUNCTION clerk_internal.caller_expression(regclass, name, boolean) IS
 	'the function that says which value of a column is the caller''s, by its type, and the comparison with it; raises if there is none';
 
-CREATE FUNCTION clerk.check_protectable(tab regclass, owner name, org name, admin_role text, role name) RETURNS void
+CREATE FUNCTION clerk_internal.check_protectable(tab regclass, owner name, org name, admin_role text, role name) RETURNS void
 	LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 	AS $$
 BEGIN
@@ -63,15 +63,15 @@ BEGIN
 	END IF;
 END
 $$;
-COMMENT ON FUNCTION clerk.check_protectable(regclass, name, name, text, name) IS 'raises if clerk.protect() cannot protect a table so';
+COMMENT ON FUNCTION clerk_internal.check_protectable(regclass, name, name, text, name) IS 'raises if clerk.protect() cannot protect a table so';
 
-CREATE FUNCTION clerk.wanted_policies(tab regclass, owner name, org name, admin_role text)
+CREATE FUNCTION clerk_internal.wanted_policies(tab regclass, owner name, org name, admin_role text)
 	RETURNS TABLE (policy name, is_permissive boolean, command text, expression text)
 	LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 	AS $$
 DECLARE
-	own constant text := CASE WHEN owner IS NOT NULL THEN (clerk.caller_expression(tab, owner, false)).comparison END;
-	of_org constant text := CASE WHEN org IS NOT NULL THEN (clerk.caller_expression(tab, org, true)).comparison END;
+	own constant text := CASE WHEN owner IS NOT NULL THEN (clerk_internal.caller_expression(tab, owner, false)).comparison END;
+	of_org constant text := CASE WHEN org IS NOT NULL THEN (clerk_internal.caller_expression(tab, org, true)).comparison END;
 	by_admin constant text := format('(%s AND clerk.has_role(%L::text))', of_org, admin_role);
 	-- where rows have an owner, or there are administrators, members only read those of others
 	shared constant boolean := owner IS NULL AND admin_role IS NULL;
@@ -88,14 +88,14 @@ BEGIN
 		WHERE wanted.expression IS NOT NULL;
 END
 $$;
-COMMENT ON FUNCTION clerk.wanted_policies(regclass, name, name, text) IS 'the policies that clerk.protect() makes';
+COMMENT ON FUNCTION clerk_internal.wanted_policies(regclass, name, name, text) IS 'the policies that clerk.protect() makes';
 
-CREATE FUNCTION clerk.policy_changes(tab regclass, owner name, org name, admin_role text, role name) RETURNS SETOF text
+CREATE FUNCTION clerk_internal.policy_changes(tab regclass, owner name, org name, admin_role text, role name) RETURNS SETOF text
 	LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 	AS $$
 	WITH wanted AS (
 		SELECT *, ARRAY[to_regrole(quote_ident(role))::oid] AS roles, true AS is_wanted
-		FROM clerk.wanted_policies(tab, owner, org, admin_role)
+		FROM clerk_internal.wanted_policies(tab, owner, org, admin_role)
 	), present AS (
 		SELECT polname AS policy, polpermissive AS is_permissive,
 			CASE polcmd WHEN 'r' THEN 'SELECT' WHEN 'a' THEN 'INSERT' WHEN 'w' THEN 'UPDATE' WHEN 'd' THEN 'DELETE' ELSE 'ALL' END AS command,
@@ -116,13 +116,13 @@ CREATE FUNCTION clerk.policy_changes(tab regclass, owner name, org name, admin_r
 	WHERE change.is_due
 	ORDER BY change.ordinal = 4, change.ordinal > 1, policy, change.ordinal
 $$;
-COMMENT ON FUNCTION clerk.policy_changes(regclass, name, name, text, name) IS 'the statements from the policies that a table has to those it is to have';
+COMMENT ON FUNCTION clerk_internal.policy_changes(regclass, name, name, text, name) IS 'the statements from the policies that a table has to those it is to have';
 
-CREATE FUNCTION clerk.column_changes(tab regclass, column_name name, is_org boolean) RETURNS SETOF text
+CREATE FUNCTION clerk_internal.column_changes(tab regclass, column_name name, is_org boolean) RETURNS SETOF text
 	LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 	AS $$
 	SELECT statement
-	FROM pg_attribute, clerk.caller_expression(tab, column_name, is_org), LATERAL (VALUES
+	FROM pg_attribute, clerk_internal.caller_expression(tab, column_name, is_org), LATERAL (VALUES
 			(CASE WHEN (SELECT pg_get_expr(adbin, adrelid) FROM pg_attrdef WHERE adrelid = tab AND adnum = attnum) IS DISTINCT FROM caller
 				THEN format('ALTER TABLE %s ALTER COLUMN %I SET DEFAULT %s', tab, attname, caller) END),
 			(CASE WHEN NOT EXISTS (SELECT FROM pg_index WHERE indrelid = tab AND indisvalid AND indpred IS NULL AND indkey[0] = attnum)
@@ -130,7 +130,7 @@ CREATE FUNCTION clerk.column_changes(tab regclass, column_name name, is_org bool
 		) AS change (statement)
 	WHERE attrelid = tab AND attname = column_name AND statement IS NOT NULL
 $$;
-COMMENT ON FUNCTION clerk.column_changes(regclass, name, boolean) IS 'the statements that make a column be filled with the caller, and found by it';
+COMMENT ON FUNCTION clerk_internal.column_changes(regclass, name, boolean) IS 'the statements that make a column be filled with the caller, and found by it';
 
 CREATE FUNCTION clerk.protect(tab regclass, owner name DEFAULT NULL, org name DEFAULT NULL, admin_role text DEFAULT NULL,
 	role name DEFAULT 'authenticated', dry_run boolean DEFAULT true) RETURNS SETOF text
@@ -140,13 +140,13 @@ DECLARE
 	statements text[];
 	statement text;
 BEGIN
-	PERFORM clerk.check_protectable(tab, owner, org, admin_role, role);
+	PERFORM clerk_internal.check_protectable(tab, owner, org, admin_role, role);
 	statements := ARRAY(
 		SELECT format('ALTER TABLE %s ENABLE ROW LEVEL SECURITY', tab) FROM pg_class WHERE oid = tab AND NOT relrowsecurity)
-		|| ARRAY(SELECT clerk.policy_changes(tab, owner, org, admin_role, role))
-		|| ARRAY(SELECT clerk.column_changes(tab, owner, false) WHERE owner IS NOT NULL)
-		|| ARRAY(SELECT clerk.column_changes(tab, org, true) WHERE org IS NOT NULL)
-		|| ARRAY(SELECT clerk.missing_grants(tab, '{SELECT,INSERT,UPDATE,DELETE}', role));
+		|| ARRAY(SELECT clerk_internal.policy_changes(tab, owner, org, admin_role, role))
+		|| ARRAY(SELECT clerk_internal.column_changes(tab, owner, false) WHERE owner IS NOT NULL)
+		|| ARRAY(SELECT clerk_internal.column_changes(tab, org, true) WHERE org IS NOT NULL)
+		|| ARRAY(SELECT clerk_internal.missing_grants(tab, '{SELECT,INSERT,UPDATE,DELETE}', role));
 	FOREACH statement IN ARRAY statements LOOP
 		IF NOT coalesce(dry_run, true) AND statement NOT LIKE '--%' THEN
 			EXECUTE statement;

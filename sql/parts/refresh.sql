@@ -24,7 +24,7 @@ COMMENT ON COLUMN clerk.jwks_refreshes.request_id IS 'the request of pg_net whos
 
 SELECT pg_catalog.pg_extension_config_dump('clerk.jwks_refreshes', $$WHERE issuer <> 'https://clerk.test.invalid'$$);
 
-CREATE FUNCTION clerk.parse_jwks_response(status integer, content text) RETURNS jsonb
+CREATE FUNCTION clerk_internal.parse_jwks_response(status integer, content text) RETURNS jsonb
 	LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp
 	AS $$
 BEGIN
@@ -38,10 +38,10 @@ EXCEPTION WHEN invalid_text_representation OR untranslatable_character THEN
 	RAISE EXCEPTION USING ERRCODE = 'data_exception', MESSAGE = 'the answer is not JSON';
 END
 $$;
-COMMENT ON FUNCTION clerk.parse_jwks_response(integer, text) IS 'the JWKS in an HTTP response; raises when there is none';
+COMMENT ON FUNCTION clerk_internal.parse_jwks_response(integer, text) IS 'the JWKS in an HTTP response; raises when there is none';
 
 -- Each of these returns true when keys were loaded, and false when the answer is to come.
-CREATE FUNCTION clerk.refresh_through_http(issuer text, url text) RETURNS boolean
+CREATE FUNCTION clerk_internal.refresh_through_http(issuer text, url text) RETURNS boolean
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 	AS $$
 DECLARE
@@ -49,16 +49,16 @@ DECLARE
 BEGIN
 	PERFORM set_config('http.timeout_msec', '10000', true);
 	-- the exact type, so that nobody's http_get(text) is preferred
-	EXECUTE format('SELECT status, content FROM %s.http_get($1::pg_catalog.varchar)', clerk.extension_schema('http')) INTO response USING url;
-	PERFORM clerk.load_jwks(issuer, clerk.parse_jwks_response(response.status, response.content));
+	EXECUTE format('SELECT status, content FROM %s.http_get($1::pg_catalog.varchar)', clerk_internal.extension_schema('http')) INTO response USING url;
+	PERFORM clerk.load_jwks(issuer, clerk_internal.parse_jwks_response(response.status, response.content));
 	RETURN true;
 END
 $$;
-COMMENT ON FUNCTION clerk.refresh_through_http(text, text) IS 'fetches the keys of an instance through the extension http, with a timeout of 10 seconds';
+COMMENT ON FUNCTION clerk_internal.refresh_through_http(text, text) IS 'fetches the keys of an instance through the extension http, with a timeout of 10 seconds';
 
 -- Who may write where pg_net keeps its requests and answers, could choose our keys. pg_net itself
 -- grants all on its tables to PUBLIC.
-CREATE FUNCTION clerk.pg_net_writers() RETURNS text
+CREATE FUNCTION clerk_internal.pg_net_writers() RETURNS text
 	LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 	AS $$
 	SELECT string_agg(DISTINCT format('%s may %s on %s',
@@ -79,17 +79,17 @@ CREATE FUNCTION clerk.pg_net_writers() RETURNS text
 	) AS acl
 	WHERE acl.grantee NOT IN (SELECT r.oid FROM pg_roles AS r WHERE r.rolsuper)
 $$;
-COMMENT ON FUNCTION clerk.pg_net_writers() IS
+COMMENT ON FUNCTION clerk_internal.pg_net_writers() IS
 	'who else than a superuser may write where pg_net keeps requests and answers; NULL: nobody';
 
-CREATE FUNCTION clerk.refresh_through_pg_net(issuer text, url text) RETURNS boolean
+CREATE FUNCTION clerk_internal.refresh_through_pg_net(issuer text, url text) RETURNS boolean
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 	AS $$
 #variable_conflict use_variable
 DECLARE
 	request bigint := (SELECT refresh.request_id FROM clerk.jwks_refreshes AS refresh WHERE refresh.issuer = refresh_through_pg_net.issuer);
 	response record;
-	writers constant text := clerk.pg_net_writers();
+	writers constant text := clerk_internal.pg_net_writers();
 BEGIN
 	IF writers IS NOT NULL THEN
 		RAISE EXCEPTION USING
@@ -113,14 +113,14 @@ BEGIN
 		RAISE EXCEPTION USING
 			ERRCODE = 'data_exception', MESSAGE = coalesce(response.error_msg, 'the server did not answer in time');
 	END IF;
-	PERFORM clerk.load_jwks(issuer, clerk.parse_jwks_response(response.status_code, response.content));
+	PERFORM clerk.load_jwks(issuer, clerk_internal.parse_jwks_response(response.status_code, response.content));
 	RETURN true;
 END
 $$;
-COMMENT ON FUNCTION clerk.refresh_through_pg_net(text, text) IS
+COMMENT ON FUNCTION clerk_internal.refresh_through_pg_net(text, text) IS
 	'asks for the keys of an instance through pg_net; the next call collects the answer';
 
-CREATE FUNCTION clerk.refresh_one(issuer text, OUT outcome text, OUT detail text)
+CREATE FUNCTION clerk_internal.refresh_one(issuer text, OUT outcome text, OUT detail text)
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 	AS $$
 #variable_conflict use_variable
@@ -137,10 +137,10 @@ BEGIN
 	BEGIN
 		IF url IS NULL THEN
 			RAISE EXCEPTION USING ERRCODE = 'data_exception', MESSAGE = 'the instance has no jwks_url';
-		ELSIF clerk.extension_schema('http') IS NOT NULL THEN
-			outcome := CASE WHEN clerk.refresh_through_http(issuer, url) THEN 'refreshed' ELSE 'requested' END;
+		ELSIF clerk_internal.extension_schema('http') IS NOT NULL THEN
+			outcome := CASE WHEN clerk_internal.refresh_through_http(issuer, url) THEN 'refreshed' ELSE 'requested' END;
 		ELSE
-			outcome := CASE WHEN clerk.refresh_through_pg_net(issuer, url) THEN 'refreshed' ELSE 'requested' END;
+			outcome := CASE WHEN clerk_internal.refresh_through_pg_net(issuer, url) THEN 'refreshed' ELSE 'requested' END;
 		END IF;
 	EXCEPTION WHEN OTHERS THEN
 		outcome := 'failed';
@@ -154,7 +154,7 @@ BEGIN
 	WHERE refresh.issuer = refresh_one.issuer;
 END
 $$;
-COMMENT ON FUNCTION clerk.refresh_one(text) IS 'fetches the keys of an instance and records how it went; the old keys stay when it fails';
+COMMENT ON FUNCTION clerk_internal.refresh_one(text) IS 'fetches the keys of an instance and records how it went; the old keys stay when it fails';
 
 CREATE FUNCTION clerk.refresh_jwks(issuer text DEFAULT NULL) RETURNS TABLE (instance text, outcome text, detail text)
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
@@ -166,7 +166,7 @@ BEGIN
 			ERRCODE = 'undefined_object',
 			MESSAGE = format('instance %s is not registered', refresh_jwks.issuer),
 			HINT = 'Register it with clerk.add_instance().';
-	ELSIF clerk.extension_schema('http') IS NULL AND clerk.extension_schema('pg_net') IS NULL THEN
+	ELSIF clerk_internal.extension_schema('http') IS NULL AND clerk_internal.extension_schema('pg_net') IS NULL THEN
 		RAISE EXCEPTION USING
 			ERRCODE = 'feature_not_supported',
 			MESSAGE = 'neither the extension http nor pg_net is installed, so nothing can be fetched',
@@ -179,7 +179,7 @@ BEGIN
 	RETURN QUERY
 		SELECT i.issuer, refreshed.outcome, refreshed.detail
 		FROM (SELECT issuer FROM clerk.instances WHERE refresh_jwks.issuer IS NULL OR issuer = refresh_jwks.issuer ORDER BY issuer) AS i,
-			clerk.refresh_one(i.issuer) AS refreshed
+			clerk_internal.refresh_one(i.issuer) AS refreshed
 		WHERE refreshed.outcome IS NOT NULL;	-- NULL: dropped meanwhile
 END
 $$;
@@ -204,7 +204,7 @@ BEGIN
 			-- a job is never on time to the second
 			OR refresh.attempted_at <= now() - every + interval '5 seconds'
 			OR (refresh.attempted_at <= now() - interval '5 minutes'
-				AND clerk.unknown_kid_at(instance.issuer) >= date_trunc('second', refresh.attempted_at))
+				AND clerk_internal.unknown_kid_at(instance.issuer) >= date_trunc('second', refresh.attempted_at))
 		ORDER BY instance.issuer
 	LOOP
 		PERFORM clerk.refresh_jwks(due);
@@ -223,7 +223,7 @@ BEGIN
 			ERRCODE = 'invalid_parameter_value',
 			MESSAGE = 'the keys cannot be fetched more often than once a minute';
 	END IF;
-	PERFORM clerk.schedule_job('clerk_rls: refresh of JWKS', '* * * * *', 'SELECT clerk.run_jwks_refresh(' || quote_literal(every) || ')');
+	PERFORM clerk_internal.schedule_job('clerk_rls: refresh of JWKS', '* * * * *', 'SELECT clerk.run_jwks_refresh(' || quote_literal(every) || ')');
 END
 $$;
 COMMENT ON FUNCTION clerk.schedule_jwks_refresh(interval) IS 'lets pg_cron fetch the keys this often, and early where a token named an unknown key; NULL ends that';

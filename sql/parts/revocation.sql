@@ -25,9 +25,9 @@ COMMENT ON COLUMN clerk.revocations.revoked_at IS 'since when';
 SELECT pg_catalog.pg_extension_config_dump('clerk.revocations', '');
 
 CREATE TRIGGER invalidate_statement AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON clerk.revocations
-	FOR EACH STATEMENT EXECUTE FUNCTION clerk.invalidate();
+	FOR EACH STATEMENT EXECUTE FUNCTION clerk_internal.invalidate();
 CREATE TRIGGER invalidate_row AFTER INSERT OR UPDATE OR DELETE ON clerk.revocations
-	FOR EACH ROW EXECUTE FUNCTION clerk.invalidate();
+	FOR EACH ROW EXECUTE FUNCTION clerk_internal.invalidate();
 
 ALTER TABLE clerk.revocations ENABLE ALWAYS TRIGGER invalidate_statement;
 ALTER TABLE clerk.revocations ENABLE ALWAYS TRIGGER invalidate_row;
@@ -35,14 +35,14 @@ ALTER TABLE clerk.revocations ENABLE ALWAYS TRIGGER invalidate_row;
 COMMENT ON TRIGGER invalidate_statement ON clerk.revocations IS 'every backend asks again';
 COMMENT ON TRIGGER invalidate_row ON clerk.revocations IS 'the same, in an apply worker of logical replication';
 
-CREATE FUNCTION clerk.revoke(id text, prefix text, reason text) RETURNS void
+CREATE FUNCTION clerk_internal.revoke(id text, prefix text, reason text) RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 	AS $$
 #variable_conflict use_variable
 BEGIN
 	IF coalesce(id = '' OR (NOT starts_with(id, prefix) AND (starts_with(id, 'sess_') OR starts_with(id, 'user_')
 		-- what the ids of other issuers look like is not known
-		OR NOT EXISTS (SELECT FROM clerk.instances AS instance WHERE NOT clerk.is_clerks(instance.issuer, instance.jwks_url)))), true) THEN
+		OR NOT EXISTS (SELECT FROM clerk.instances AS instance WHERE NOT clerk_internal.is_clerks(instance.issuer, instance.jwks_url)))), true) THEN
 		RAISE EXCEPTION USING
 			ERRCODE = 'invalid_parameter_value',
 			MESSAGE = format('this is not the id of a %s', CASE prefix WHEN 'sess_' THEN 'session' ELSE 'user' END),
@@ -52,16 +52,16 @@ BEGIN
 		ON CONFLICT ON CONSTRAINT revocations_pkey DO UPDATE SET reason = coalesce(excluded.reason, revocation.reason);
 END
 $$;
-COMMENT ON FUNCTION clerk.revoke(text, text, text) IS 'what revoke_session() and revoke_user() have in common';
+COMMENT ON FUNCTION clerk_internal.revoke(text, text, text) IS 'what revoke_session() and revoke_user() have in common';
 
 CREATE FUNCTION clerk.revoke_session(session_id text, reason text DEFAULT NULL) RETURNS void
 	LANGUAGE sql SET search_path = pg_catalog, pg_temp
-	AS $$ SELECT clerk.revoke(session_id, 'sess_', reason) $$;
+	AS $$ SELECT clerk_internal.revoke(session_id, 'sess_', reason) $$;
 COMMENT ON FUNCTION clerk.revoke_session(text, text) IS 'refuses every token of a session, from the next statement on';
 
 CREATE FUNCTION clerk.revoke_user(clerk_id text, reason text DEFAULT NULL) RETURNS void
 	LANGUAGE sql SET search_path = pg_catalog, pg_temp
-	AS $$ SELECT clerk.revoke(clerk_id, 'user_', reason) $$;
+	AS $$ SELECT clerk_internal.revoke(clerk_id, 'user_', reason) $$;
 COMMENT ON FUNCTION clerk.revoke_user(text, text) IS 'refuses every token of a user, from the next statement on, until clerk.unrevoke()';
 
 CREATE FUNCTION clerk.unrevoke(id text) RETURNS void

@@ -1,7 +1,8 @@
 --
 -- schema.sql
---		The schema. Policies resolve clerk.uid() in it, so nobody else may put a function there:
---		neither its owner, nor whoever has been granted CREATE.
+--		The schemas: clerk is what users call, clerk_internal what only that calls. Policies resolve
+--		clerk.uid() in the former, so nobody else may put a function there: neither its owner, nor
+--		whoever has been granted CREATE.
 --
 
 DO $$
@@ -31,3 +32,7 @@ END
 $$;
 
 COMMENT ON SCHEMA clerk IS 'clerk_rls: who is signed in with Clerk, for row-level security policies';
+
+-- Fails where there is one, whosever it is.
+CREATE SCHEMA clerk_internal;
+COMMENT ON SCHEMA clerk_internal IS 'clerk_rls: what the functions of schema clerk are made of; it may change without notice';

@@ -15,7 +15,7 @@ COMMENT ON COLUMN clerk.auth_shim.previous IS 'the definition of the function th
 
 SELECT pg_catalog.pg_extension_config_dump('clerk.auth_shim', '');
 
-CREATE FUNCTION clerk.is_auth_shim(function regprocedure) RETURNS boolean
+CREATE FUNCTION clerk_internal.is_auth_shim(function regprocedure) RETURNS boolean
 	LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 	AS $$
 	-- the body of the function depends on one of ours, and stops doing so when it is replaced
@@ -26,7 +26,7 @@ CREATE FUNCTION clerk.is_auth_shim(function regprocedure) RETURNS boolean
 			AND member.deptype = 'e' AND member.refclassid = 'pg_extension'::regclass
 			AND member.refobjid = (SELECT oid FROM pg_extension WHERE extname = 'clerk_rls'))
 $$;
-COMMENT ON FUNCTION clerk.is_auth_shim(regprocedure) IS 'whether clerk.install_auth_shim() has made this function';
+COMMENT ON FUNCTION clerk_internal.is_auth_shim(regprocedure) IS 'whether clerk.install_auth_shim() has made this function';
 
 CREATE FUNCTION clerk.install_auth_shim(overwrite boolean DEFAULT false) RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
@@ -52,7 +52,7 @@ BEGIN
 		) AS shims (signature, type, expression, comment)
 	LOOP
 		existing := to_regprocedure(shim.signature);
-		CONTINUE WHEN clerk.is_auth_shim(existing);
+		CONTINUE WHEN clerk_internal.is_auth_shim(existing);
 		IF existing IS NOT NULL AND NOT coalesce(overwrite, false) THEN
 			RAISE EXCEPTION USING
 				ERRCODE = 'duplicate_function',
@@ -81,7 +81,7 @@ DECLARE
 	owns_schema constant boolean := EXISTS (SELECT FROM clerk.auth_shim WHERE object = 'schema auth');
 BEGIN
 	FOR shim IN DELETE FROM clerk.auth_shim RETURNING * LOOP
-		CONTINUE WHEN shim.object = 'schema auth' OR NOT clerk.is_auth_shim(to_regprocedure(shim.object));
+		CONTINUE WHEN shim.object = 'schema auth' OR NOT clerk_internal.is_auth_shim(to_regprocedure(shim.object));
 		IF shim.previous IS NOT NULL THEN
 			EXECUTE shim.previous;
 		ELSE

@@ -7,7 +7,7 @@
 
 CREATE VIEW clerk.stats AS
 	SELECT counted.issuer, counted.reason, pg_catalog.sum(counted.tokens)::bigint AS tokens, counted.since
-	FROM clerk.count_tokens() AS counted
+	FROM clerk_internal.count_tokens() AS counted
 	GROUP BY counted.issuer, counted.reason, counted.since;
 COMMENT ON VIEW clerk.stats IS
 	'how many tokens were verified and refused, by all sessions of this database on this server: once for each request, remembered or not, and each call of clerk.verify() and its like; empty before PostgreSQL 17 unless the library is in shared_preload_libraries';

@@ -29,7 +29,7 @@ COMMENT ON FUNCTION clerk.prune(interval) IS
 
 CREATE FUNCTION clerk.schedule_prune(older_than interval) RETURNS void
 	LANGUAGE sql SET search_path = pg_catalog, pg_temp
-	AS $$ SELECT clerk.schedule_job('clerk_rls: prune', '17 3 * * *', 'SELECT clerk.prune(' || quote_literal(older_than) || ')') $$;
+	AS $$ SELECT clerk_internal.schedule_job('clerk_rls: prune', '17 3 * * *', 'SELECT clerk.prune(' || quote_literal(older_than) || ')') $$;
 COMMENT ON FUNCTION clerk.schedule_prune(interval) IS 'lets pg_cron run clerk.prune() every night; NULL ends that';
 
 CREATE FUNCTION clerk.health() RETURNS TABLE (
@@ -43,7 +43,7 @@ CREATE FUNCTION clerk.health() RETURNS TABLE (
 		count(*) FILTER (WHERE key.expires_at > now()),
 		count(*) FILTER (WHERE key.expires_at <= now()),
 		now() - max(key.created_at),
-		refresh.succeeded_at, refresh.failed_at, refresh.failure, clerk.unknown_kid_at(instance.issuer),
+		refresh.succeeded_at, refresh.failed_at, refresh.failure, clerk_internal.unknown_kid_at(instance.issuer),
 		(SELECT count(*) FROM clerk.webhook_secrets AS secret WHERE secret.issuer = instance.issuer),
 		(SELECT max(event.received_at) FROM clerk.webhook_events AS event WHERE event.issuer = instance.issuer)
 	FROM clerk.instances AS instance

@@ -51,11 +51,11 @@ CREATE FUNCTION clerk.add_webhook_secret(issuer text, secret text) RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 	AS $$
 BEGIN
-	IF NOT clerk.lock_instance(add_webhook_secret.issuer) THEN
-		PERFORM clerk.refuse('42704', format('instance %s is not registered', coalesce(issuer, 'NULL')), NULL,
+	IF NOT clerk_internal.lock_instance(add_webhook_secret.issuer) THEN
+		PERFORM clerk_internal.refuse('42704', format('instance %s is not registered', coalesce(issuer, 'NULL')), NULL,
 			'Register it with clerk.add_instance().');
-	ELSIF clerk.is_webhook_secret(secret) IS NOT TRUE THEN
-		PERFORM clerk.refuse('22023', 'this is not a signing secret', NULL,
+	ELSIF clerk_internal.is_webhook_secret(secret) IS NOT TRUE THEN
+		PERFORM clerk_internal.refuse('22023', 'this is not a signing secret', NULL,
 			'Copy it from the endpoint''s page in the Clerk Dashboard: whsec_ and base64.');
 	END IF;
 	INSERT INTO clerk.webhook_secrets VALUES (issuer, secret) ON CONFLICT DO NOTHING;
@@ -67,16 +67,16 @@ CREATE FUNCTION clerk.drop_webhook_secret(issuer text, secret text) RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 	AS $$
 BEGIN
-	PERFORM clerk.lock_instance(drop_webhook_secret.issuer);
+	PERFORM clerk_internal.lock_instance(drop_webhook_secret.issuer);
 	DELETE FROM clerk.webhook_secrets AS s WHERE s.issuer = drop_webhook_secret.issuer AND s.secret = drop_webhook_secret.secret;
 	IF NOT FOUND THEN
-		PERFORM clerk.refuse('42704', format('instance %s has no such secret', coalesce(issuer, 'NULL')), NULL, NULL);
+		PERFORM clerk_internal.refuse('42704', format('instance %s has no such secret', coalesce(issuer, 'NULL')), NULL, NULL);
 	END IF;
 END
 $$;
 COMMENT ON FUNCTION clerk.drop_webhook_secret(text, text) IS 'webhooks that were signed with this secret are refused from now on';
 
-CREATE FUNCTION clerk.handler_leftovers() RETURNS SETOF text
+CREATE FUNCTION clerk_internal.handler_leftovers() RETURNS SETOF text
 	LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp
 	AS $$
 	SELECT 'cursor ' || quote_ident(name) FROM pg_cursors
@@ -84,18 +84,18 @@ CREATE FUNCTION clerk.handler_leftovers() RETURNS SETOF text
 	SELECT 'temporary ' || pg_describe_object(classid, objid, objsubid) FROM pg_depend
 	WHERE refclassid = 'pg_namespace'::regclass AND refobjid = pg_my_temp_schema()
 $$;
-COMMENT ON FUNCTION clerk.handler_leftovers() IS
+COMMENT ON FUNCTION clerk_internal.handler_leftovers() IS
 	'what could outlive an event handler in this session, and be run as somebody else than its owner: cursors and temporary objects';
 
-CREATE FUNCTION clerk.handle_event(handler regprocedure, event jsonb) RETURNS void
+CREATE FUNCTION clerk_internal.handle_event(handler regprocedure, event jsonb) RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 	AS $$
 DECLARE
-	before constant text[] := ARRAY(SELECT clerk.handler_leftovers());
+	before constant text[] := ARRAY(SELECT clerk_internal.handler_leftovers());
 	leftover text;
 BEGIN
-	PERFORM clerk.run_event_handler(handler, event);
-	SELECT l INTO leftover FROM clerk.handler_leftovers() AS l WHERE l <> ALL (before) ORDER BY l LIMIT 1;
+	PERFORM clerk_internal.run_event_handler(handler, event);
+	SELECT l INTO leftover FROM clerk_internal.handler_leftovers() AS l WHERE l <> ALL (before) ORDER BY l LIMIT 1;
 	IF FOUND THEN
 		RAISE EXCEPTION USING
 			ERRCODE = 'object_not_in_prerequisite_state',
@@ -105,49 +105,49 @@ BEGIN
 	END IF;
 END
 $$;
-COMMENT ON FUNCTION clerk.handle_event(regprocedure, jsonb) IS 'calls a function as the role that owns it, and raises if it leaves a cursor or a temporary object';
+COMMENT ON FUNCTION clerk_internal.handle_event(regprocedure, jsonb) IS 'calls a function as the role that owns it, and raises if it leaves a cursor or a temporary object';
 
-CREATE FUNCTION clerk.parse_event(body text) RETURNS jsonb
+CREATE FUNCTION clerk_internal.parse_event(body text) RETURNS jsonb
 	LANGUAGE plpgsql IMMUTABLE STRICT SET search_path = pg_catalog, pg_temp
 	AS $$
 BEGIN
 	BEGIN
-		RETURN clerk.plain_json(body, ascii => false)::jsonb;
+		RETURN clerk_internal.plain_json(body, ascii => false)::jsonb;
 	EXCEPTION WHEN untranslatable_character OR feature_not_supported THEN
 		-- the database's encoding lacks a character, or (SQL_ASCII) has none beyond ASCII
-		RETURN clerk.plain_json(body, ascii => true)::jsonb;
+		RETURN clerk_internal.plain_json(body, ascii => true)::jsonb;
 	END;
 EXCEPTION WHEN invalid_text_representation OR untranslatable_character THEN
-	PERFORM clerk.refuse('22023', 'the webhook is not JSON', NULL, NULL);
+	PERFORM clerk_internal.refuse('22023', 'the webhook is not JSON', NULL, NULL);
 END
 $$;
-COMMENT ON FUNCTION clerk.parse_event(text) IS 'the body of a webhook, with what jsonb cannot hold replaced';
+COMMENT ON FUNCTION clerk_internal.parse_event(text) IS 'the body of a webhook, with what jsonb cannot hold replaced';
 
 CREATE FUNCTION clerk.receive_webhook(id text, ts text, signature text, body text) RETURNS json
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 	AS $$
 #variable_conflict use_variable
 DECLARE
-	issuer constant text := clerk.authenticate_webhook(id, ts, signature, body);
-	event constant jsonb := clerk.parse_event(body);
+	issuer constant text := clerk_internal.authenticate_webhook(id, ts, signature, body);
+	event constant jsonb := clerk_internal.parse_event(body);
 	registered record;
 BEGIN
 	IF jsonb_typeof(event) <> 'object' OR jsonb_typeof(event -> 'type') IS DISTINCT FROM 'string'
 		OR jsonb_typeof(event -> 'data') IS DISTINCT FROM 'object' THEN
-		PERFORM clerk.refuse('22023', 'the webhook is no event', 'It must be a JSON object with "type" and "data".', NULL);
+		PERFORM clerk_internal.refuse('22023', 'the webhook is no event', 'It must be a JSON object with "type" and "data".', NULL);
 	END IF;
 	-- waits for another delivery of the same event, and then finds it done
 	INSERT INTO clerk.webhook_events (id, issuer, type) VALUES (id, issuer, event ->> 'type') ON CONFLICT DO NOTHING;
 	IF NOT FOUND THEN
 		RETURN json_build_object('status', 'duplicate');
 	END IF;
-	PERFORM clerk.apply_event(issuer, event);
+	PERFORM clerk_internal.apply_event(issuer, event);
 	FOR registered IN
 		SELECT DISTINCT handler FROM clerk.event_handlers
 		WHERE event ->> 'type' LIKE replace(regexp_replace(pattern, '([\\%_])', '\\\1', 'g'), '*', '%')
 		ORDER BY handler
 	LOOP
-		PERFORM clerk.handle_event(registered.handler::regprocedure, event);
+		PERFORM clerk_internal.handle_event(registered.handler::regprocedure, event);
 	END LOOP;
 	RETURN json_build_object('status', 'applied');
 END
@@ -158,7 +158,7 @@ COMMENT ON FUNCTION clerk.receive_webhook(text, text, text, text) IS
 CREATE FUNCTION clerk.webhook(json) RETURNS json
 	LANGUAGE sql SET search_path = pg_catalog, pg_temp
 	AS $$
-	SELECT clerk.receive_webhook(clerk.webhook_header('id'), clerk.webhook_header('timestamp'), clerk.webhook_header('signature'), $1::text)
+	SELECT clerk.receive_webhook(clerk_internal.webhook_header('id'), clerk_internal.webhook_header('timestamp'), clerk_internal.webhook_header('signature'), $1::text)
 $$;
 COMMENT ON FUNCTION clerk.webhook(json) IS 'the same with the headers of the request; PostgREST hands over the raw body';
 

@@ -585,7 +585,7 @@ clerk_rls_track_id(PG_FUNCTION_ARGS)
 
 	if (!CALLED_AS_TRIGGER(fcinfo))
 		ereport(ERROR, (errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
-						errmsg("clerk.track_id() must be called as a trigger")));
+						errmsg("clerk_internal.track_id() must be called as a trigger")));
 	event = trigger->tg_event;
 	rel = trigger->tg_relation;
 	function = trigger->tg_trigger->tgfoid;

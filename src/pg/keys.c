@@ -466,7 +466,7 @@ clerk_rls_invalidate(PG_FUNCTION_ARGS)
 {
 	if (!CALLED_AS_TRIGGER(fcinfo))
 		ereport(ERROR, (errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
-						errmsg("clerk.invalidate() must be called as a trigger")));
+						errmsg("clerk_internal.invalidate() must be called as a trigger")));
 	CacheInvalidateRelcache(((TriggerData *) fcinfo->context)->tg_relation);
 	return PointerGetDatum(NULL);
 }
@@ -487,7 +487,7 @@ clerk_rls_check_jwk(PG_FUNCTION_ARGS)
 	TupleDesc desc;
 
 	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
-		elog(ERROR, "clerk.check_jwk() must return a row");
+		elog(ERROR, "clerk_internal.check_jwk() must return a row");
 	values[0] = BoolGetDatum(clerk_status_ignores_jwk(status));
 	values[1] = CStringGetTextDatum(clerk_status_reason(status)->detail);
 	PG_RETURN_DATUM(

@@ -62,7 +62,7 @@ clerk_rls_refuse(PG_FUNCTION_ARGS)
 	const char *hint = argument(fcinfo, 3);
 
 	if (sqlstate == NULL || strlen(sqlstate) != 5 || message == NULL)
-		elog(ERROR, "clerk.refuse() needs a SQLSTATE and a message");
+		elog(ERROR, "clerk_internal.refuse() needs a SQLSTATE and a message");
 	ereport(ERROR,
 			(errcode(MAKE_SQLSTATE(sqlstate[0], sqlstate[1], sqlstate[2], sqlstate[3],
 								   sqlstate[4])),

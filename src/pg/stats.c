@@ -12,7 +12,7 @@
  * without any lock.
  *
  * A segment that cannot be had is asked for once, and its lack logged; the backend goes on
- * without.  Nothing here raises but clerk.count_tokens().  Called by session.c.
+ * without.  Nothing here raises but clerk_internal.count_tokens().  Called by session.c.
  */
 #include "clerk_pg.h"
 

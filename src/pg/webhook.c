@@ -199,7 +199,7 @@ PG_FUNCTION_INFO_V1(clerk_rls_run_event_handler);
  * what would run at COMMIT or stay in the session (cursors WITH HOLD, deferred triggers,
  * temporary tables, PREPARE, LISTEN, SET ROLE), and what it sets ends with it.  Triggers
  * that tables defer by themselves fire at once.  What is left then, see
- * clerk.handler_leftovers().
+ * clerk_internal.handler_leftovers().
  */
 Datum
 clerk_rls_run_event_handler(PG_FUNCTION_ARGS)

@@ -216,7 +216,7 @@ SELECT format('ALTER DATABASE %I OWNER TO regress_audit', current_database()) \g
 UPDATE clerk.instances SET authorized_parties = NULL;
 SET ROLE regress_audit;
 SELECT finding, object FROM clerk.audit();
-SELECT * FROM clerk.audit_instances();
+SELECT * FROM clerk_internal.audit_instances();
 RESET ROLE;
 \set ECHO none
 SELECT format('ALTER DATABASE %I OWNER TO %s', current_database(), :'database_owner') \gexec

@@ -25,7 +25,7 @@ UPDATE clerk.instances SET clock_skew = '0';
 SELECT * FROM pg_temp.changes();
 SELECT count(*) FROM clerk.load_jwks(:'issuer_a', :'jwks_a');
 SELECT count(*) FROM clerk.load_jwks(:'issuer_a', :'jwks_a');
-SELECT object, action, issuer, key, after ->> 'thumbprint' = (SELECT clerk.jwk_thumbprint(jwk) FROM clerk.jwks) AS is_thumbprint, after ? 'jwk' AS whole
+SELECT object, action, issuer, key, after ->> 'thumbprint' = (SELECT clerk_internal.jwk_thumbprint(jwk) FROM clerk.jwks) AS is_thumbprint, after ? 'jwk' AS whole
 FROM pg_temp.changes();
 SELECT clerk.retire_key(:'issuer_a', 'ins_a');
 SELECT object, action, issuer, key, before -> 'is_retired' AS before, after -> 'is_retired' AS after, (SELECT array_agg(k) FROM jsonb_object_keys(after) AS k) AS columns
@@ -62,7 +62,7 @@ CREATE ROLE regress_clerk_app LOGIN;
 CREATE ROLE regress_clerk_job LOGIN;
 GRANT anon TO regress_clerk_app;
 GRANT ALL ON ALL TABLES IN SCHEMA clerk TO anon, regress_clerk_job;
-GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA clerk TO anon, regress_clerk_job;
+GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA clerk, clerk_internal TO anon, regress_clerk_job;
 SET SESSION AUTHORIZATION regress_clerk_app;
 SET ROLE anon;
 SET application_name = 'not psql';

@@ -12,10 +12,10 @@ CREATE EXTENSION pgcrypto SCHEMA crypto;
 -- all that is not C has its names resolved already, or pins the search_path
 SELECT p.oid::regprocedure AS resolves_names_at_run_time
 FROM pg_proc AS p JOIN pg_language AS l ON l.oid = prolang
-WHERE pronamespace = 'clerk'::regnamespace AND lanname <> 'c' AND prosqlbody IS NULL
+WHERE pronamespace IN ('clerk'::regnamespace, 'clerk_internal'::regnamespace) AND lanname <> 'c' AND prosqlbody IS NULL
 	AND proconfig IS DISTINCT FROM '{"search_path=pg_catalog, pg_temp"}';
 SELECT p.oid::regprocedure AS security_definer
-FROM pg_proc AS p WHERE pronamespace = 'clerk'::regnamespace AND prosecdef ORDER BY p.oid::regprocedure::text;
+FROM pg_proc AS p WHERE pronamespace IN ('clerk'::regnamespace, 'clerk_internal'::regnamespace) AND prosecdef ORDER BY p.oid::regprocedure::text;
 SELECT DISTINCT tgfoid::regprocedure AS trigger_function
 FROM pg_trigger WHERE tgrelid::regclass::text ^@ 'clerk.' AND NOT tgisinternal ORDER BY 1;
 
@@ -183,7 +183,7 @@ CREATE TABLE evil.child () INHERITS (clerk.webhook_secrets);
 CREATE TABLE evil.referring (issuer text, secret text, FOREIGN KEY (issuer, secret) REFERENCES clerk.webhook_secrets);
 CREATE PUBLICATION secrets FOR TABLE clerk.webhook_secrets;
 COPY clerk.webhook_secrets TO STDOUT;
-SELECT clerk.authenticate_webhook('', '', '', ''), clerk.verify_webhook('', '', '', '');
+SELECT clerk_internal.authenticate_webhook('', '', '', ''), clerk.verify_webhook('', '', '', '');
 SELECT clerk.add_webhook_secret(NULL, NULL);
 CREATE FUNCTION clerk.uid(text) RETURNS text LANGUAGE sql AS 'SELECT $1';
 CREATE TABLE clerk.users (id text);

@@ -18,7 +18,7 @@ WHERE tgrelid IN ('clerk.instances'::regclass, 'clerk.jwks'::regclass)
 
 -- functions that read are STABLE and PARALLEL SAFE; few run as their owner
 SELECT proname, provolatile, proparallel, prosecdef
-FROM pg_proc WHERE pronamespace = 'clerk'::regnamespace ORDER BY proname;
+FROM pg_proc WHERE pronamespace IN ('clerk'::regnamespace, 'clerk_internal'::regnamespace) ORDER BY proname;
 
 -- the settings, once the library is loaded
 SELECT clerk.is_authenticated();

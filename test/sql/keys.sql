@@ -60,7 +60,7 @@ UPDATE clerk.instances SET jwks_url = 'http://keys.example/jwks';
 
 -- what no token can match
 SELECT clerk.add_instance('https://a.example.com', authorized_parties => '{https://app.example.com,https://app.example.com/}');
-SELECT party, clerk.origin_problem(party) FROM unnest('{https://app.example.com/,app.example.com,localhost:3000,*,https://*.example.com,https://app.example.com/login,
+SELECT party, clerk_internal.origin_problem(party) FROM unnest('{https://app.example.com/,app.example.com,localhost:3000,*,https://*.example.com,https://app.example.com/login,
 	https://App.example.com,https://app.example.com:443,http://a.example:80/,"https://app example.com",https://,https://user@a.example,null,
 	https://app.example.com,http://localhost:3000,http://[::1]:3000,chrome-extension://abcdef,capacitor://localhost,https://a.example:80}'::text[]) AS party;
 UPDATE clerk.instances SET authorized_parties = '{https://app.example.com,app.example.com}' WHERE issuer = 'https://clerk.example.com';

@@ -6,10 +6,10 @@
 
 -- PUBLIC may call exactly these
 SELECT p.oid::regprocedure AS public
-FROM pg_proc AS p WHERE pronamespace = 'clerk'::regnamespace AND has_function_privilege('anon', p.oid, 'EXECUTE')
+FROM pg_proc AS p WHERE pronamespace IN ('clerk'::regnamespace, 'clerk_internal'::regnamespace) AND has_function_privilege('anon', p.oid, 'EXECUTE')
 ORDER BY p.oid::regprocedure::text COLLATE "C";
 SELECT p.oid::regprocedure AS not_public
-FROM pg_proc AS p WHERE pronamespace = 'clerk'::regnamespace AND NOT has_function_privilege('anon', p.oid, 'EXECUTE')
+FROM pg_proc AS p WHERE pronamespace IN ('clerk'::regnamespace, 'clerk_internal'::regnamespace) AND NOT has_function_privilege('anon', p.oid, 'EXECUTE')
 ORDER BY p.oid::regprocedure::text COLLATE "C";
 -- and touch no table
 SELECT c.oid::regclass AS table, role, privilege
@@ -28,14 +28,14 @@ SELECT count(*) FROM clerk.diagnose();
 SELECT clerk.add_instance('https://evil.example');
 SELECT clerk.drop_instance('https://clerk.example.com');
 SELECT clerk.load_jwks('https://clerk.example.com', '{}');
-SELECT clerk.check_jwk('{}');
+SELECT clerk_internal.check_jwk('{}');
 SELECT * FROM clerk.jwks;
 SELECT * FROM clerk.instances;
 DELETE FROM clerk.jwks;
 TRUNCATE clerk.jwks;
 CREATE TABLE own (LIKE clerk.jwks);
 CREATE TABLE own (id int);
-CREATE TRIGGER own AFTER INSERT ON own FOR EACH ROW EXECUTE FUNCTION clerk.invalidate();
+CREATE TRIGGER own AFTER INSERT ON own FOR EACH ROW EXECUTE FUNCTION clerk_internal.invalidate();
 ALTER TABLE clerk.jwks DISABLE TRIGGER ALL;
 CREATE FUNCTION clerk.uid(text) RETURNS text LANGUAGE sql AS 'SELECT $1';
 ALTER FUNCTION clerk.uid() SET search_path = public;

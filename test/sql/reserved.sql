@@ -46,7 +46,7 @@ SELECT clerk.map_id('org_acme', clerk.mapped_id('org_acme')::text), clerk.unmap_
 SELECT clerk.untrack_ids('profiles');
 INSERT INTO profiles VALUES (clerk.mapped_id('user_alice'), 'user_bob');
 SELECT clerk.track_ids('profiles', 'clerk_id', 'id');
-SELECT clerk_id FROM profiles WHERE clerk.is_reserved_id(clerk_id, id::text);
+SELECT clerk_id FROM profiles WHERE clerk_internal.is_reserved_id(clerk_id, id::text);
 SELECT clerk.track_ids('profiles', 'clerk_id', 'id');
 DROP TABLE profiles;
 
@@ -93,8 +93,8 @@ SET clerk.token = :'own_id';
 SELECT clerk.uid(), clerk.mapped_id(), clerk.mapped_text();
 -- and what a webhook says
 UPDATE clerk.instances SET id_claim = 'external_id' WHERE issuer = :'issuer_a';
-SELECT clerk.apply_user(:'issuer_a', jsonb_build_object('id', 'user_bob', 'external_id', :'hers'), now(), false);
-SELECT clerk.apply_user(:'issuer_a', jsonb_build_object('id', 'user_alice', 'external_id', :'hers'), now(), false);
+SELECT clerk_internal.apply_user(:'issuer_a', jsonb_build_object('id', 'user_bob', 'external_id', :'hers'), now(), false);
+SELECT clerk_internal.apply_user(:'issuer_a', jsonb_build_object('id', 'user_alice', 'external_id', :'hers'), now(), false);
 SELECT * FROM clerk.id_map;
 DELETE FROM clerk.user_profiles;
 TRUNCATE clerk.id_map;

@@ -20,7 +20,7 @@ $$;
 
 -- a PEM file without a kid: for tokens of any kid, and of none, of its instance only
 SELECT clerk.load_pem(:'issuer_a', :'pem_a') AS pem_kid \gset
-SELECT :'pem_kid' = clerk.jwk_thumbprint(jwk) AS is_thumbprint, any_kid FROM clerk.jwks;
+SELECT :'pem_kid' = clerk_internal.jwk_thumbprint(jwk) AS is_thumbprint, any_kid FROM clerk.jwks;
 SELECT pg_temp.who('alice unknown_kid kid_missing kid_of_b carol forged expired alg_hs256_public_key alg_none alg_rs512');
 -- beside a JWKS, which has its own say about the kids it knows
 SELECT * FROM clerk.load_jwks(:'issuer_a', :'jwks_a_next');
@@ -78,7 +78,7 @@ CREATE SCHEMA net;
 CREATE TABLE net._http_response (id bigint, status_code int, content text, timed_out boolean, error_msg text);
 CREATE SEQUENCE net.requests;
 CREATE FUNCTION net.http_get(url text, timeout_milliseconds int) RETURNS bigint LANGUAGE sql AS $$ SELECT nextval('net.requests') $$;
-CREATE OR REPLACE FUNCTION clerk.extension_schema(extension name) RETURNS regnamespace LANGUAGE sql STABLE STRICT AS $$
+CREATE OR REPLACE FUNCTION clerk_internal.extension_schema(extension name) RETURNS regnamespace LANGUAGE sql STABLE STRICT AS $$
 	SELECT CASE WHEN extension = 'pg_net' THEN 'net'::regnamespace END
 $$;
 SELECT * FROM clerk.refresh_jwks(:'issuer_a');

@@ -150,7 +150,7 @@ ALTER TABLE users ADD UNIQUE (clerk_id);
 SELECT clerk.track_ids('users', 'clerk_id', 'nullable');
 SELECT clerk.track_ids('users', 'clerk_id', 'ready');
 SELECT clerk.track_ids('users', 'clerk_id', 'id');
-SELECT count(*) FROM pg_trigger WHERE tgfoid = 'clerk.track_id()'::regprocedure;
+SELECT count(*) FROM pg_trigger WHERE tgfoid = 'clerk_internal.track_id()'::regprocedure;
 
 DROP TABLE others, users, parted CASCADE;
 DROP SCHEMA app CASCADE;

@@ -97,7 +97,7 @@ INSERT INTO changes
 	SELECT kind, '', oid::regprocedure::text, statements
 	FROM pg_proc, (VALUES ('function renamed', 'ALTER FUNCTION %2$s RENAME TO elsewhere'),
 		('function dropped', 'ALTER EXTENSION clerk_rls DROP FUNCTION %2$s; DROP FUNCTION %2$s CASCADE')) AS kinds (kind, statements)
-	WHERE pronamespace = 'clerk'::regnamespace AND prokind = 'f'
+	WHERE pronamespace IN ('clerk'::regnamespace, 'clerk_internal'::regnamespace) AND prokind = 'f'
 		AND (kind = 'function renamed' OR proname NOT IN ('uid', 'mapped_id', 'has_role', 'is_authenticated'))
 	UNION ALL
 	VALUES ('schema renamed', '', '', 'ALTER SCHEMA clerk RENAME TO elsewhere'),

@@ -230,7 +230,7 @@ BEGIN
 		DELETE FROM clerk.org_memberships;
 		DELETE FROM clerk.revocations;
 		DELETE FROM clerk.id_map;
-		PERFORM clerk.apply_event('https://clerk.example.com', event::jsonb) FROM unnest(chosen || chosen[2:3]) WITH ORDINALITY AS o (i, place) JOIN history ON n = i ORDER BY place;
+		PERFORM clerk_internal.apply_event('https://clerk.example.com', event::jsonb) FROM unnest(chosen || chosen[2:3]) WITH ORDINALITY AS o (i, place) JOIN history ON n = i ORDER BY place;
 		INSERT INTO endings VALUES (pg_temp.state());
 	END LOOP;
 	RETURN QUERY SELECT e.state, count(*) FROM endings AS e GROUP BY e.state;

@@ -46,7 +46,7 @@ SELECT 'event', id, type FROM clerk.webhook_events ORDER BY 2;
 SELECT 'handler', pattern, handler FROM clerk.event_handlers ORDER BY 2;
 SELECT 'shim', s::text FROM clerk.auth_shim AS s ORDER BY 2;
 SELECT 'trigger', tgrelid::regclass, tgname, tgenabled FROM pg_trigger WHERE NOT tgisinternal ORDER BY 2, 3;
-SELECT 'function', p.oid::regprocedure::text COLLATE "C", prosecdef, has_function_privilege('anon', p.oid, 'EXECUTE'), md5(prosrc) FROM pg_proc AS p WHERE pronamespace = 'clerk'::regnamespace ORDER BY 2;
+SELECT 'function', p.oid::regprocedure::text COLLATE "C", prosecdef, has_function_privilege('anon', p.oid, 'EXECUTE'), md5(prosrc) FROM pg_proc AS p WHERE pronamespace IN ('clerk'::regnamespace, 'clerk_internal'::regnamespace) ORDER BY 2;
 SELECT 'readable', oid::regclass FROM pg_class WHERE relnamespace = 'clerk'::regnamespace AND relkind = 'r' AND has_table_privilege('anon', oid, 'SELECT');
 SELECT 'extension', extversion FROM pg_extension WHERE extname = 'clerk_rls';
 SET clerk.token = :'alice';

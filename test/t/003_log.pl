@@ -75,7 +75,7 @@ for my $sql (
 	"SELECT clerk.load_jwks('https://other.example', '{\"keys\":[$private_jwk]}')",
 	"SELECT clerk.load_pem('$issuer', '-----BEGIN PRIVATE KEY-----\n$private{'a private key in PEM form'}AAA=\n-----END PRIVATE KEY-----')",
 	"SELECT clerk.verify_webhook('msg_1', '$ts', 'v1,AAAA', '$body')", "SELECT clerk.receive_webhook('msg_1', '$ts', 'v1,AAAA', '$body')",
-	"SELECT clerk.parse_event('$body,')", "DO \$\$ BEGIN PERFORM clerk.receive_webhook('msg_1', '$ts', 'v1,AAAA', 'x'); END \$\$",
+	"SELECT clerk_internal.parse_event('$body,')", "DO \$\$ BEGIN PERFORM clerk.receive_webhook('msg_1', '$ts', 'v1,AAAA', 'x'); END \$\$",
 	"UPDATE clerk.instances SET issuer = 'https://renamed.example'; UPDATE clerk.instances SET issuer = '$issuer'",
 	"SELECT clerk.health(), clerk.pre_config()")
 {

@@ -43,7 +43,7 @@ for my $encoding (qw(SQL_ASCII LATIN1))
 		like($stderr, qr/token-invalid.*encoding UTF8/s, "$encoding: and verify() says why");
 	}
 	# what the encoding lacks must not stop an event
-	is($node->safe_psql($database, q{SELECT clerk.parse_event('{"data": {"id": "user_a", "first_name": "\u20ac\u0000\ud800", "banned": true}}')}),
+	is($node->safe_psql($database, q{SELECT clerk_internal.parse_event('{"data": {"id": "user_a", "first_name": "\u20ac\u0000\ud800", "banned": true}}')}),
 		'{"data": {"id": "user_a", "banned": true, "first_name": "???"}}', "$encoding: an event with characters that it lacks");
 }
 

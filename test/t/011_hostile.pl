@@ -179,7 +179,7 @@ my @documents = map { sprintf "SELECT load('%s', %s);", $issuer, literal(hostile
 my $loaded = $node->safe_psql('postgres', encode_utf8(join "\n", @documents));
 my ($taken, $refused) = map { my $answer = $_; scalar grep { $_ eq $answer } split /\n/, $loaded } 't', 'f';
 is($taken + $refused, 300, "of 300 documents load_jwks() takes $taken, and refuses $refused in its own words");
-is($node->safe_psql('postgres', "SELECT count(*) FROM clerk.jwks WHERE (clerk.check_jwk(jwk)).problem IS NOT NULL"), '0', 'what it has taken can be used');
+is($node->safe_psql('postgres', "SELECT count(*) FROM clerk.jwks WHERE (clerk_internal.check_jwk(jwk)).problem IS NOT NULL"), '0', 'what it has taken can be used');
 
 $node->safe_psql('postgres', "SELECT clerk.load_jwks('$issuer', '" . vector('jwks_a') . "')");
 is($node->safe_psql('postgres', "SET clerk.token = '$tokens[0]'; SELECT clerk.uid()"), 'user_alice', 'and a good token is still good');

@@ -104,7 +104,7 @@ for my $role ('anon', 'authenticated')
 {
 	my (undef, undef, $stderr) = $node->psql('postgres', "SET ROLE $role; SELECT * FROM clerk.stats");
 	like($stderr, qr/permission denied/, "not $role");
-	(undef, undef, $stderr) = $node->psql('postgres', "SET ROLE $role; SELECT * FROM clerk.count_tokens()");
+	(undef, undef, $stderr) = $node->psql('postgres', "SET ROLE $role; SELECT * FROM clerk_internal.count_tokens()");
 	like($stderr, qr/permission denied/, "nor past the view");
 }
 is($node->safe_psql('postgres', 'CREATE ROLE watcher; GRANT pg_monitor TO watcher; SET ROLE watcher; SELECT count(*) FROM clerk.stats'), 10, 'but pg_monitor');

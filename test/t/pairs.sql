@@ -13,8 +13,8 @@ CREATE TABLE pairs.pem AS SELECT :'pem_ed25519'::text AS value;
 CREATE TABLE pairs.users (clerk_id text UNIQUE, id text PRIMARY KEY);
 CREATE TABLE pairs.tracked (clerk_id text UNIQUE, id text PRIMARY KEY);
 -- fetching needs another extension, and takes its time
-CREATE OR REPLACE FUNCTION clerk.extension_schema(extension name) RETURNS regnamespace LANGUAGE sql STABLE AS $$ SELECT 'pairs'::regnamespace $$;
-CREATE OR REPLACE FUNCTION clerk.refresh_through_http(issuer text, url text) RETURNS boolean LANGUAGE sql AS $$
+CREATE OR REPLACE FUNCTION clerk_internal.extension_schema(extension name) RETURNS regnamespace LANGUAGE sql STABLE AS $$ SELECT 'pairs'::regnamespace $$;
+CREATE OR REPLACE FUNCTION clerk_internal.refresh_through_http(issuer text, url text) RETURNS boolean LANGUAGE sql AS $$
 	SELECT count(*) > 0 FROM clerk.load_jwks(issuer, (SELECT value FROM pairs.document WHERE name = 'a')) $$;
 
 CREATE FUNCTION pairs.deliver(id text, type text, data jsonb, at bigint) RETURNS text LANGUAGE plpgsql AS $$
@@ -71,7 +71,7 @@ INSERT INTO pairs.action (name, statement) VALUES
 	('organizationMembership.deleted', $$SELECT pairs.deliver('m9', 'organizationMembership.deleted', '{"id": "orgmem_m"}', 1700000005000)$$);
 
 CREATE FUNCTION pairs.is_tracked(tab regclass) RETURNS boolean LANGUAGE sql AS $$
-	SELECT EXISTS (SELECT FROM pg_trigger WHERE tgrelid = tab AND tgfoid = 'clerk.track_id()'::regprocedure)
+	SELECT EXISTS (SELECT FROM pg_trigger WHERE tgrelid = tab AND tgfoid = 'clerk_internal.track_id()'::regprocedure)
 $$;
 -- What is there before: empty, or what most of the actions would change.
 CREATE FUNCTION pairs.reset(filled boolean) RETURNS void LANGUAGE plpgsql AS $$
@@ -121,7 +121,7 @@ CREATE FUNCTION pairs.state() RETURNS text LANGUAGE sql SET TimeZone = 'UTC' AS 
 		(SELECT string_agg(concat_ws(' ', clerk_id, deleted_at, last_banned_at, payload), ', ' ORDER BY clerk_id) FROM clerk.user_profiles),
 		(SELECT string_agg(concat_ws(' ', clerk_id, deleted_at, payload), ', ' ORDER BY clerk_id) FROM clerk.org_profiles),
 		(SELECT string_agg(concat_ws(' ', clerk_id, org_id, user_id, deleted_at, payload), ', ' ORDER BY clerk_id) FROM clerk.org_memberships),
-		(SELECT string_agg(tgrelid::regclass || ' ' || tgname, ', ' ORDER BY tgrelid, tgname) FROM pg_trigger WHERE tgfoid = 'clerk.track_id()'::regprocedure))
+		(SELECT string_agg(tgrelid::regclass || ' ' || tgname, ', ' ORDER BY tgrelid, tgname) FROM pg_trigger WHERE tgfoid = 'clerk_internal.track_id()'::regprocedure))
 $$;
 
 -- What an action returns, or its error; an error ends only the action.

@@ -14,16 +14,15 @@ INSERT INTO section (title, about, names) VALUES
 	('Who is signed in', 'For policies. They never raise for a token: NULL or false for whoever is not signed in.',
 		'{uid,is_authenticated,jwt,claim,session_id,issuer,expires_at,actor_id,is_impersonated}'),
 	('Organizations, roles, plans', 'For policies, with the answers of Clerk''s `has()`: see [authorization](authorization.md).',
-		'{org_id,org_slug,org_role,org_permissions,has_role,has_permission,has_feature,has_plan,has_reverified,has}'),
+		'{org_id,org_slug,org_role,org_permissions,is_fellow_member,has_role,has_permission,has_feature,has_plan,has_reverified,has}'),
 	('Local ids', 'See [local ids](ids.md).',
 		'{mapped_id,mapped_bigint,mapped_text,mapped_org_id,mapped_org_bigint,mapped_org_text,map_id,unmap_id,track_ids,untrack_ids,install_auth_shim,remove_auth_shim}'),
 	('At the door', 'These raise, with the [reason](troubleshooting.md#reasons).', '{pre_request,pre_config,authenticate,verify}'),
 	('Keys and instances', 'For administrators: see [keys](keys.md).',
-		'{add_instance,drop_instance,load_jwks,load_pem,retire_key,refresh_jwks,schedule_jwks_refresh}'),
+		'{add_instance,drop_instance,load_jwks,load_pem,retire_key,refresh_jwks,schedule_jwks_refresh,run_jwks_refresh}'),
 	('Webhooks and revocation', 'For administrators, but for `webhook()`: see [webhooks](webhooks.md).',
 		'{expose_webhook,add_webhook_secret,drop_webhook_secret,webhook,receive_webhook,verify_webhook,add_event_handler,drop_event_handler,revoke_session,revoke_user,unrevoke,prune,schedule_prune,import_users,import_organizations,import_memberships,drift}'),
-	('Why, and what is wrong', 'See [troubleshooting](troubleshooting.md) and [policies](policies.md).', '{diagnose,explain_access,health,audit,protect}'),
-	('Internal functions', 'Parts of the others, and triggers. They may change without notice.', NULL);
+	('Why, and what is wrong', 'See [troubleshooting](troubleshooting.md) and [policies](policies.md).', '{diagnose,explain_access,health,audit,protect}');
 
 CREATE TEMP VIEW reference AS
 SELECT coalesce(section.n, (SELECT max(n) FROM section)) AS section, coalesce(array_position(names, p.proname::text), 0) AS place,
@@ -37,7 +36,7 @@ WHERE p.pronamespace = 'clerk'::regnamespace;
 
 \echo '# Reference'
 \echo
-\echo 'Made from the comments in the catalog: `\\df+ clerk.*` in psql says the same. All is in schema `clerk`, and only what "everybody" may call is granted to anybody.'
+\echo 'Made from the comments in the catalog: `\\df+ clerk.*` in psql says the same. All is in schema `clerk`, and only what "everybody" may call is granted to anybody. What these functions are made of is in schema `clerk_internal`, and may change without notice.'
 SELECT line FROM (
 	SELECT n, 0 AS place, '' AS name, E'\n## ' || title || E'\n\n' || about || E'\n\n| Function | | Who |\n|---|---|---|' AS line FROM section
 	UNION ALL
