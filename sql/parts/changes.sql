@@ -25,28 +25,38 @@ CREATE TABLE clerk.key_changes (
 
 CREATE INDEX key_changes_object_idx ON clerk.key_changes (object, changed_at);
 COMMENT ON INDEX clerk.key_changes_object_idx IS 'the last changes, and for clerk.prune() the old ones';
-COMMENT ON TABLE clerk.key_changes IS 'who has changed instances, keys, revocations, webhook secrets and event handlers, by whatever way; only added to';
+COMMENT ON TABLE clerk.key_changes IS
+	'who has changed instances, keys, revocations, webhook secrets and event handlers, by whatever way; '
+	'only added to';
 COMMENT ON COLUMN clerk.key_changes.changed_at IS 'when';
-COMMENT ON COLUMN clerk.key_changes.object IS 'the table: instances, jwks, revocations, webhook_secrets or event_handlers';
+COMMENT ON COLUMN clerk.key_changes.object IS
+	'the table: instances, jwks, revocations, webhook_secrets or event_handlers';
 COMMENT ON COLUMN clerk.key_changes.action IS 'INSERT, UPDATE, DELETE or TRUNCATE';
 COMMENT ON COLUMN clerk.key_changes.issuer IS 'the instance';
-COMMENT ON COLUMN clerk.key_changes.key IS 'the kid, the id that is revoked, the fingerprint of the secret, or the pattern';
-COMMENT ON COLUMN clerk.key_changes.before IS 'what was there; of an UPDATE, what it has changed. A thumbprint stands for the key, and the beginning of its SHA-256 for a secret';
+COMMENT ON COLUMN clerk.key_changes.key IS
+	'the kid, the id that is revoked, the fingerprint of the secret, or the pattern';
+COMMENT ON COLUMN clerk.key_changes.before IS
+	'what was there; of an UPDATE, what it has changed. A thumbprint stands for the key, and the beginning '
+	'of its SHA-256 for a secret';
 COMMENT ON COLUMN clerk.key_changes.after IS 'what is there now';
 COMMENT ON COLUMN clerk.key_changes.changed_by IS 'the role that had connected';
 COMMENT ON COLUMN clerk.key_changes.as_role IS 'the role it had switched to; NULL: none';
 COMMENT ON COLUMN clerk.key_changes.application_name IS 'what the client calls itself';
-COMMENT ON COLUMN clerk.key_changes.client_addr IS 'where it had connected from; NULL: a socket of this machine, or no client';
+COMMENT ON COLUMN clerk.key_changes.client_addr IS
+	'where it had connected from; NULL: a socket of this machine, or no client';
 COMMENT ON COLUMN clerk.key_changes.pid IS 'its backend, as in the server''s log';
 COMMENT ON COLUMN clerk.key_changes.transaction_id IS 'its transaction: what was changed together';
 
-SELECT pg_catalog.pg_extension_config_dump('clerk.key_changes', $$WHERE issuer IS DISTINCT FROM 'https://clerk.test.invalid'$$);
+SELECT pg_catalog.pg_extension_config_dump('clerk.key_changes', $$WHERE issuer IS DISTINCT
+	FROM 'https://clerk.test.invalid'$$);
 
 CREATE FUNCTION clerk_internal.without_secrets(changed_row jsonb) RETURNS jsonb
 	LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
 	RETURN changed_row - 'jwk' - 'secret'
-		|| CASE WHEN changed_row ? 'jwk' THEN jsonb_build_object('thumbprint', clerk_internal.jwk_thumbprint(changed_row -> 'jwk')) ELSE '{}' END
-		|| CASE WHEN changed_row ? 'secret' THEN jsonb_build_object('fingerprint', left(encode(sha256(convert_to(changed_row ->> 'secret', 'UTF8')), 'hex'), 8)) ELSE '{}' END;
+		|| CASE WHEN changed_row ? 'jwk' THEN jsonb_build_object('thumbprint',
+			clerk_internal.jwk_thumbprint(changed_row -> 'jwk')) ELSE '{}' END
+		|| CASE WHEN changed_row ? 'secret' THEN jsonb_build_object('fingerprint',
+			left(encode(sha256(convert_to(changed_row ->> 'secret', 'UTF8')), 'hex'), 8)) ELSE '{}' END;
 COMMENT ON FUNCTION clerk_internal.without_secrets(jsonb) IS 'a row as clerk.key_changes shows it';
 
 -- SECURITY DEFINER: whoever may change the table need not be allowed to write here, nor to leave it out.
@@ -66,7 +76,8 @@ BEGIN
 	END IF;
 	named := coalesce(after, before);
 	IF TG_OP = 'UPDATE' THEN
-		SELECT jsonb_object_agg(was.key, was.value), jsonb_object_agg(was.key, after -> was.key) INTO before, after
+		SELECT jsonb_object_agg(was.key, was.value), jsonb_object_agg(was.key, after -> was.key)
+			INTO before, after
 		FROM jsonb_each(before) AS was WHERE was.value <> after -> was.key;
 		IF before IS NULL THEN
 			RETURN NULL;
@@ -74,27 +85,32 @@ BEGIN
 	END IF;
 	INSERT INTO clerk.key_changes (object, action, issuer, key, before, after)
 		VALUES (TG_TABLE_NAME, TG_OP, named ->> 'issuer',
-			coalesce(named ->> 'kid', named ->> 'id', named ->> 'fingerprint', named ->> 'pattern'), before, after);
+			coalesce(named ->> 'kid', named ->> 'id', named ->> 'fingerprint', named ->> 'pattern'), before,
+				after);
 	RETURN NULL;
 END
 $$;
-COMMENT ON FUNCTION clerk_internal.note_change() IS 'trigger: writes to clerk.key_changes who has changed what';
+COMMENT ON FUNCTION clerk_internal.note_change() IS
+	'trigger: writes to clerk.key_changes who has changed what';
 
 -- Grants on all tables of the schema, as some make them, would reach it as well.
 CREATE FUNCTION clerk_internal.keep_changes() RETURNS trigger
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 	AS $$
 BEGIN
-	IF TG_OP = 'UPDATE' OR NOT pg_has_role(current_user, (SELECT relowner FROM pg_class WHERE oid = TG_RELID), 'USAGE') THEN
+	IF TG_OP = 'UPDATE' OR NOT pg_has_role(current_user, (SELECT relowner FROM pg_class WHERE oid = TG_RELID),
+		'USAGE') THEN
 		RAISE EXCEPTION USING
 			ERRCODE = 'insufficient_privilege',
 			MESSAGE = 'clerk.key_changes is only added to, by its triggers',
-			HINT = 'clerk.prune() removes old revocations from it, and the owner of the extension may DELETE.';
+			HINT = 'clerk.prune() removes old revocations from it, and the owner of the extension may '
+				'DELETE.';
 	END IF;
 	RETURN NULL;
 END
 $$;
-COMMENT ON FUNCTION clerk_internal.keep_changes() IS 'trigger: whoever is granted all on clerk.key_changes can do no more than read it';
+COMMENT ON FUNCTION clerk_internal.keep_changes() IS
+	'trigger: whoever is granted all on clerk.key_changes can do no more than read it';
 
 CREATE TRIGGER keep_changes BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON clerk.key_changes
 	FOR EACH STATEMENT EXECUTE FUNCTION clerk_internal.keep_changes();
@@ -110,8 +126,10 @@ DECLARE
 BEGIN
 	FOREACH tab IN ARRAY '{instances,jwks,revocations,webhook_secrets,event_handlers}'::text[] LOOP
 		EXECUTE pg_catalog.format($create$
-CREATE TRIGGER note_change AFTER INSERT OR UPDATE OR DELETE ON clerk.%1$s FOR EACH ROW EXECUTE FUNCTION clerk_internal.note_change();
-CREATE TRIGGER note_truncate AFTER TRUNCATE ON clerk.%1$s FOR EACH STATEMENT EXECUTE FUNCTION clerk_internal.note_change();
+CREATE TRIGGER note_change AFTER INSERT OR UPDATE OR DELETE ON clerk.%1$s FOR EACH ROW
+	EXECUTE FUNCTION clerk_internal.note_change();
+CREATE TRIGGER note_truncate AFTER TRUNCATE ON clerk.%1$s FOR EACH STATEMENT
+	EXECUTE FUNCTION clerk_internal.note_change();
 ALTER TABLE clerk.%1$s ENABLE ALWAYS TRIGGER note_change, ENABLE ALWAYS TRIGGER note_truncate;
 COMMENT ON TRIGGER note_change ON clerk.%1$s IS 'clerk.key_changes says who has changed it';
 COMMENT ON TRIGGER note_truncate ON clerk.%1$s IS 'the same, for TRUNCATE';

@@ -28,10 +28,12 @@ CREATE UNIQUE INDEX id_map_mapped_id_key ON clerk.id_map (
 	(clerk_internal.canonical_id(mapped_id)));
 
 CREATE INDEX id_map_source_idx ON clerk.id_map (source) WHERE source IS NOT NULL;
-COMMENT ON TABLE clerk.id_map IS 'the local ids of Clerk users and organizations, for clerk.mapped_id() and its like';
+COMMENT ON TABLE clerk.id_map IS
+	'the local ids of Clerk users and organizations, for clerk.mapped_id() and its like';
 COMMENT ON COLUMN clerk.id_map.clerk_id IS 'user_... or org_...';
 COMMENT ON COLUMN clerk.id_map.mapped_id IS 'the local id, as text';
-COMMENT ON COLUMN clerk.id_map.source IS 'the table it comes from, see clerk.track_ids(); NULL: clerk.map_id()';
+COMMENT ON COLUMN clerk.id_map.source IS
+	'the table it comes from, see clerk.track_ids(); NULL: clerk.map_id()';
 COMMENT ON INDEX clerk.id_map_mapped_id_key IS 'a local id belongs to one user, or one organization';
 COMMENT ON INDEX clerk.id_map_source_idx IS 'the rows of a tracked table';
 
@@ -47,7 +49,8 @@ CREATE FUNCTION clerk_internal.fits_id_type(mapped_id text, id_type text) RETURN
 		ELSE true
 	END
 $$;
-COMMENT ON FUNCTION clerk_internal.fits_id_type(text, text) IS 'whether a local id can be a value of this type (uuid, bigint or text)';
+COMMENT ON FUNCTION clerk_internal.fits_id_type(text, text) IS
+	'whether a local id can be a value of this type (uuid, bigint or text)';
 
 CREATE FUNCTION clerk.map_id(clerk_id text, mapped_id text) RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
@@ -80,7 +83,8 @@ BEGIN
 	-- one at a time: there are two unique keys, and ON CONFLICT names one
 	PERFORM pg_advisory_xact_lock(hashtextextended('clerk_rls: map_id', 0));
 	INSERT INTO clerk.id_map AS map VALUES (clerk_id, mapped_id)
-		ON CONFLICT ON CONSTRAINT id_map_pkey DO UPDATE SET mapped_id = excluded.mapped_id WHERE map.source IS NULL;
+		ON CONFLICT ON CONSTRAINT id_map_pkey DO UPDATE SET mapped_id = excluded.mapped_id
+			WHERE map.source IS NULL;
 	IF NOT FOUND THEN
 		RAISE EXCEPTION USING
 			ERRCODE = 'object_not_in_prerequisite_state',

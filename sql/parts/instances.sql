@@ -40,24 +40,37 @@ CREATE TABLE clerk.instances (
 			OR (token_type IN ('access', 'id') AND audiences IS NOT NULL))
 );
 COMMENT ON TABLE clerk.instances IS 'Clerk instances (and other issuers) whose tokens are verified';
-COMMENT ON COLUMN clerk.instances.issuer IS 'the exact "iss" of its tokens: https:// and the Frontend API host';
+COMMENT ON COLUMN clerk.instances.issuer IS
+	'the exact "iss" of its tokens: https:// and the Frontend API host';
 COMMENT ON COLUMN clerk.instances.publishable_key IS 'the publishable key it was added with, if any';
 COMMENT ON COLUMN clerk.instances.jwks_url IS 'where its current keys are published';
-COMMENT ON COLUMN clerk.instances.authorized_parties IS 'origins that "azp" must be one of; NULL: any, and cookies are not read';
+COMMENT ON COLUMN clerk.instances.authorized_parties IS
+	'origins that "azp" must be one of; NULL: any, and cookies are not read';
 COMMENT ON COLUMN clerk.instances.audiences IS 'values of which "aud" must have one; NULL: any';
 COMMENT ON COLUMN clerk.instances.clock_skew IS 'how far the clocks may be apart';
 COMMENT ON COLUMN clerk.instances.id_claim IS 'the claim that holds a user''s local id, if any';
-COMMENT ON COLUMN clerk.instances.id_fallback IS 'the local id of a user without a mapping: uuid_v5 (of the Clerk id) or none';
-COMMENT ON COLUMN clerk.instances.role IS 'the role to which clerk.pre_request() switches a verified caller whom PostgREST runs as the anonymous role; NULL: never';
-COMMENT ON COLUMN clerk.instances.accept_templates IS 'whether tokens without a session id (JWT templates) are accepted; they outlive a revoked session';
-COMMENT ON COLUMN clerk.instances.max_token_age IS 'refuse tokens issued longer ago than this, whatever their "exp"; NULL: no limit';
+COMMENT ON COLUMN clerk.instances.id_fallback IS
+	'the local id of a user without a mapping: uuid_v5 (of the Clerk id) or none';
+COMMENT ON COLUMN clerk.instances.role IS
+	'the role to which clerk.pre_request() switches a verified caller whom PostgREST runs as the anonymous '
+	'role; NULL: never';
+COMMENT ON COLUMN clerk.instances.accept_templates IS
+	'whether tokens without a session id (JWT templates) are accepted; they outlive a revoked session';
+COMMENT ON COLUMN clerk.instances.max_token_age IS
+	'refuse tokens issued longer ago than this, whatever their "exp"; NULL: no limit';
 COMMENT ON COLUMN clerk.instances.created_at IS 'when it was added';
-COMMENT ON COLUMN clerk.instances.legacy_template_until IS 'until when a token signed with HS256 is taken for somebody else''s, for the time of moving from a JWT template with a secret of its own; NULL: it is refused';
-COMMENT ON COLUMN clerk.instances.token_type IS 'session: session tokens, and no id token of OpenID Connect; access: access tokens (typ at+jwt, RFC 9068); id: id tokens; the last two need audiences';
-COMMENT ON COLUMN clerk.instances.id_type IS 'the type that its users'' local ids have, which clerk.map_id() then demands; NULL: any';
+COMMENT ON COLUMN clerk.instances.legacy_template_until IS
+	'until when a token signed with HS256 is taken for somebody else''s, for the time of moving from a JWT '
+	'template with a secret of its own; NULL: it is refused';
+COMMENT ON COLUMN clerk.instances.token_type IS
+	'session: session tokens, and no id token of OpenID Connect; access: access tokens (typ at+jwt, RFC '
+	'9068); id: id tokens; the last two need audiences';
+COMMENT ON COLUMN clerk.instances.id_type IS
+	'the type that its users'' local ids have, which clerk.map_id() then demands; NULL: any';
 
 -- The throw-away instance of clerk_rls_test stays where its private key is.
-SELECT pg_catalog.pg_extension_config_dump('clerk.instances', $$WHERE issuer <> 'https://clerk.test.invalid'$$);
+SELECT pg_catalog.pg_extension_config_dump('clerk.instances',
+	$$WHERE issuer <> 'https://clerk.test.invalid'$$);
 
 CREATE TRIGGER invalidate_statement AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON clerk.instances
 	FOR EACH STATEMENT EXECUTE FUNCTION clerk_internal.invalidate();
@@ -103,13 +116,16 @@ BEGIN
 	RETURN rtrim(host, '$');
 END
 $$;
-COMMENT ON FUNCTION clerk_internal.decode_publishable_key(text) IS 'the Frontend API host in a publishable key';
+COMMENT ON FUNCTION clerk_internal.decode_publishable_key(text) IS
+	'the Frontend API host in a publishable key';
 
 CREATE FUNCTION clerk_internal.is_clerks(issuer text, jwks_url text) RETURNS boolean
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
-	AS $$ SELECT issuer ~ '^https?://[^/]+$' AND coalesce(jwks_url = issuer || '/.well-known/jwks.json', true) $$;
+	AS $$ SELECT issuer ~ '^https?://[^/]+$'
+		AND coalesce(jwks_url = issuer || '/.well-known/jwks.json', true) $$;
 COMMENT ON FUNCTION clerk_internal.is_clerks(text, text) IS
-	'whether an instance may be one of Clerk''s: its issuer has no path, and its keys are where Clerk publishes them';
+	'whether an instance may be one of Clerk''s: its issuer has no path, and its keys are where Clerk '
+		'publishes them';
 
 CREATE FUNCTION clerk_internal.origin_problem(origin text) RETURNS text
 	LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp
@@ -117,14 +133,18 @@ CREATE FUNCTION clerk_internal.origin_problem(origin text) RETURNS text
 	SELECT CASE
 		WHEN origin ~ '[*]' THEN 'it has a wildcard, and is compared as it is; list the origins'
 		WHEN origin !~ '^[A-Za-z][A-Za-z0-9+.-]*://' THEN
-			format('it has no scheme; do you mean %s://%s?', CASE WHEN origin ~ '^(localhost|127\.)' THEN 'http' ELSE 'https' END, origin)
+			format('it has no scheme; do you mean %s://%s?',
+				CASE WHEN origin ~ '^(localhost|127\.)' THEN 'http' ELSE 'https' END, origin)
 		WHEN origin <> meant THEN format('browsers do not send it like that; do you mean %s?', meant)
-		WHEN origin !~ '^[^:]+://(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(:[0-9]+)?$' THEN 'it is not scheme://host or scheme://host:port'
+		WHEN origin !~ '^[^:]+://(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(:[0-9]+)?$'
+			THEN 'it is not scheme://host or scheme://host:port'
 	END
 	-- no path, small letters, no default port (RFC 6454 section 6.2)
-	FROM regexp_replace(lower(substring(origin FROM '^[^:]+://[^/?#]*')), '^(https(?=.*:443$)|http(?=.*:80$))(://.*):\d+$', '\1\2') AS meant
+	FROM regexp_replace(lower(substring(origin FROM '^[^:]+://[^/?#]*')),
+		'^(https(?=.*:443$)|http(?=.*:80$))(://.*):\d+$', '\1\2') AS meant
 $$;
-COMMENT ON FUNCTION clerk_internal.origin_problem(text) IS 'why no "azp" of Clerk can be this, which is a browser''s Origin; NULL: it can';
+COMMENT ON FUNCTION clerk_internal.origin_problem(text) IS
+	'why no "azp" of Clerk can be this, which is a browser''s Origin; NULL: it can';
 
 -- Values that no token could match are typing errors. What another issuer means by "azp" is not known here.
 CREATE FUNCTION clerk_internal.check_instance() RETURNS trigger
@@ -137,30 +157,36 @@ DECLARE
 BEGIN
 	IF new.issuer ~ '/\.well-known/|\.json$|/protocol/openid-connect/' THEN
 		problem := 'This is an address of keys, not the "iss" of tokens.';
-		hint := format('Give %s, and this as jwks_url if the keys are elsewhere than in .well-known/jwks.json.',
+		hint := format(
+			'Give %s, and this as jwks_url if the keys are elsewhere than in .well-known/jwks.json.',
 			regexp_replace(new.issuer, '/(\.well-known|protocol/openid-connect)/.*$', ''));
 	ELSIF new.issuer ~ '^https?://(clerk\.[^/]+|[^/]+\.accounts\.dev)/$' THEN
 		problem := 'The "iss" of Clerk''s tokens does not end with a slash.';
 		hint := format('Give %s.', rtrim(new.issuer, '/'));
-	ELSIF lower(substring(new.issuer FROM '^https?://[^/]+')) <> substring(new.issuer FROM '^https?://[^/]+') THEN
+	ELSIF lower(substring(new.issuer FROM '^https?://[^/]+'))
+		<> substring(new.issuer FROM '^https?://[^/]+') THEN
 		problem := 'The host is not in small letters, as it is in tokens.';
 	ELSIF clerk_internal.is_clerks(new.issuer, new.jwks_url) THEN
 		column_name := 'authorized_parties';
 		SELECT format('%s: %s', party, clerk_internal.origin_problem(party)) INTO problem
 		FROM unnest(new.authorized_parties) WITH ORDINALITY AS parties (party, n)
 		WHERE clerk_internal.origin_problem(party) IS NOT NULL ORDER BY n LIMIT 1;
-		hint := 'It is what browsers send as Origin, such as https://app.example.com. For an issuer other than Clerk give the jwks_url, too.';
+		hint := 'It is what browsers send as Origin, such as https://app.example.com. For an issuer other '
+			'than Clerk give the jwks_url, too.';
 	END IF;
 	IF problem IS NOT NULL THEN
 		RAISE EXCEPTION USING
-			ERRCODE = 'invalid_parameter_value', MESSAGE = 'invalid ' || column_name, DETAIL = problem, HINT = coalesce(hint, 'Write it so.');
+			ERRCODE = 'invalid_parameter_value', MESSAGE = 'invalid ' || column_name,
+			DETAIL = problem, HINT = coalesce(hint, 'Write it so.');
 	END IF;
 	RETURN new;
 END
 $$;
-COMMENT ON FUNCTION clerk_internal.check_instance() IS 'trigger: refuses values of an instance that no token could match';
+COMMENT ON FUNCTION clerk_internal.check_instance() IS
+	'trigger: refuses values of an instance that no token could match';
 
-CREATE TRIGGER check_instance BEFORE INSERT OR UPDATE OF issuer, jwks_url, authorized_parties ON clerk.instances
+CREATE TRIGGER check_instance
+	BEFORE INSERT OR UPDATE OF issuer, jwks_url, authorized_parties ON clerk.instances
 	FOR EACH ROW EXECUTE FUNCTION clerk_internal.check_instance();
 COMMENT ON TRIGGER check_instance ON clerk.instances IS 'no setting that no token could match';
 
@@ -173,15 +199,18 @@ CREATE FUNCTION clerk_internal.instance_differences(was clerk.instances, given c
 		('publishable_key', was.publishable_key, given.publishable_key,
 			rtrim(was.publishable_key, '=') <> rtrim(given.publishable_key, '=')),
 		('authorized_parties', was.authorized_parties::text, given.authorized_parties::text,
-			NOT (was.authorized_parties @> given.authorized_parties AND was.authorized_parties <@ given.authorized_parties)),
+			NOT (was.authorized_parties @> given.authorized_parties
+				AND was.authorized_parties <@ given.authorized_parties)),
 		('audiences', was.audiences::text, given.audiences::text,
 			NOT (was.audiences @> given.audiences AND was.audiences <@ given.audiences)),
 		('clock_skew', was.clock_skew::text, given.clock_skew::text, was.clock_skew <> given.clock_skew),
 		('id_claim', was.id_claim, given.id_claim, was.id_claim <> given.id_claim),
 		('id_fallback', was.id_fallback, given.id_fallback, was.id_fallback <> given.id_fallback),
 		('role', was.role::text, given.role::text, was.role <> given.role),
-		('accept_templates', was.accept_templates::text, given.accept_templates::text, was.accept_templates <> given.accept_templates),
-		('max_token_age', was.max_token_age::text, given.max_token_age::text, was.max_token_age <> given.max_token_age),
+		('accept_templates', was.accept_templates::text, given.accept_templates::text,
+			was.accept_templates <> given.accept_templates),
+		('max_token_age', was.max_token_age::text, given.max_token_age::text,
+			was.max_token_age <> given.max_token_age),
 		('jwks_url', was.jwks_url, given.jwks_url, was.jwks_url <> given.jwks_url)
 	) AS settings (setting, old, new, differs)
 	WHERE coalesce(differs, setting <> 'publishable_key' AND (old IS NULL) <> (new IS NULL))
@@ -220,11 +249,13 @@ BEGIN
 		RAISE EXCEPTION USING
 			ERRCODE = 'invalid_parameter_value',
 			MESSAGE = 'neither a publishable key nor an issuer',
-			HINT = 'Give the instance''s publishable key (pk_live_...) or the "iss" of its tokens (https://...).';
+			HINT = 'Give the instance''s publishable key (pk_live_...) or the "iss" of its tokens '
+				'(https://...).';
 	END IF;
 	given.jwks_url := coalesce(jwks_url,
 		-- of an http issuer elsewhere than on this machine no keys are fetched
-		CASE WHEN given.issuer ~ '^https:|^http://(localhost|127\.0\.0\.1|\[::1\])([:/]|$)' THEN rtrim(given.issuer, '/') || '/.well-known/jwks.json' END);
+		CASE WHEN given.issuer ~ '^https:|^http://(localhost|127\.0\.0\.1|\[::1\])([:/]|$)'
+			THEN rtrim(given.issuer, '/') || '/.well-known/jwks.json' END);
 	given.authorized_parties := authorized_parties;
 	given.audiences := audiences;
 	given.clock_skew := clock_skew;
@@ -234,10 +265,12 @@ BEGIN
 	given.accept_templates := accept_templates;
 	given.max_token_age := max_token_age;
 	LOOP
-		INSERT INTO clerk.instances AS instance (issuer, publishable_key, jwks_url, authorized_parties, audiences,
+		INSERT INTO clerk.instances AS instance (issuer, publishable_key, jwks_url,
+			authorized_parties, audiences,
 				clock_skew, id_claim, id_fallback, role, accept_templates, max_token_age)
-			VALUES (given.issuer, given.publishable_key, given.jwks_url, given.authorized_parties, given.audiences,
-				given.clock_skew, given.id_claim, given.id_fallback, given.role, given.accept_templates, given.max_token_age)
+			VALUES (given.issuer, given.publishable_key, given.jwks_url, given.authorized_parties,
+				given.audiences, given.clock_skew, given.id_claim, given.id_fallback, given.role,
+				given.accept_templates, given.max_token_age)
 			ON CONFLICT DO NOTHING;
 		EXIT WHEN FOUND;
 		-- gone again if somebody has dropped it at this moment
@@ -262,8 +295,10 @@ EXCEPTION WHEN check_violation THEN
 			WHERE conname = violated AND conrelid = 'clerk.instances'::regclass));
 END
 $$;
-COMMENT ON FUNCTION clerk.add_instance(text, text[], text[], interval, text, text, name, boolean, interval, text) IS
-	'registers a Clerk instance by its publishable key or issuer, and returns the issuer; one that is there already with the same settings stays as it is';
+COMMENT ON FUNCTION clerk.add_instance(text, text[], text[], interval, text, text, name, boolean, interval,
+	text) IS
+	'registers a Clerk instance by its publishable key or issuer, and returns the issuer; one that is there '
+		'already with the same settings stays as it is';
 
 -- Taken first by whatever changes the keys, secrets and jobs of an instance; what it decides on
 -- is read after it, by a statement of its own. It is a real update, so that a transaction in
@@ -272,12 +307,14 @@ CREATE FUNCTION clerk_internal.lock_instance(issuer text) RETURNS boolean
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 	AS $$
 BEGIN
-	UPDATE clerk.instances AS instance SET created_at = instance.created_at WHERE instance.issuer = lock_instance.issuer;
+	UPDATE clerk.instances AS instance SET created_at = instance.created_at
+		WHERE instance.issuer = lock_instance.issuer;
 	RETURN FOUND;
 END
 $$;
 COMMENT ON FUNCTION clerk_internal.lock_instance(text) IS
-	'makes who changes the keys or secrets of an instance wait for one another until the end of the transaction; whether there is such an instance';
+	'makes who changes the keys or secrets of an instance wait for one another until the end of the '
+		'transaction; whether there is such an instance';
 
 CREATE FUNCTION clerk.drop_instance(issuer text) RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
@@ -291,4 +328,5 @@ BEGIN
 	END IF;
 END
 $$;
-COMMENT ON FUNCTION clerk.drop_instance(text) IS 'removes an instance and its keys: its tokens are foreign from the next statement on';
+COMMENT ON FUNCTION clerk.drop_instance(text) IS
+	'removes an instance and its keys: its tokens are foreign from the next statement on';

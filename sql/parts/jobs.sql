@@ -6,7 +6,8 @@
 CREATE FUNCTION clerk_internal.extension_schema(extension name) RETURNS regnamespace
 	LANGUAGE sql STABLE STRICT SET search_path = pg_catalog, pg_temp
 	AS $$ SELECT extnamespace::regnamespace FROM pg_extension WHERE extname = extension $$;
-COMMENT ON FUNCTION clerk_internal.extension_schema(name) IS 'the schema of another extension; NULL when it is not there';
+COMMENT ON FUNCTION clerk_internal.extension_schema(name) IS
+	'the schema of another extension; NULL when it is not there';
 
 CREATE FUNCTION clerk_internal.schedule_job(job text, schedule text, command text) RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
@@ -16,12 +17,15 @@ BEGIN
 		RAISE EXCEPTION USING
 			ERRCODE = 'feature_not_supported',
 			MESSAGE = 'the extension pg_cron is not installed in this database',
-			HINT = format('Put this into the crontab: %s psql -d %s -c "%s"', schedule, current_database(), coalesce(command, ''));
+			HINT = format('Put this into the crontab: %s psql -d %s -c "%s"', schedule, current_database(),
+				coalesce(command, ''));
 	END IF;
-	EXECUTE 'SELECT count(cron.unschedule(jobid)) FROM cron.job WHERE jobname = $1 AND database = current_database()' USING job;
+	EXECUTE 'SELECT count(cron.unschedule(jobid)) FROM cron.job WHERE jobname = $1 AND database = '
+		'current_database()' USING job;
 	IF command IS NOT NULL THEN
 		EXECUTE 'SELECT cron.schedule($1, $2, $3)' USING job, schedule, command;
 	END IF;
 END
 $$;
-COMMENT ON FUNCTION clerk_internal.schedule_job(text, text, text) IS 'lets pg_cron run a command, or not any more if that is NULL';
+COMMENT ON FUNCTION clerk_internal.schedule_job(text, text, text) IS
+	'lets pg_cron run a command, or not any more if that is NULL';

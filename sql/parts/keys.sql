@@ -22,13 +22,16 @@ CREATE TABLE clerk.jwks (
 	CONSTRAINT jwks_kid CHECK (jwk OPERATOR(pg_catalog.->>) 'kid' = kid),
 	CONSTRAINT jwks_is_retired CHECK (NOT is_retired OR expires_at IS NOT NULL)
 );
-COMMENT ON TABLE clerk.jwks IS 'public keys that verify the tokens of an instance; filled by clerk.load_jwks()';
+COMMENT ON TABLE clerk.jwks IS
+	'public keys that verify the tokens of an instance; filled by clerk.load_jwks()';
 COMMENT ON COLUMN clerk.jwks.issuer IS 'the instance; its keys verify no other issuer''s tokens';
 COMMENT ON COLUMN clerk.jwks.kid IS 'the key id that a token''s header names';
 COMMENT ON COLUMN clerk.jwks.jwk IS 'the key as a JSON Web Key, public members only';
 COMMENT ON COLUMN clerk.jwks.expires_at IS 'when a retiring key stops verifying; NULL: it is current';
-COMMENT ON COLUMN clerk.jwks.any_kid IS 'whether it verifies tokens whose kid the instance does not know; set by clerk.load_pem()';
-COMMENT ON COLUMN clerk.jwks.is_retired IS 'whether clerk.retire_key() has ended it, so that no JWKS brings it back';
+COMMENT ON COLUMN clerk.jwks.any_kid IS
+	'whether it verifies tokens whose kid the instance does not know; set by clerk.load_pem()';
+COMMENT ON COLUMN clerk.jwks.is_retired IS
+	'whether clerk.retire_key() has ended it, so that no JWKS brings it back';
 COMMENT ON COLUMN clerk.jwks.created_at IS 'when it was first loaded';
 
 SELECT pg_catalog.pg_extension_config_dump('clerk.jwks', $$WHERE issuer <> 'https://clerk.test.invalid'$$);
@@ -51,7 +54,8 @@ CREATE FUNCTION clerk_internal.public_jwk(jwk jsonb) RETURNS jsonb
 	FROM jsonb_each(jwk) AS member
 	WHERE member.key = ANY ('{kty,kid,use,key_ops,alg,n,e,crv,x,y}')
 $$;
-COMMENT ON FUNCTION clerk_internal.public_jwk(jsonb) IS 'a JSON Web Key without the members that verifying does not need';
+COMMENT ON FUNCTION clerk_internal.public_jwk(jsonb) IS
+	'a JSON Web Key without the members that verifying does not need';
 
 CREATE FUNCTION clerk_internal.jwk_of_pem(pem text) RETURNS jsonb
 	LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
@@ -60,16 +64,19 @@ DECLARE
 	-- as environment files and JSON have it: in quotes, with \n for the ends of lines
 	lines constant text := replace(replace(btrim(pem, E' \t\r\n"'''), '\r', ''), '\n', E'\n');
 	-- the lines between BEGIN and END, or all there is
-	body constant text := regexp_replace(regexp_replace(lines, '-----(BEGIN|END) [A-Z0-9 ]+-----', '', 'g'), '\s', '', 'g');
+	body constant text := regexp_replace(regexp_replace(lines, '-----(BEGIN|END) [A-Z0-9 ]+-----', '', 'g'),
+		'\s', '', 'g');
 BEGIN
 	IF coalesce(body !~ '^[A-Za-z0-9+/]+={0,2}$' OR length(body) % 4 <> 0, true) THEN
 		PERFORM clerk_internal.refuse('22023', 'the key is refused', 'It is not one public key in PEM form.',
-			'Copy the JWT public key from the API keys page of the Clerk Dashboard; a certificate will do as well.');
+			'Copy the JWT public key from the API keys page of the Clerk Dashboard; a certificate will do '
+				'as well.');
 	END IF;
 	RETURN clerk_internal.jwk_of_spki(decode(body, 'base64'));
 END
 $$;
-COMMENT ON FUNCTION clerk_internal.jwk_of_pem(text) IS 'the public key of a PEM file, or of a certificate in one, as a JSON Web Key';
+COMMENT ON FUNCTION clerk_internal.jwk_of_pem(text) IS
+	'the public key of a PEM file, or of a certificate in one, as a JSON Web Key';
 
 CREATE FUNCTION clerk_internal.usable_jwks(jwks jsonb) RETURNS jsonb
 	LANGUAGE plpgsql IMMUTABLE PARALLEL RESTRICTED SET search_path = pg_catalog, pg_temp
@@ -81,12 +88,18 @@ DECLARE
 	kid text;
 BEGIN
 	-- Firebase's other document: certificates by kid
-	IF jsonb_path_exists(jwks, 'strict $ ? (@.type() == "object").* ? (@.type() == "string" && @ starts with "-----BEGIN CERTIFICATE")')
-		AND NOT jsonb_path_exists(jwks, 'strict $.* ? (@.type() != "string" || !(@ starts with "-----BEGIN CERTIFICATE"))') THEN
-		jwks := jsonb_build_object('keys', (SELECT jsonb_agg(clerk_internal.jwk_of_pem(pem.value) || jsonb_build_object('kid', pem.key)) FROM jsonb_each_text(jwks) AS pem));
+	IF jsonb_path_exists(jwks,
+		'strict $ ? (@.type() == "object").* ? (@.type() == "string" && @ starts with "-----BEGIN '
+		'CERTIFICATE")')
+		AND NOT jsonb_path_exists(jwks,
+			'strict $.* ? (@.type() != "string" || !(@ starts with "-----BEGIN CERTIFICATE"))') THEN
+		jwks := jsonb_build_object('keys',
+			(SELECT jsonb_agg(clerk_internal.jwk_of_pem(pem.value) || jsonb_build_object('kid', pem.key))
+			FROM jsonb_each_text(jwks) AS pem));
 	END IF;
 	IF jwks ? 'kty' THEN
-		PERFORM clerk_internal.refuse('22023', 'this is a single JSON Web Key, not a JWKS', NULL, 'Wrap it: {"keys": [ ... ]}');
+		PERFORM clerk_internal.refuse('22023', 'this is a single JSON Web Key, not a JWKS', NULL,
+			'Wrap it: {"keys": [ ... ]}');
 	ELSIF jsonb_typeof(jwks -> 'keys') IS DISTINCT FROM 'array' THEN
 		RAISE EXCEPTION USING
 			ERRCODE = 'invalid_parameter_value',
@@ -97,13 +110,16 @@ BEGIN
 		checked := clerk_internal.check_jwk(entry.value);
 		CONTINUE WHEN checked.ignored;
 		kid := entry.value ->> 'kid';
-		IF checked.problem IS NULL AND coalesce(jsonb_typeof(entry.value -> 'kid') <> 'string' OR kid = '', true) THEN
+		IF checked.problem IS NULL
+			AND coalesce(jsonb_typeof(entry.value -> 'kid') <> 'string' OR kid = '', true) THEN
 			checked.problem := 'It has no "kid", by which a token could name it.';
 		ELSIF checked.problem IS NULL AND usable ? kid THEN
 			checked.problem := 'Another key has the same "kid".';
 		END IF;
 		IF checked.problem IS NOT NULL THEN
-			PERFORM clerk_internal.refuse('22023', format('key %s of the JWKS is refused', coalesce(quote_literal(kid), '#' || entry.ordinality)),
+			PERFORM clerk_internal.refuse('22023',
+				format('key %s of the JWKS is refused',
+				coalesce(quote_literal(kid), '#' || entry.ordinality)),
 				checked.problem, 'No key of the document was loaded.');
 		END IF;
 		usable := usable || jsonb_build_object(kid, clerk_internal.public_jwk(entry.value));
@@ -112,12 +128,14 @@ BEGIN
 		RAISE EXCEPTION USING
 			ERRCODE = 'invalid_parameter_value',
 			MESSAGE = 'the JWKS has no key that could verify a token',
-			HINT = 'The keys that were loaded before stay as they are; clerk.drop_instance() removes an instance.';
+			HINT = 'The keys that were loaded before stay as they are; clerk.drop_instance() removes an '
+				'instance.';
 	END IF;
 	RETURN usable;
 END
 $$;
-COMMENT ON FUNCTION clerk_internal.usable_jwks(jsonb) IS 'the keys of a JWKS that can verify tokens, by kid; raises for one that must not be loaded';
+COMMENT ON FUNCTION clerk_internal.usable_jwks(jsonb) IS
+	'the keys of a JWKS that can verify tokens, by kid; raises for one that must not be loaded';
 
 CREATE FUNCTION clerk.load_jwks(issuer text, jwks jsonb, grace interval DEFAULT '10 minutes')
 	RETURNS TABLE (kid text, change text)
@@ -128,7 +146,8 @@ DECLARE
 	usable jsonb;
 BEGIN
 	IF NOT clerk_internal.lock_instance(load_jwks.issuer) THEN
-		PERFORM clerk_internal.refuse('42704', format('instance %s is not registered', coalesce(load_jwks.issuer, 'NULL')), NULL,
+		PERFORM clerk_internal.refuse('42704',
+			format('instance %s is not registered', coalesce(load_jwks.issuer, 'NULL')), NULL,
 			'Register it with clerk.add_instance().');
 	ELSIF load_jwks.jwks IS NULL OR NOT load_jwks.grace BETWEEN '0' AND '30 days' THEN
 		RAISE EXCEPTION USING
@@ -143,7 +162,8 @@ BEGIN
 	), before AS MATERIALIZED (
 		SELECT key.kid, key.jwk, key.expires_at, key.any_kid, key.is_retired
 		FROM clerk.jwks AS key
-		WHERE key.issuer = load_jwks.issuer AND (NOT key.any_kid OR key.kid IN (SELECT document.kid FROM document))
+		WHERE key.issuer = load_jwks.issuer
+			AND (NOT key.any_kid OR key.kid IN (SELECT document.kid FROM document))
 	), retiring AS (
 		UPDATE clerk.jwks AS key SET expires_at = now() + load_jwks.grace
 		WHERE key.issuer = load_jwks.issuer AND NOT key.any_kid
@@ -155,7 +175,8 @@ BEGIN
 		FROM document LEFT JOIN before USING (kid)
 		WHERE (before.jwk IS DISTINCT FROM document.jwk OR before.expires_at IS NOT NULL OR before.any_kid)
 			AND before.is_retired IS NOT TRUE
-		ON CONFLICT ON CONSTRAINT jwks_pkey DO UPDATE SET jwk = excluded.jwk, expires_at = NULL, any_kid = false
+		ON CONFLICT ON CONSTRAINT jwks_pkey DO UPDATE SET jwk = excluded.jwk, expires_at = NULL,
+			any_kid = false
 			WHERE NOT key.is_retired
 	)
 	SELECT coalesce(document.kid, before.kid),
@@ -163,7 +184,8 @@ BEGIN
 			WHEN before.is_retired THEN 'retired'
 			WHEN before.kid IS NULL THEN 'added'
 			WHEN document.kid IS NULL THEN 'retiring'
-			WHEN before.jwk = document.jwk AND before.expires_at IS NULL AND NOT before.any_kid THEN 'unchanged'
+			WHEN before.jwk = document.jwk AND before.expires_at IS NULL
+				AND NOT before.any_kid THEN 'unchanged'
 			ELSE 'updated'
 		END
 	FROM document FULL JOIN before ON before.kid = document.kid
@@ -172,19 +194,22 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION clerk.load_jwks(text, jsonb, interval) IS
-	'takes the keys of a JWKS for an instance; a key that is no longer in it verifies for the grace, then not';
+	'takes the keys of a JWKS for an instance; a key that is no longer in it verifies for the grace, then '
+		'not';
 
 CREATE FUNCTION clerk_internal.jwk_thumbprint(jwk jsonb) RETURNS text
 	LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp
 	AS $$
 	-- RFC 7638: what the key is made of, in alphabetical order, without white space
 	SELECT translate(rtrim(encode(sha256(convert_to(
-			'{' || string_agg(to_json(member.key)::text || ':' || member.value::text, ',' ORDER BY member.key COLLATE "C") || '}',
+			'{' || string_agg(to_json(member.key)::text || ':' || member.value::text, ','
+				ORDER BY member.key COLLATE "C") || '}',
 		'UTF8')), 'base64'), '='), '+/', '-_')
 	FROM jsonb_each(jwk) AS member
 	WHERE member.key = ANY ('{kty,n,e,crv,x,y}')
 $$;
-COMMENT ON FUNCTION clerk_internal.jwk_thumbprint(jsonb) IS 'SHA-256 thumbprint of a public JSON Web Key (RFC 7638)';
+COMMENT ON FUNCTION clerk_internal.jwk_thumbprint(jsonb) IS
+	'SHA-256 thumbprint of a public JSON Web Key (RFC 7638)';
 
 CREATE FUNCTION clerk.load_pem(issuer text, pem text, kid text DEFAULT NULL) RETURNS text
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
@@ -195,7 +220,8 @@ DECLARE
 	problem text;
 BEGIN
 	IF NOT clerk_internal.lock_instance(load_pem.issuer) THEN
-		PERFORM clerk_internal.refuse('42704', format('instance %s is not registered', coalesce(issuer, 'NULL')), NULL,
+		PERFORM clerk_internal.refuse('42704',
+			format('instance %s is not registered', coalesce(issuer, 'NULL')), NULL,
 			'Register it with clerk.add_instance().');
 	ELSIF kid = '' THEN
 		PERFORM clerk_internal.refuse('22023', 'the key is refused', 'The kid is empty.', NULL);
@@ -215,7 +241,8 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION clerk.load_pem(text, text, text) IS
-	'takes a public key, or a certificate, in PEM form for an instance; without a kid, for tokens of any kid it does not know; returns the kid';
+	'takes a public key, or a certificate, in PEM form for an instance; without a kid, for tokens of any '
+		'kid it does not know; returns the kid';
 
 CREATE FUNCTION clerk.retire_key(issuer text, kid text) RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
@@ -227,7 +254,8 @@ BEGIN
 	IF NOT FOUND THEN
 		RAISE EXCEPTION USING
 			ERRCODE = 'undefined_object',
-			MESSAGE = format('instance %s has no key %s', coalesce(quote_literal(issuer), 'NULL'), coalesce(quote_literal(kid), 'NULL'));
+			MESSAGE = format('instance %s has no key %s', coalesce(quote_literal(issuer), 'NULL'),
+				coalesce(quote_literal(kid), 'NULL'));
 	END IF;
 END
 $$;

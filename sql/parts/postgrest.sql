@@ -13,7 +13,8 @@ BEGIN
 	RETURN NULL;
 END
 $$;
-COMMENT ON FUNCTION clerk_internal.notify_postgrest() IS 'trigger: makes PostgREST call clerk.pre_config() again';
+COMMENT ON FUNCTION clerk_internal.notify_postgrest() IS
+	'trigger: makes PostgREST call clerk.pre_config() again';
 
 CREATE TRIGGER notify_postgrest AFTER INSERT OR UPDATE OR DELETE ON clerk.jwks
 	FOR EACH ROW EXECUTE FUNCTION clerk_internal.notify_postgrest();
@@ -31,7 +32,9 @@ CREATE FUNCTION clerk.pre_config() RETURNS void
 	AS $$
 BEGIN
 	PERFORM set_config('pgrst.jwt_secret',
-		json_build_object('keys', coalesce(json_agg(CASE WHEN key.any_kid THEN key.jwk OPERATOR(pg_catalog.-) 'kid' ELSE key.jwk END ORDER BY key.issuer, key.kid), '[]'))::text, true)
+		json_build_object('keys',
+			coalesce(json_agg(CASE WHEN key.any_kid THEN key.jwk OPERATOR(pg_catalog.-) 'kid' ELSE key.jwk END
+			ORDER BY key.issuer, key.kid), '[]'))::text, true)
 	FROM clerk.jwks AS key
 	WHERE key.expires_at IS NULL OR key.expires_at OPERATOR(pg_catalog.>) now();
 END

@@ -10,9 +10,11 @@ DECLARE
 	object record;
 BEGIN
 	FOR object IN
-		SELECT DISTINCT acl.name, CASE acl.grantee WHEN 0 THEN 'PUBLIC' ELSE acl.grantee::regrole::text END AS grantee
+		SELECT DISTINCT acl.name, CASE acl.grantee WHEN 0 THEN 'PUBLIC'
+			ELSE acl.grantee::regrole::text END AS grantee
 		FROM pg_catalog.pg_depend AS d
-		LEFT JOIN pg_catalog.pg_namespace AS n ON d.classid = 'pg_catalog.pg_namespace'::regclass AND n.oid = d.objid
+		LEFT JOIN pg_catalog.pg_namespace AS n ON d.classid = 'pg_catalog.pg_namespace'::regclass
+			AND n.oid = d.objid
 		LEFT JOIN pg_catalog.pg_class AS c
 			ON d.classid = 'pg_catalog.pg_class'::regclass AND c.oid = d.objid AND c.relkind IN ('r', 'v')
 		LEFT JOIN pg_catalog.pg_proc AS p ON d.classid = 'pg_catalog.pg_proc'::regclass AND p.oid = d.objid
@@ -76,12 +78,20 @@ GRANT EXECUTE ON FUNCTION clerk_internal.count_tokens() TO pg_monitor;
 GRANT SELECT ON clerk.stats TO pg_monitor;
 -- For the role that owns the database, as which migrations often run, and which owns the tables.
 GRANT EXECUTE ON FUNCTION clerk.audit(),
-	clerk.explain_access(regclass, text, text, text, name, text), clerk_internal.explain_rows(anyarray, regclass, text, name, text),
-	clerk_internal.access_verdict(anyarray, name, regclass, text, name, text), clerk_internal.count_rows(anyarray, name, text, name, text),
-	clerk_internal.check_explainable(regclass, text), clerk_internal.simulate_request(text, name), clerk_internal.request_role(), clerk_internal.rls_exemption(regclass, name),
-	clerk_internal.policy_checks(regclass, text, name), clerk_internal.policy_condition(regclass, text, name, text[]),
-	clerk_internal.without_permissive_policy(regclass, text, name, text[]), clerk_internal.missing_grants(regclass, text[], name),
-	clerk.protect(regclass, name, name, text, name, boolean), clerk_internal.check_protectable(regclass, name, name, text, name),
-	clerk_internal.wanted_policies(regclass, name, name, text), clerk_internal.policy_changes(regclass, name, name, text, name),
-	clerk_internal.column_changes(regclass, name, boolean), clerk_internal.caller_expression(regclass, name, boolean)
+	clerk.explain_access(regclass, text, text, text, name, text),
+		clerk_internal.explain_rows(anyarray, regclass, text, name, text),
+	clerk_internal.access_verdict(anyarray, name, regclass, text, name, text),
+		clerk_internal.count_rows(anyarray, name, text, name, text),
+	clerk_internal.check_explainable(regclass, text), clerk_internal.simulate_request(text, name),
+		clerk_internal.request_role(), clerk_internal.rls_exemption(regclass, name),
+	clerk_internal.policy_checks(regclass, text, name),
+		clerk_internal.policy_condition(regclass, text, name, text[]),
+	clerk_internal.without_permissive_policy(regclass, text, name, text[]),
+		clerk_internal.missing_grants(regclass, text[], name),
+	clerk.protect(regclass, name, name, text, name, boolean),
+		clerk_internal.check_protectable(regclass, name, name, text, name),
+	clerk_internal.wanted_policies(regclass, name, name, text),
+		clerk_internal.policy_changes(regclass, name, name, text, name),
+	clerk_internal.column_changes(regclass, name, boolean),
+		clerk_internal.caller_expression(regclass, name, boolean)
 	TO pg_database_owner;

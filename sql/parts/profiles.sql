@@ -10,7 +10,8 @@
 CREATE FUNCTION clerk_internal.ms_to_timestamptz(ms text) RETURNS timestamptz
 	LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
 	RETURN CASE WHEN ms ~ '^[0-9]{1,14}$' THEN to_timestamp(ms::float8 / 1000) END;
-COMMENT ON FUNCTION clerk_internal.ms_to_timestamptz(text) IS 'milliseconds since the Unix epoch as a time; NULL when they are none';
+COMMENT ON FUNCTION clerk_internal.ms_to_timestamptz(text) IS
+	'milliseconds since the Unix epoch as a time; NULL when they are none';
 
 CREATE FUNCTION clerk_internal.primary_email(payload jsonb) RETURNS text
 	LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
@@ -20,14 +21,16 @@ COMMENT ON FUNCTION clerk_internal.primary_email(jsonb) IS 'the primary email ad
 
 CREATE FUNCTION clerk_internal.text_array(list jsonb) RETURNS text[]
 	LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
-	RETURN (SELECT coalesce(array_agg(element #>> '{}' ORDER BY n), '{}') FROM jsonb_path_query(list, 'lax $[*]') WITH ORDINALITY AS e (element, n));
+	RETURN (SELECT coalesce(array_agg(element #>> '{}' ORDER BY n), '{}')
+		FROM jsonb_path_query(list, 'lax $[*]') WITH ORDINALITY AS e (element, n));
 COMMENT ON FUNCTION clerk_internal.text_array(jsonb) IS 'a JSON array as an array of texts';
 
 -- Longer ones would not fit an index, nor clerk.id_map.
 CREATE FUNCTION clerk_internal.id_at(payload jsonb, VARIADIC path text[]) RETURNS text
 	LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
 	RETURN CASE WHEN length(payload #>> path) BETWEEN 1 AND 255 THEN payload #>> path END;
-COMMENT ON FUNCTION clerk_internal.id_at(jsonb, text[]) IS 'the id at a place in an object; NULL when there is none, or it is longer than 255 characters';
+COMMENT ON FUNCTION clerk_internal.id_at(jsonb, text[]) IS
+	'the id at a place in an object; NULL when there is none, or it is longer than 255 characters';
 
 CREATE TABLE clerk.user_profiles (
 	clerk_id text COLLATE "C" CONSTRAINT user_profiles_pkey PRIMARY KEY,
@@ -41,9 +44,12 @@ CREATE TABLE clerk.user_profiles (
 	public_metadata jsonb GENERATED ALWAYS AS (payload -> 'public_metadata') STORED,
 	banned boolean GENERATED ALWAYS AS (payload -> 'banned' = 'true') STORED,
 	locked boolean GENERATED ALWAYS AS (payload -> 'locked' = 'true') STORED,
-	last_sign_in_at timestamptz GENERATED ALWAYS AS (clerk_internal.ms_to_timestamptz(payload ->> 'last_sign_in_at')) STORED,
-	created_at timestamptz GENERATED ALWAYS AS (clerk_internal.ms_to_timestamptz(payload ->> 'created_at')) STORED,
-	updated_at timestamptz GENERATED ALWAYS AS (clerk_internal.ms_to_timestamptz(payload ->> 'updated_at')) STORED,
+	last_sign_in_at timestamptz GENERATED ALWAYS AS
+		(clerk_internal.ms_to_timestamptz(payload ->> 'last_sign_in_at')) STORED,
+	created_at timestamptz GENERATED ALWAYS AS
+		(clerk_internal.ms_to_timestamptz(payload ->> 'created_at')) STORED,
+	updated_at timestamptz GENERATED ALWAYS AS
+		(clerk_internal.ms_to_timestamptz(payload ->> 'updated_at')) STORED,
 	deleted_at timestamptz,
 	last_banned_at timestamptz,
 	event_at timestamptz,
@@ -52,10 +58,12 @@ CREATE TABLE clerk.user_profiles (
 
 -- hash: whatever is in an event, it fits
 CREATE INDEX user_profiles_email_idx ON clerk.user_profiles USING hash (email);
-CREATE INDEX user_profiles_external_id_idx ON clerk.user_profiles USING hash (clerk_internal.canonical_id(external_id));
+CREATE INDEX user_profiles_external_id_idx ON clerk.user_profiles
+	USING hash (clerk_internal.canonical_id(external_id));
 COMMENT ON INDEX clerk.user_profiles_email_idx IS 'users by email address';
 COMMENT ON INDEX clerk.user_profiles_external_id_idx IS 'users by the id the application has given';
-COMMENT ON TABLE clerk.user_profiles IS 'users of Clerk, kept by webhooks; of a deleted user only the id is left';
+COMMENT ON TABLE clerk.user_profiles IS
+	'users of Clerk, kept by webhooks; of a deleted user only the id is left';
 COMMENT ON COLUMN clerk.user_profiles.clerk_id IS 'user_...';
 COMMENT ON COLUMN clerk.user_profiles.issuer IS 'the instance';
 COMMENT ON COLUMN clerk.user_profiles.email IS 'primary email address';
@@ -72,13 +80,16 @@ CREATE TABLE clerk.org_profiles (
 	slug text GENERATED ALWAYS AS (payload ->> 'slug') STORED,
 	image_url text GENERATED ALWAYS AS (payload ->> 'image_url') STORED,
 	public_metadata jsonb GENERATED ALWAYS AS (payload -> 'public_metadata') STORED,
-	created_at timestamptz GENERATED ALWAYS AS (clerk_internal.ms_to_timestamptz(payload ->> 'created_at')) STORED,
-	updated_at timestamptz GENERATED ALWAYS AS (clerk_internal.ms_to_timestamptz(payload ->> 'updated_at')) STORED,
+	created_at timestamptz GENERATED ALWAYS AS
+		(clerk_internal.ms_to_timestamptz(payload ->> 'created_at')) STORED,
+	updated_at timestamptz GENERATED ALWAYS AS
+		(clerk_internal.ms_to_timestamptz(payload ->> 'updated_at')) STORED,
 	deleted_at timestamptz,
 	event_at timestamptz,
 	payload jsonb NOT NULL
 );
-COMMENT ON TABLE clerk.org_profiles IS 'organizations of Clerk, kept by webhooks; of a deleted one only the id is left';
+COMMENT ON TABLE clerk.org_profiles IS
+	'organizations of Clerk, kept by webhooks; of a deleted one only the id is left';
 COMMENT ON COLUMN clerk.org_profiles.clerk_id IS 'org_...';
 COMMENT ON COLUMN clerk.org_profiles.issuer IS 'the instance';
 COMMENT ON COLUMN clerk.org_profiles.deleted_at IS 'when the organization was deleted; NULL: not';
@@ -89,12 +100,15 @@ CREATE TABLE clerk.org_memberships (
 	clerk_id text COLLATE "C" CONSTRAINT org_memberships_pkey PRIMARY KEY,
 	issuer text COLLATE "C",
 	org_id text COLLATE "C" GENERATED ALWAYS AS (clerk_internal.id_at(payload, 'organization', 'id')) STORED,
-	user_id text COLLATE "C" GENERATED ALWAYS AS (clerk_internal.id_at(payload, 'public_user_data', 'user_id')) STORED,
+	user_id text COLLATE "C" GENERATED ALWAYS AS (clerk_internal.id_at(payload, 'public_user_data',
+		'user_id')) STORED,
 	role text GENERATED ALWAYS AS (payload ->> 'role') STORED,
 	permissions text[] GENERATED ALWAYS AS (clerk_internal.text_array(payload -> 'permissions')) STORED,
 	public_metadata jsonb GENERATED ALWAYS AS (payload -> 'public_metadata') STORED,
-	created_at timestamptz GENERATED ALWAYS AS (clerk_internal.ms_to_timestamptz(payload ->> 'created_at')) STORED,
-	updated_at timestamptz GENERATED ALWAYS AS (clerk_internal.ms_to_timestamptz(payload ->> 'updated_at')) STORED,
+	created_at timestamptz GENERATED ALWAYS AS
+		(clerk_internal.ms_to_timestamptz(payload ->> 'created_at')) STORED,
+	updated_at timestamptz GENERATED ALWAYS AS
+		(clerk_internal.ms_to_timestamptz(payload ->> 'updated_at')) STORED,
 	deleted_at timestamptz,
 	event_at timestamptz,
 	payload jsonb NOT NULL,
@@ -111,7 +125,8 @@ CREATE INDEX org_memberships_org_id_idx ON clerk.org_memberships (org_id, user_i
 CREATE INDEX org_memberships_user_id_idx ON clerk.org_memberships (user_id);
 COMMENT ON INDEX clerk.org_memberships_org_id_idx IS 'the members of an organization';
 COMMENT ON INDEX clerk.org_memberships_user_id_idx IS 'the organizations of a user';
-COMMENT ON TABLE clerk.org_memberships IS 'memberships of users in organizations, kept by webhooks; of one that has ended only ids are left';
+COMMENT ON TABLE clerk.org_memberships IS
+	'memberships of users in organizations, kept by webhooks; of one that has ended only ids are left';
 COMMENT ON COLUMN clerk.org_memberships.clerk_id IS 'orgmem_...';
 COMMENT ON COLUMN clerk.org_memberships.issuer IS 'the instance';
 COMMENT ON COLUMN clerk.org_memberships.org_id IS 'the organization; NULL when the membership has ended';
@@ -120,7 +135,8 @@ COMMENT ON COLUMN clerk.org_memberships.role IS 'such as org:admin';
 COMMENT ON COLUMN clerk.org_memberships.deleted_at IS 'when the membership ended; NULL: it has not';
 COMMENT ON COLUMN clerk.org_memberships.event_at IS 'the time of the event that the payload comes from';
 COMMENT ON COLUMN clerk.org_memberships.payload IS 'the membership object, without private metadata';
-COMMENT ON COLUMN clerk.org_memberships.of_org_id IS 'the organization, also of a membership that has ended: whose end is its end';
+COMMENT ON COLUMN clerk.org_memberships.of_org_id IS
+	'the organization, also of a membership that has ended: whose end is its end';
 COMMENT ON COLUMN clerk.org_memberships.of_user_id IS 'the user, likewise';
 
 SELECT pg_catalog.pg_extension_config_dump('clerk.user_profiles', '');
@@ -134,9 +150,11 @@ CREATE FUNCTION clerk.is_fellow_member(user_id text) RETURNS boolean
 	AS $$
 	SELECT EXISTS (
 		SELECT FROM clerk.org_memberships AS membership
-		WHERE membership.org_id = clerk.org_id() AND membership.user_id = is_fellow_member.user_id AND membership.deleted_at IS NULL)
+		WHERE membership.org_id = clerk.org_id() AND membership.user_id = is_fellow_member.user_id
+			AND membership.deleted_at IS NULL)
 $$;
-COMMENT ON FUNCTION clerk.is_fellow_member(text) IS 'whether a user is a member of the organization that is active for the signed-in user';
+COMMENT ON FUNCTION clerk.is_fellow_member(text) IS
+	'whether a user is a member of the organization that is active for the signed-in user';
 
 ALTER TABLE clerk.user_profiles ENABLE ROW LEVEL SECURITY;
 ALTER TABLE clerk.org_profiles ENABLE ROW LEVEL SECURITY;
@@ -145,7 +163,10 @@ ALTER TABLE clerk.org_memberships ENABLE ROW LEVEL SECURITY;
 CREATE POLICY own_and_fellow_members ON clerk.user_profiles FOR SELECT
 	USING (clerk_id = clerk.uid() OR (deleted_at IS NULL AND clerk.is_fellow_member(clerk_id)));
 CREATE POLICY active ON clerk.org_profiles FOR SELECT USING (clerk_id = clerk.org_id());
-CREATE POLICY own_and_active ON clerk.org_memberships FOR SELECT USING (user_id = clerk.uid() OR org_id = clerk.org_id());
-COMMENT ON POLICY own_and_fellow_members ON clerk.user_profiles IS 'users see themselves and the members of their active organization';
+CREATE POLICY own_and_active ON clerk.org_memberships FOR SELECT
+	USING (user_id = clerk.uid() OR org_id = clerk.org_id());
+COMMENT ON POLICY own_and_fellow_members ON clerk.user_profiles IS
+	'users see themselves and the members of their active organization';
 COMMENT ON POLICY active ON clerk.org_profiles IS 'users see their active organization';
-COMMENT ON POLICY own_and_active ON clerk.org_memberships IS 'users see their memberships, and those of their active organization';
+COMMENT ON POLICY own_and_active ON clerk.org_memberships IS
+	'users see their memberships, and those of their active organization';

@@ -22,23 +22,27 @@ COMMENT ON COLUMN clerk.jwks_refreshes.failed_at IS 'when they last did not';
 COMMENT ON COLUMN clerk.jwks_refreshes.failure IS 'why';
 COMMENT ON COLUMN clerk.jwks_refreshes.request_id IS 'the request of pg_net whose answer is to be collected';
 
-SELECT pg_catalog.pg_extension_config_dump('clerk.jwks_refreshes', $$WHERE issuer <> 'https://clerk.test.invalid'$$);
+SELECT pg_catalog.pg_extension_config_dump('clerk.jwks_refreshes',
+	$$WHERE issuer <> 'https://clerk.test.invalid'$$);
 
 CREATE FUNCTION clerk_internal.parse_jwks_response(status integer, content text) RETURNS jsonb
 	LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp
 	AS $$
 BEGIN
 	IF status IS DISTINCT FROM 200 THEN
-		RAISE EXCEPTION USING ERRCODE = 'data_exception', MESSAGE = format('the server answered with HTTP status %s', coalesce(status, 0));
+		RAISE EXCEPTION USING ERRCODE = 'data_exception',
+			MESSAGE = format('the server answered with HTTP status %s', coalesce(status, 0));
 	ELSIF content IS NULL OR octet_length(content) > 1048576 THEN
-		RAISE EXCEPTION USING ERRCODE = 'data_exception', MESSAGE = 'the answer is empty, or larger than 1 MiB';
+		RAISE EXCEPTION USING ERRCODE = 'data_exception',
+			MESSAGE = 'the answer is empty, or larger than 1 MiB';
 	END IF;
 	RETURN content::jsonb;
 EXCEPTION WHEN invalid_text_representation OR untranslatable_character THEN
 	RAISE EXCEPTION USING ERRCODE = 'data_exception', MESSAGE = 'the answer is not JSON';
 END
 $$;
-COMMENT ON FUNCTION clerk_internal.parse_jwks_response(integer, text) IS 'the JWKS in an HTTP response; raises when there is none';
+COMMENT ON FUNCTION clerk_internal.parse_jwks_response(integer, text) IS
+	'the JWKS in an HTTP response; raises when there is none';
 
 -- Each of these returns true when keys were loaded, and false when the answer is to come.
 CREATE FUNCTION clerk_internal.refresh_through_http(issuer text, url text) RETURNS boolean
@@ -49,12 +53,14 @@ DECLARE
 BEGIN
 	PERFORM set_config('http.timeout_msec', '10000', true);
 	-- the exact type, so that nobody's http_get(text) is preferred
-	EXECUTE format('SELECT status, content FROM %s.http_get($1::pg_catalog.varchar)', clerk_internal.extension_schema('http')) INTO response USING url;
+	EXECUTE format('SELECT status, content FROM %s.http_get($1::pg_catalog.varchar)',
+		clerk_internal.extension_schema('http')) INTO response USING url;
 	PERFORM clerk.load_jwks(issuer, clerk_internal.parse_jwks_response(response.status, response.content));
 	RETURN true;
 END
 $$;
-COMMENT ON FUNCTION clerk_internal.refresh_through_http(text, text) IS 'fetches the keys of an instance through the extension http, with a timeout of 10 seconds';
+COMMENT ON FUNCTION clerk_internal.refresh_through_http(text, text) IS
+	'fetches the keys of an instance through the extension http, with a timeout of 10 seconds';
 
 -- Who may write where pg_net keeps its requests and answers, could choose our keys. pg_net itself
 -- grants all on its tables to PUBLIC.
@@ -62,10 +68,12 @@ CREATE FUNCTION clerk_internal.pg_net_writers() RETURNS text
 	LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 	AS $$
 	SELECT string_agg(DISTINCT format('%s may %s on %s',
-		CASE acl.grantee WHEN 0 THEN 'PUBLIC' ELSE acl.grantee::regrole::text END, acl.privilege_type, acl.object), '; ')
+		CASE acl.grantee WHEN 0 THEN 'PUBLIC' ELSE acl.grantee::regrole::text END, acl.privilege_type,
+			acl.object), '; ')
 	FROM (
 		SELECT granted.grantee, granted.privilege_type, c.relname::text AS object
-		FROM pg_class AS c, aclexplode(coalesce(c.relacl, acldefault(CASE c.relkind WHEN 'S' THEN 's' ELSE 'r' END::"char", c.relowner))) AS granted
+		FROM pg_class AS c, aclexplode(coalesce(c.relacl,
+			acldefault(CASE c.relkind WHEN 'S' THEN 's' ELSE 'r' END::"char", c.relowner))) AS granted
 		WHERE c.relnamespace = to_regnamespace('net') AND c.relkind IN ('r', 'p', 'S', 'v')
 			AND granted.privilege_type NOT IN ('SELECT', 'REFERENCES', 'MAINTAIN')
 		UNION ALL
@@ -87,33 +95,41 @@ CREATE FUNCTION clerk_internal.refresh_through_pg_net(issuer text, url text) RET
 	AS $$
 #variable_conflict use_variable
 DECLARE
-	request bigint := (SELECT refresh.request_id FROM clerk.jwks_refreshes AS refresh WHERE refresh.issuer = refresh_through_pg_net.issuer);
+	request bigint := (SELECT refresh.request_id FROM clerk.jwks_refreshes AS refresh
+		WHERE refresh.issuer = refresh_through_pg_net.issuer);
 	response record;
 	writers constant text := clerk_internal.pg_net_writers();
 BEGIN
 	IF writers IS NOT NULL THEN
 		RAISE EXCEPTION USING
 			ERRCODE = 'insufficient_privilege',
-			MESSAGE = format('pg_net is not used: who can write its tables could choose the keys (%s); revoke that, or use the extension http', writers);
+			MESSAGE = format('pg_net is not used: who can write its tables could choose the keys (%s); '
+				'revoke that, or use the extension http', writers);
 	END IF;
 	IF request IS NULL THEN
 		EXECUTE 'SELECT net.http_get($1, timeout_milliseconds => 10000)' INTO request USING url;
-		UPDATE clerk.jwks_refreshes AS refresh SET request_id = request WHERE refresh.issuer = refresh_through_pg_net.issuer;
+		UPDATE clerk.jwks_refreshes AS refresh SET request_id = request
+			WHERE refresh.issuer = refresh_through_pg_net.issuer;
 		RETURN false;
 	END IF;
-	EXECUTE 'SELECT status_code, content, timed_out, error_msg FROM net._http_response WHERE id = $1' INTO response USING request;
+	EXECUTE 'SELECT status_code, content, timed_out, error_msg FROM net._http_response WHERE id = $1'
+		INTO response USING request;
 	IF response.status_code IS NULL AND response.timed_out IS NULL AND response.error_msg IS NULL THEN
 		-- pg_net forgets its answers, so that this one may never come
 		UPDATE clerk.jwks_refreshes AS refresh SET request_id = NULL
-		WHERE refresh.issuer = refresh_through_pg_net.issuer AND refresh.attempted_at < now() - interval '5 minutes';
+		WHERE refresh.issuer = refresh_through_pg_net.issuer
+			AND refresh.attempted_at < now() - interval '5 minutes';
 		RETURN false;
 	END IF;
-	UPDATE clerk.jwks_refreshes AS refresh SET request_id = NULL WHERE refresh.issuer = refresh_through_pg_net.issuer;
+	UPDATE clerk.jwks_refreshes AS refresh SET request_id = NULL
+		WHERE refresh.issuer = refresh_through_pg_net.issuer;
 	IF response.timed_out OR response.error_msg IS NOT NULL THEN
 		RAISE EXCEPTION USING
-			ERRCODE = 'data_exception', MESSAGE = coalesce(response.error_msg, 'the server did not answer in time');
+			ERRCODE = 'data_exception',
+				MESSAGE = coalesce(response.error_msg, 'the server did not answer in time');
 	END IF;
-	PERFORM clerk.load_jwks(issuer, clerk_internal.parse_jwks_response(response.status_code, response.content));
+	PERFORM clerk.load_jwks(issuer,
+		clerk_internal.parse_jwks_response(response.status_code, response.content));
 	RETURN true;
 END
 $$;
@@ -128,19 +144,23 @@ DECLARE
 	url text;
 BEGIN
 	-- others may change its keys while they are fetched, but not drop it
-	SELECT jwks_url INTO url FROM clerk.instances AS instance WHERE instance.issuer = refresh_one.issuer FOR KEY SHARE;
+	SELECT jwks_url INTO url FROM clerk.instances AS instance
+		WHERE instance.issuer = refresh_one.issuer FOR KEY SHARE;
 	IF NOT FOUND THEN
 		RETURN;
 	END IF;
 	INSERT INTO clerk.jwks_refreshes AS refresh (issuer, attempted_at) VALUES (issuer, clock_timestamp())
-		ON CONFLICT ON CONSTRAINT jwks_refreshes_pkey DO UPDATE SET attempted_at = excluded.attempted_at WHERE refresh.request_id IS NULL;
+		ON CONFLICT ON CONSTRAINT jwks_refreshes_pkey DO UPDATE SET attempted_at = excluded.attempted_at
+			WHERE refresh.request_id IS NULL;
 	BEGIN
 		IF url IS NULL THEN
 			RAISE EXCEPTION USING ERRCODE = 'data_exception', MESSAGE = 'the instance has no jwks_url';
 		ELSIF clerk_internal.extension_schema('http') IS NOT NULL THEN
-			outcome := CASE WHEN clerk_internal.refresh_through_http(issuer, url) THEN 'refreshed' ELSE 'requested' END;
+			outcome := CASE WHEN clerk_internal.refresh_through_http(issuer, url) THEN 'refreshed'
+				ELSE 'requested' END;
 		ELSE
-			outcome := CASE WHEN clerk_internal.refresh_through_pg_net(issuer, url) THEN 'refreshed' ELSE 'requested' END;
+			outcome := CASE WHEN clerk_internal.refresh_through_pg_net(issuer, url) THEN 'refreshed'
+				ELSE 'requested' END;
 		END IF;
 	EXCEPTION WHEN OTHERS THEN
 		outcome := 'failed';
@@ -154,37 +174,46 @@ BEGIN
 	WHERE refresh.issuer = refresh_one.issuer;
 END
 $$;
-COMMENT ON FUNCTION clerk_internal.refresh_one(text) IS 'fetches the keys of an instance and records how it went; the old keys stay when it fails';
+COMMENT ON FUNCTION clerk_internal.refresh_one(text) IS
+	'fetches the keys of an instance and records how it went; the old keys stay when it fails';
 
-CREATE FUNCTION clerk.refresh_jwks(issuer text DEFAULT NULL) RETURNS TABLE (instance text, outcome text, detail text)
+CREATE FUNCTION clerk.refresh_jwks(issuer text DEFAULT NULL)
+	RETURNS TABLE (instance text, outcome text, detail text)
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 	AS $$
 #variable_conflict use_column
 BEGIN
-	IF issuer IS NOT NULL AND NOT EXISTS (SELECT FROM clerk.instances AS i WHERE i.issuer = refresh_jwks.issuer FOR KEY SHARE) THEN
+	IF issuer IS NOT NULL
+		AND NOT EXISTS (SELECT FROM clerk.instances AS i
+		WHERE i.issuer = refresh_jwks.issuer FOR KEY SHARE) THEN
 		RAISE EXCEPTION USING
 			ERRCODE = 'undefined_object',
 			MESSAGE = format('instance %s is not registered', refresh_jwks.issuer),
 			HINT = 'Register it with clerk.add_instance().';
-	ELSIF clerk_internal.extension_schema('http') IS NULL AND clerk_internal.extension_schema('pg_net') IS NULL THEN
+	ELSIF clerk_internal.extension_schema('http') IS NULL
+		AND clerk_internal.extension_schema('pg_net') IS NULL THEN
 		RAISE EXCEPTION USING
 			ERRCODE = 'feature_not_supported',
 			MESSAGE = 'neither the extension http nor pg_net is installed, so nothing can be fetched',
 			HINT = (
 				SELECT 'Run this in a shell, or from cron: '
-					|| string_agg(format('curl -sf %s/.well-known/jwks.json | psql -v ON_ERROR_STOP=1 -d %s -c ''\set jwks `cat`'' -c "SELECT * FROM clerk.load_jwks(''%s'', :''jwks'')"',
+					|| string_agg(format('curl -sf %s/.well-known/jwks.json | psql -v ON_ERROR_STOP=1 -d %s '
+						'-c ''\set jwks `cat`'' -c "SELECT * FROM clerk.load_jwks(''%s'', :''jwks'')"',
 						rtrim(i.issuer, '/'), current_database(), i.issuer), '; ' ORDER BY i.issuer)
-				FROM clerk.instances AS i WHERE refresh_jwks.issuer IS NULL OR i.issuer = refresh_jwks.issuer);
+				FROM clerk.instances AS i WHERE refresh_jwks.issuer IS NULL
+					OR i.issuer = refresh_jwks.issuer);
 	END IF;
 	RETURN QUERY
 		SELECT i.issuer, refreshed.outcome, refreshed.detail
-		FROM (SELECT issuer FROM clerk.instances WHERE refresh_jwks.issuer IS NULL OR issuer = refresh_jwks.issuer ORDER BY issuer) AS i,
+		FROM (SELECT issuer FROM clerk.instances WHERE refresh_jwks.issuer IS NULL
+			OR issuer = refresh_jwks.issuer ORDER BY issuer) AS i,
 			clerk_internal.refresh_one(i.issuer) AS refreshed
 		WHERE refreshed.outcome IS NOT NULL;	-- NULL: dropped meanwhile
 END
 $$;
 COMMENT ON FUNCTION clerk.refresh_jwks(text) IS
-	'fetches the keys of an instance, or of all, through the extension http or pg_net; the old keys stay when it fails';
+	'fetches the keys of an instance, or of all, through the extension http or pg_net; the old keys stay '
+		'when it fails';
 
 CREATE FUNCTION clerk.run_jwks_refresh(every interval) RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
@@ -204,7 +233,8 @@ BEGIN
 			-- a job is never on time to the second
 			OR refresh.attempted_at <= now() - every + interval '5 seconds'
 			OR (refresh.attempted_at <= now() - interval '5 minutes'
-				AND clerk_internal.unknown_kid_at(instance.issuer) >= date_trunc('second', refresh.attempted_at))
+				AND clerk_internal.unknown_kid_at(instance.issuer) >= date_trunc('second',
+					refresh.attempted_at))
 		ORDER BY instance.issuer
 	LOOP
 		PERFORM clerk.refresh_jwks(due);
@@ -212,7 +242,8 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION clerk.run_jwks_refresh(interval) IS
-	'the job of clerk.schedule_jwks_refresh(): fetches what is older than that, and early where a token named an unknown key';
+	'the job of clerk.schedule_jwks_refresh(): fetches what is older than that, and early where a token '
+		'named an unknown key';
 
 CREATE FUNCTION clerk.schedule_jwks_refresh(every interval) RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
@@ -223,7 +254,9 @@ BEGIN
 			ERRCODE = 'invalid_parameter_value',
 			MESSAGE = 'the keys cannot be fetched more often than once a minute';
 	END IF;
-	PERFORM clerk_internal.schedule_job('clerk_rls: refresh of JWKS', '* * * * *', 'SELECT clerk.run_jwks_refresh(' || quote_literal(every) || ')');
+	PERFORM clerk_internal.schedule_job('clerk_rls: refresh of JWKS', '* * * * *',
+		'SELECT clerk.run_jwks_refresh(' || quote_literal(every) || ')');
 END
 $$;
-COMMENT ON FUNCTION clerk.schedule_jwks_refresh(interval) IS 'lets pg_cron fetch the keys this often, and early where a token named an unknown key; NULL ends that';
+COMMENT ON FUNCTION clerk.schedule_jwks_refresh(interval) IS
+	'lets pg_cron fetch the keys this often, and early where a token named an unknown key; NULL ends that';

@@ -17,7 +17,8 @@ CREATE TABLE clerk.revocations (
 );
 COMMENT ON TABLE clerk.revocations IS 'sessions and users whose tokens are refused';
 COMMENT ON COLUMN clerk.revocations.id IS 'sess_... or user_...';
-COMMENT ON COLUMN clerk.revocations.source IS 'manual: set by clerk.revoke_session() or revoke_user(); webhook: kept by events';
+COMMENT ON COLUMN clerk.revocations.source IS
+	'manual: set by clerk.revoke_session() or revoke_user(); webhook: kept by events';
 COMMENT ON COLUMN clerk.revocations.issued_before IS 'only tokens issued before this; NULL: all';
 COMMENT ON COLUMN clerk.revocations.reason IS 'for people';
 COMMENT ON COLUMN clerk.revocations.revoked_at IS 'since when';
@@ -33,36 +34,44 @@ ALTER TABLE clerk.revocations ENABLE ALWAYS TRIGGER invalidate_statement;
 ALTER TABLE clerk.revocations ENABLE ALWAYS TRIGGER invalidate_row;
 
 COMMENT ON TRIGGER invalidate_statement ON clerk.revocations IS 'every backend asks again';
-COMMENT ON TRIGGER invalidate_row ON clerk.revocations IS 'the same, in an apply worker of logical replication';
+COMMENT ON TRIGGER invalidate_row ON clerk.revocations IS
+	'the same, in an apply worker of logical replication';
 
 CREATE FUNCTION clerk_internal.revoke(id text, prefix text, reason text) RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 	AS $$
 #variable_conflict use_variable
 BEGIN
-	IF coalesce(id = '' OR (NOT starts_with(id, prefix) AND (starts_with(id, 'sess_') OR starts_with(id, 'user_')
+	IF coalesce(id = '' OR (NOT starts_with(id, prefix)
+		AND (starts_with(id, 'sess_') OR starts_with(id, 'user_')
 		-- what the ids of other issuers look like is not known
-		OR NOT EXISTS (SELECT FROM clerk.instances AS instance WHERE NOT clerk_internal.is_clerks(instance.issuer, instance.jwks_url)))), true) THEN
+		OR NOT EXISTS (SELECT FROM clerk.instances AS instance
+			WHERE NOT clerk_internal.is_clerks(instance.issuer, instance.jwks_url)))), true) THEN
 		RAISE EXCEPTION USING
 			ERRCODE = 'invalid_parameter_value',
-			MESSAGE = format('this is not the id of a %s', CASE prefix WHEN 'sess_' THEN 'session' ELSE 'user' END),
+			MESSAGE = format('this is not the id of a %s', CASE prefix WHEN 'sess_' THEN 'session'
+				ELSE 'user' END),
 			DETAIL = format('Clerk''s begin with %s.', prefix);
 	END IF;
 	INSERT INTO clerk.revocations AS revocation (id, reason) VALUES (id, reason)
-		ON CONFLICT ON CONSTRAINT revocations_pkey DO UPDATE SET reason = coalesce(excluded.reason, revocation.reason);
+		ON CONFLICT ON CONSTRAINT revocations_pkey
+			DO UPDATE SET reason = coalesce(excluded.reason, revocation.reason);
 END
 $$;
-COMMENT ON FUNCTION clerk_internal.revoke(text, text, text) IS 'what revoke_session() and revoke_user() have in common';
+COMMENT ON FUNCTION clerk_internal.revoke(text, text, text) IS
+	'what revoke_session() and revoke_user() have in common';
 
 CREATE FUNCTION clerk.revoke_session(session_id text, reason text DEFAULT NULL) RETURNS void
 	LANGUAGE sql SET search_path = pg_catalog, pg_temp
 	AS $$ SELECT clerk_internal.revoke(session_id, 'sess_', reason) $$;
-COMMENT ON FUNCTION clerk.revoke_session(text, text) IS 'refuses every token of a session, from the next statement on';
+COMMENT ON FUNCTION clerk.revoke_session(text, text) IS
+	'refuses every token of a session, from the next statement on';
 
 CREATE FUNCTION clerk.revoke_user(clerk_id text, reason text DEFAULT NULL) RETURNS void
 	LANGUAGE sql SET search_path = pg_catalog, pg_temp
 	AS $$ SELECT clerk_internal.revoke(clerk_id, 'user_', reason) $$;
-COMMENT ON FUNCTION clerk.revoke_user(text, text) IS 'refuses every token of a user, from the next statement on, until clerk.unrevoke()';
+COMMENT ON FUNCTION clerk.revoke_user(text, text) IS
+	'refuses every token of a user, from the next statement on, until clerk.unrevoke()';
 
 CREATE FUNCTION clerk.unrevoke(id text) RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
@@ -76,4 +85,5 @@ BEGIN
 	END IF;
 END
 $$;
-COMMENT ON FUNCTION clerk.unrevoke(text) IS 'takes back that a session or a user was revoked, by hand or by a webhook';
+COMMENT ON FUNCTION clerk.unrevoke(text) IS
+	'takes back that a session or a user was revoked, by hand or by a webhook';

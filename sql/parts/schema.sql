@@ -24,9 +24,11 @@ BEGIN
 		RAISE EXCEPTION USING
 			ERRCODE = 'insufficient_privilege',
 			MESSAGE = 'schema "clerk" can be changed by a role that is not a superuser',
-			DETAIL = pg_catalog.format('%s owns schema "clerk" or may create objects in it, and could replace the functions that policies call.',
+			DETAIL = pg_catalog.format('%s owns schema "clerk" or may create objects in it, and could '
+				'replace the functions that policies call.',
 				CASE WHEN intruder = 0::oid THEN 'PUBLIC' ELSE intruder::text END),
-			HINT = 'Run ALTER SCHEMA clerk OWNER TO a superuser and REVOKE CREATE ON SCHEMA clerk, or rename the schema.';
+			HINT = 'Run ALTER SCHEMA clerk OWNER TO a superuser and REVOKE CREATE ON SCHEMA clerk, or '
+				'rename the schema.';
 	END IF;
 END
 $$;
@@ -35,4 +37,5 @@ COMMENT ON SCHEMA clerk IS 'clerk_rls: who is signed in with Clerk, for row-leve
 
 -- Fails where there is one, whosever it is.
 CREATE SCHEMA clerk_internal;
-COMMENT ON SCHEMA clerk_internal IS 'clerk_rls: what the functions of schema clerk are made of; it may change without notice';
+COMMENT ON SCHEMA clerk_internal IS
+	'clerk_rls: what the functions of schema clerk are made of; it may change without notice';

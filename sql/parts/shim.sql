@@ -22,11 +22,13 @@ CREATE FUNCTION clerk_internal.is_auth_shim(function regprocedure) RETURNS boole
 	SELECT EXISTS (
 		SELECT FROM pg_depend AS body
 		JOIN pg_depend AS member ON member.classid = body.refclassid AND member.objid = body.refobjid
-		WHERE body.classid = 'pg_proc'::regclass AND body.objid = function AND body.refclassid = 'pg_proc'::regclass
+		WHERE body.classid = 'pg_proc'::regclass AND body.objid = function
+			AND body.refclassid = 'pg_proc'::regclass
 			AND member.deptype = 'e' AND member.refclassid = 'pg_extension'::regclass
 			AND member.refobjid = (SELECT oid FROM pg_extension WHERE extname = 'clerk_rls'))
 $$;
-COMMENT ON FUNCTION clerk_internal.is_auth_shim(regprocedure) IS 'whether clerk.install_auth_shim() has made this function';
+COMMENT ON FUNCTION clerk_internal.is_auth_shim(regprocedure) IS
+	'whether clerk.install_auth_shim() has made this function';
 
 CREATE FUNCTION clerk.install_auth_shim(overwrite boolean DEFAULT false) RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
@@ -43,9 +45,11 @@ BEGIN
 	END IF;
 	FOR shim IN
 		SELECT * FROM (VALUES
-			('auth.uid()', 'uuid', 'clerk.mapped_id()', 'local id of the signed-in user, see clerk.mapped_id()'),
+			('auth.uid()', 'uuid', 'clerk.mapped_id()',
+				'local id of the signed-in user, see clerk.mapped_id()'),
 			('auth.jwt()', 'jsonb', 'clerk.jwt()', 'claims of the verified token, see clerk.jwt()'),
-			('auth.role()', 'text', 'CASE WHEN clerk.is_authenticated() THEN coalesce(clerk.claim(''role''), ''authenticated'')
+			('auth.role()', 'text',
+				'CASE WHEN clerk.is_authenticated() THEN coalesce(clerk.claim(''role''), ''authenticated'')
 				ELSE nullif(pg_catalog.current_setting(''role''), ''none'') END',
 				'role of the verified token; without one, the role that was set'),
 			('auth.email()', 'text', 'clerk.claim(''email'')', 'claim "email" of the verified token')
@@ -57,7 +61,8 @@ BEGIN
 			RAISE EXCEPTION USING
 				ERRCODE = 'duplicate_function',
 				MESSAGE = format('function %s exists already', shim.signature),
-				HINT = 'clerk.install_auth_shim(overwrite => true) replaces it, and clerk.remove_auth_shim() brings it back.';
+				HINT = 'clerk.install_auth_shim(overwrite => true) replaces it, and '
+					'clerk.remove_auth_shim() brings it back.';
 		END IF;
 		INSERT INTO clerk.auth_shim VALUES (shim.signature, pg_get_functiondef(existing))
 			ON CONFLICT (object) DO UPDATE SET previous = excluded.previous;
@@ -71,7 +76,8 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION clerk.install_auth_shim(boolean) IS
-	'makes auth.uid(), auth.jwt(), auth.role() and auth.email() answer from the verified token, for policies written for Supabase Auth';
+	'makes auth.uid(), auth.jwt(), auth.role() and auth.email() answer from the verified token, for '
+		'policies written for Supabase Auth';
 
 CREATE FUNCTION clerk.remove_auth_shim() RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
@@ -81,7 +87,8 @@ DECLARE
 	owns_schema constant boolean := EXISTS (SELECT FROM clerk.auth_shim WHERE object = 'schema auth');
 BEGIN
 	FOR shim IN DELETE FROM clerk.auth_shim RETURNING * LOOP
-		CONTINUE WHEN shim.object = 'schema auth' OR NOT clerk_internal.is_auth_shim(to_regprocedure(shim.object));
+		CONTINUE WHEN shim.object = 'schema auth'
+			OR NOT clerk_internal.is_auth_shim(to_regprocedure(shim.object));
 		IF shim.previous IS NOT NULL THEN
 			EXECUTE shim.previous;
 		ELSE
@@ -89,9 +96,11 @@ BEGIN
 		END IF;
 	END LOOP;
 	IF owns_schema AND NOT EXISTS (
-		SELECT FROM pg_depend WHERE refclassid = 'pg_namespace'::regclass AND refobjid = to_regnamespace('auth')) THEN
+		SELECT FROM pg_depend WHERE refclassid = 'pg_namespace'::regclass
+			AND refobjid = to_regnamespace('auth')) THEN
 		DROP SCHEMA IF EXISTS auth;
 	END IF;
 END
 $$;
-COMMENT ON FUNCTION clerk.remove_auth_shim() IS 'undoes clerk.install_auth_shim(): what it made is dropped, what it replaced is back';
+COMMENT ON FUNCTION clerk.remove_auth_shim() IS
+	'undoes clerk.install_auth_shim(): what it made is dropped, what it replaced is back';

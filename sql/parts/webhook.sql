@@ -13,7 +13,8 @@ CREATE TABLE clerk.webhook_secrets (
 	created_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
 	CONSTRAINT webhook_secrets_pkey PRIMARY KEY (issuer, secret)
 );
-COMMENT ON TABLE clerk.webhook_secrets IS 'signing secrets of webhook endpoints; several live ones are allowed, for rotation';
+COMMENT ON TABLE clerk.webhook_secrets IS
+	'signing secrets of webhook endpoints; several live ones are allowed, for rotation';
 COMMENT ON COLUMN clerk.webhook_secrets.issuer IS 'the instance';
 COMMENT ON COLUMN clerk.webhook_secrets.secret IS 'whsec_...';
 COMMENT ON COLUMN clerk.webhook_secrets.created_at IS 'when it was added';
@@ -27,7 +28,8 @@ CREATE TABLE clerk.webhook_events (
 
 CREATE INDEX webhook_events_received_at_idx ON clerk.webhook_events (received_at);
 COMMENT ON INDEX clerk.webhook_events_received_at_idx IS 'for clerk.prune()';
-COMMENT ON TABLE clerk.webhook_events IS 'events that were applied, so that none is twice; not what they said';
+COMMENT ON TABLE clerk.webhook_events IS
+	'events that were applied, so that none is twice; not what they said';
 COMMENT ON COLUMN clerk.webhook_events.id IS 'svix-id, the same for each delivery of an event';
 COMMENT ON COLUMN clerk.webhook_events.issuer IS 'the instance';
 COMMENT ON COLUMN clerk.webhook_events.type IS 'such as user.created';
@@ -39,11 +41,13 @@ CREATE TABLE clerk.event_handlers (
 	handler text NOT NULL,
 	CONSTRAINT event_handlers_pkey PRIMARY KEY (pattern, handler)
 );
-COMMENT ON TABLE clerk.event_handlers IS 'functions of the application that are called with each event of a type';
+COMMENT ON TABLE clerk.event_handlers IS
+	'functions of the application that are called with each event of a type';
 COMMENT ON COLUMN clerk.event_handlers.pattern IS 'a type of events; * stands for anything';
 COMMENT ON COLUMN clerk.event_handlers.handler IS 'the function, with one argument of type jsonb';
 
-SELECT pg_catalog.pg_extension_config_dump('clerk.webhook_secrets', $$WHERE issuer <> 'https://clerk.test.invalid'$$);
+SELECT pg_catalog.pg_extension_config_dump('clerk.webhook_secrets',
+	$$WHERE issuer <> 'https://clerk.test.invalid'$$);
 SELECT pg_catalog.pg_extension_config_dump('clerk.webhook_events', '');
 SELECT pg_catalog.pg_extension_config_dump('clerk.event_handlers', '');
 
@@ -52,7 +56,8 @@ CREATE FUNCTION clerk.add_webhook_secret(issuer text, secret text) RETURNS void
 	AS $$
 BEGIN
 	IF NOT clerk_internal.lock_instance(add_webhook_secret.issuer) THEN
-		PERFORM clerk_internal.refuse('42704', format('instance %s is not registered', coalesce(issuer, 'NULL')), NULL,
+		PERFORM clerk_internal.refuse('42704',
+			format('instance %s is not registered', coalesce(issuer, 'NULL')), NULL,
 			'Register it with clerk.add_instance().');
 	ELSIF clerk_internal.is_webhook_secret(secret) IS NOT TRUE THEN
 		PERFORM clerk_internal.refuse('22023', 'this is not a signing secret', NULL,
@@ -61,20 +66,24 @@ BEGIN
 	INSERT INTO clerk.webhook_secrets VALUES (issuer, secret) ON CONFLICT DO NOTHING;
 END
 $$;
-COMMENT ON FUNCTION clerk.add_webhook_secret(text, text) IS 'takes the signing secret of an endpoint of an instance, beside those it has';
+COMMENT ON FUNCTION clerk.add_webhook_secret(text, text) IS
+	'takes the signing secret of an endpoint of an instance, beside those it has';
 
 CREATE FUNCTION clerk.drop_webhook_secret(issuer text, secret text) RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 	AS $$
 BEGIN
 	PERFORM clerk_internal.lock_instance(drop_webhook_secret.issuer);
-	DELETE FROM clerk.webhook_secrets AS s WHERE s.issuer = drop_webhook_secret.issuer AND s.secret = drop_webhook_secret.secret;
+	DELETE FROM clerk.webhook_secrets AS s WHERE s.issuer = drop_webhook_secret.issuer
+		AND s.secret = drop_webhook_secret.secret;
 	IF NOT FOUND THEN
-		PERFORM clerk_internal.refuse('42704', format('instance %s has no such secret', coalesce(issuer, 'NULL')), NULL, NULL);
+		PERFORM clerk_internal.refuse('42704',
+			format('instance %s has no such secret', coalesce(issuer, 'NULL')), NULL, NULL);
 	END IF;
 END
 $$;
-COMMENT ON FUNCTION clerk.drop_webhook_secret(text, text) IS 'webhooks that were signed with this secret are refused from now on';
+COMMENT ON FUNCTION clerk.drop_webhook_secret(text, text) IS
+	'webhooks that were signed with this secret are refused from now on';
 
 CREATE FUNCTION clerk_internal.handler_leftovers() RETURNS SETOF text
 	LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp
@@ -85,7 +94,8 @@ CREATE FUNCTION clerk_internal.handler_leftovers() RETURNS SETOF text
 	WHERE refclassid = 'pg_namespace'::regclass AND refobjid = pg_my_temp_schema()
 $$;
 COMMENT ON FUNCTION clerk_internal.handler_leftovers() IS
-	'what could outlive an event handler in this session, and be run as somebody else than its owner: cursors and temporary objects';
+	'what could outlive an event handler in this session, and be run as somebody else than its owner: '
+		'cursors and temporary objects';
 
 CREATE FUNCTION clerk_internal.handle_event(handler regprocedure, event jsonb) RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
@@ -95,7 +105,8 @@ DECLARE
 	leftover text;
 BEGIN
 	PERFORM clerk_internal.run_event_handler(handler, event);
-	SELECT l INTO leftover FROM clerk_internal.handler_leftovers() AS l WHERE l <> ALL (before) ORDER BY l LIMIT 1;
+	SELECT l INTO leftover FROM clerk_internal.handler_leftovers() AS l WHERE l <> ALL (before)
+		ORDER BY l LIMIT 1;
 	IF FOUND THEN
 		RAISE EXCEPTION USING
 			ERRCODE = 'object_not_in_prerequisite_state',
@@ -105,7 +116,8 @@ BEGIN
 	END IF;
 END
 $$;
-COMMENT ON FUNCTION clerk_internal.handle_event(regprocedure, jsonb) IS 'calls a function as the role that owns it, and raises if it leaves a cursor or a temporary object';
+COMMENT ON FUNCTION clerk_internal.handle_event(regprocedure, jsonb) IS
+	'calls a function as the role that owns it, and raises if it leaves a cursor or a temporary object';
 
 CREATE FUNCTION clerk_internal.parse_event(body text) RETURNS jsonb
 	LANGUAGE plpgsql IMMUTABLE STRICT SET search_path = pg_catalog, pg_temp
@@ -121,7 +133,8 @@ EXCEPTION WHEN invalid_text_representation OR untranslatable_character THEN
 	PERFORM clerk_internal.refuse('22023', 'the webhook is not JSON', NULL, NULL);
 END
 $$;
-COMMENT ON FUNCTION clerk_internal.parse_event(text) IS 'the body of a webhook, with what jsonb cannot hold replaced';
+COMMENT ON FUNCTION clerk_internal.parse_event(text) IS
+	'the body of a webhook, with what jsonb cannot hold replaced';
 
 CREATE FUNCTION clerk.receive_webhook(id text, ts text, signature text, body text) RETURNS json
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
@@ -134,10 +147,12 @@ DECLARE
 BEGIN
 	IF jsonb_typeof(event) <> 'object' OR jsonb_typeof(event -> 'type') IS DISTINCT FROM 'string'
 		OR jsonb_typeof(event -> 'data') IS DISTINCT FROM 'object' THEN
-		PERFORM clerk_internal.refuse('22023', 'the webhook is no event', 'It must be a JSON object with "type" and "data".', NULL);
+		PERFORM clerk_internal.refuse('22023', 'the webhook is no event',
+			'It must be a JSON object with "type" and "data".', NULL);
 	END IF;
 	-- waits for another delivery of the same event, and then finds it done
-	INSERT INTO clerk.webhook_events (id, issuer, type) VALUES (id, issuer, event ->> 'type') ON CONFLICT DO NOTHING;
+	INSERT INTO clerk.webhook_events (id, issuer, type) VALUES (id, issuer, event ->> 'type')
+		ON CONFLICT DO NOTHING;
 	IF NOT FOUND THEN
 		RETURN json_build_object('status', 'duplicate');
 	END IF;
@@ -153,14 +168,17 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION clerk.receive_webhook(text, text, text, text) IS
-	'verifies a webhook by its headers svix-id, svix-timestamp and svix-signature and its raw body, and applies it once';
+	'verifies a webhook by its headers svix-id, svix-timestamp and svix-signature and its raw body, and '
+		'applies it once';
 
 CREATE FUNCTION clerk.webhook(json) RETURNS json
 	LANGUAGE sql SET search_path = pg_catalog, pg_temp
 	AS $$
-	SELECT clerk.receive_webhook(clerk_internal.webhook_header('id'), clerk_internal.webhook_header('timestamp'), clerk_internal.webhook_header('signature'), $1::text)
+	SELECT clerk.receive_webhook(clerk_internal.webhook_header('id'),
+		clerk_internal.webhook_header('timestamp'), clerk_internal.webhook_header('signature'), $1::text)
 $$;
-COMMENT ON FUNCTION clerk.webhook(json) IS 'the same with the headers of the request; PostgREST hands over the raw body';
+COMMENT ON FUNCTION clerk.webhook(json) IS
+	'the same with the headers of the request; PostgREST hands over the raw body';
 
 CREATE FUNCTION clerk.expose_webhook(schema name, function_name name DEFAULT 'clerk_webhook') RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
@@ -171,7 +189,8 @@ BEGIN
 	PERFORM clerk.is_authenticated();	-- loads the library, which knows the setting
 	anon := current_setting('clerk.anon_role');
 	IF to_regnamespace(quote_ident(schema)) IS NULL THEN
-		RAISE EXCEPTION USING ERRCODE = 'undefined_object', MESSAGE = format('schema %I does not exist', schema);
+		RAISE EXCEPTION USING ERRCODE = 'undefined_object',
+			MESSAGE = format('schema %I does not exist', schema);
 	ELSIF to_regrole(quote_ident(anon)) IS NULL THEN
 		RAISE EXCEPTION USING
 			ERRCODE = 'undefined_object',
@@ -180,14 +199,16 @@ BEGIN
 	END IF;
 	EXECUTE format('CREATE OR REPLACE FUNCTION %I.%I(json) RETURNS json LANGUAGE sql VOLATILE SECURITY DEFINER
 		SET search_path = pg_catalog, pg_temp RETURN clerk.webhook($1)', schema, function_name);
-	EXECUTE format('COMMENT ON FUNCTION %I.%I(json) IS ''webhooks of Clerk, see clerk.webhook()''', schema, function_name);
+	EXECUTE format('COMMENT ON FUNCTION %I.%I(json) IS ''webhooks of Clerk, see clerk.webhook()''', schema,
+		function_name);
 	EXECUTE format('REVOKE ALL ON FUNCTION %I.%I(json) FROM PUBLIC', schema, function_name);
 	EXECUTE format('GRANT EXECUTE ON FUNCTION %I.%I(json) TO %I', schema, function_name, anon);
 	PERFORM pg_notify('pgrst', 'reload schema');
 END
 $$;
 COMMENT ON FUNCTION clerk.expose_webhook(name, name) IS
-	'makes PostgREST take webhooks at /rpc/<function_name>: a function in a schema it serves, which only the anonymous role may call';
+	'makes PostgREST take webhooks at /rpc/<function_name>: a function in a schema it serves, which only '
+		'the anonymous role may call';
 
 CREATE FUNCTION clerk.add_event_handler(pattern text, handler regprocedure) RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
@@ -197,7 +218,8 @@ BEGIN
 		RAISE EXCEPTION USING
 			ERRCODE = 'invalid_parameter_value',
 			MESSAGE = 'a type of events and a function must be given';
-	ELSIF (SELECT pronargs <> 1 OR proargtypes[0] <> 'jsonb'::regtype OR prokind <> 'f' FROM pg_proc WHERE oid = handler) THEN
+	ELSIF (SELECT pronargs <> 1 OR proargtypes[0] <> 'jsonb'::regtype OR prokind <> 'f' FROM pg_proc
+		WHERE oid = handler) THEN
 		RAISE EXCEPTION USING
 			ERRCODE = 'wrong_object_type',
 			MESSAGE = format('%s cannot handle events', handler),
@@ -207,13 +229,15 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION clerk.add_event_handler(text, regprocedure) IS
-	'calls a function, as its owner, with each event of a type (* stands for anything), in the transaction that applies it';
+	'calls a function, as its owner, with each event of a type (* stands for anything), in the transaction '
+		'that applies it';
 
 CREATE FUNCTION clerk.drop_event_handler(pattern text, handler regprocedure) RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 	AS $$
 BEGIN
-	DELETE FROM clerk.event_handlers AS h WHERE h.pattern = drop_event_handler.pattern AND h.handler = drop_event_handler.handler::text;
+	DELETE FROM clerk.event_handlers AS h WHERE h.pattern = drop_event_handler.pattern
+		AND h.handler = drop_event_handler.handler::text;
 	IF NOT FOUND THEN
 		RAISE EXCEPTION USING
 			ERRCODE = 'undefined_object',
