@@ -83,7 +83,7 @@ check()
 test_command()
 {
 	case $steps in
-		setup) echo 'bash test/setup.sh --with-tests' ;;
+		setup) echo 'bash test/lib/setup.sh --with-tests' ;;
 		all) echo 'make test' ;;
 		*) echo "make test STEPS='$steps'" ;;
 	esac
@@ -113,7 +113,7 @@ prepare()
 {
 	make_root "$prepared"
 	check prepared 'make demo, and what the tests need' "$prepared" "apt-get -qq update && apt-get -qq install -y make mount >/dev/null &&
-		cd /root/clerk_rls && make demo && bash test/setup.sh --with-tests && useradd -m me && mv build /root/build"
+		cd /root/clerk_rls && make demo && bash test/lib/setup.sh --with-tests && useradd -m me && mv build /root/build"
 }
 
 # A run of both commands in a folder: both FOLDER

@@ -185,6 +185,11 @@ library_functions()
 		expand -t 4 "$file" | grep -nE '.{111,}' | cut -c1-60 | sed "s,^,$file:,"
 	done | grep -v '/audit.sql:' | expect_nothing 'no line of SQL is longer than 110 columns'
 	library_functions | expect_nothing 'the library has all functions in C, under their files'
+	(cd .. && bash test/tools/architecture.sh | diff docs/architecture.md -) |
+		expect_nothing 'docs/architecture.md has each file and part, as its head says'
+	diff <(sed -nE 's/^\t\t([a-z0-9]+[a-z0-9 |]*)\) .*/\1/p; s/^\t\t([a-z0-9]+)\)$/\1/p' ../test/run.sh | tr -d ' ' | tr '|' '\n' | sort) \
+		<(sed -nE 's/^\| `([a-z0-9]+)` \|.*\| `.*/\1/p' ../test/README.md | sort) |
+		expect_nothing 'test/README.md has each step of run.sh'
 	search '-Werror' ../Makefile | expect_nothing 'the shipped Makefile does not make warnings errors'
 }
 

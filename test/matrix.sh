@@ -14,6 +14,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 # shellcheck source-path=SCRIPTDIR/.. source=packaging/root.sh
 . packaging/root.sh
+. test/lib/sources.sh
 
 declare -A release=([15]=bookworm [17]=trixie [18]=forky) clang=([15]=14 [17]=19 [18]=21)
 steps=(warnings unit regress isolation tap)
@@ -29,9 +30,7 @@ make_root()
 	packages+=,postgresql-$version,postgresql-server-dev-$version
 	[ "$version" = 15 ] || packages+=,postgresql-$version-http,postgresql-$version-cron
 	root_make "$root" "${release[$version]}" "$packages"
-	mkdir "$root/clerk_rls"
-	cp -r Makefile META.json README.md CHANGELOG.md clerk_rls.control clerk_rls_test docs packaging src sql test expected "$root/clerk_rls"
-	rm -f "$root"/clerk_rls/src/*/*.o "$root"/clerk_rls/src/*/*.bc
+	copy_sources "$root/clerk_rls"
 }
 
 # run_in_root VERSION COMPILER ARGUMENT...: test/run.sh with these arguments

@@ -16,9 +16,10 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-[ "${CLERK_SETUP:-}" = no ] || bash test/setup.sh --with-tests
-# shellcheck source-path=SCRIPTDIR/.. source=test/scratch.sh
-. test/scratch.sh
+[ "${CLERK_SETUP:-}" = no ] || bash test/lib/setup.sh --with-tests
+# shellcheck source-path=SCRIPTDIR/.. source=test/lib/scratch.sh
+. test/lib/scratch.sh
+. test/lib/sources.sh
 
 passed=0
 failed=0
@@ -78,9 +79,7 @@ build_strictly()
 
 	for compiler in gcc clang; do
 		rm -rf "$copy"
-		mkdir "$copy"
-		cp -r Makefile clerk_rls.control src sql "$copy"
-		rm -f "$copy"/src/*/*.o
+		copy_sources "$copy"
 		[ $compiler = gcc ] || flags+=' -Wno-unknown-warning-option -Wno-ignored-optimization-argument -Wno-ignored-attributes'
 		if make -C "$copy" CC=$compiler PG_CFLAGS="$flags" with_llvm=no; then
 			echo "ok - no warning from $compiler"
@@ -126,8 +125,9 @@ tap()
 {
 	local copy="$SCRATCH/tap"
 
-	mkdir "$copy"
-	cp -r Makefile META.json README.md CHANGELOG.md clerk_rls.control clerk_rls_test docs packaging src test sql build "$copy"
+	copy_sources "$copy"
+	mkdir "$copy/build"
+	cp build/mint "$copy/build"
 	# shellcheck disable=SC2046 # flags are words
 	cc -shared -fPIC -I"$("$PG_CONFIG" --includedir-server)" -o "$copy/build/settings_taker.so" test/modules/settings_taker.c
 	chown -R "$scratch_user" "$copy"

@@ -13,9 +13,9 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
-bash test/setup.sh --with-bench
-# shellcheck source-path=SCRIPTDIR/../.. source=test/scratch.sh
-. test/scratch.sh
+bash test/lib/setup.sh --with-bench
+# shellcheck source-path=SCRIPTDIR/../.. source=test/lib/scratch.sh
+. test/lib/scratch.sh
 
 runs=${1:-15}
 few=$(((runs + 2) / 3))

