@@ -35,7 +35,7 @@ BEGIN
 EXCEPTION WHEN no_data_found OR too_many_rows THEN
 	RAISE EXCEPTION USING
 		ERRCODE = 'invalid_parameter_value',
-		MESSAGE = 'which instance is meant must be said, unless there is just one';
+		MESSAGE = 'name the issuer, unless exactly one instance is registered';
 END
 $$;
 COMMENT ON FUNCTION clerk_internal.sole_issuer(text) IS 'the issuer, or that of the only instance';

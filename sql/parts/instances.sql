@@ -316,15 +316,25 @@ COMMENT ON FUNCTION clerk_internal.lock_instance(text) IS
 	'makes who changes the keys or secrets of an instance wait for one another until the end of the '
 		'transaction; whether there is such an instance';
 
+-- The statement may hold a secret.
+CREATE FUNCTION clerk_internal.refuse_unregistered(issuer text) RETURNS void
+	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+	AS $$
+BEGIN
+	PERFORM clerk_internal.refuse('42704', format('instance %s is not registered', coalesce(issuer, 'NULL')),
+		NULL, 'Register it with clerk.add_instance().');
+END
+$$;
+COMMENT ON FUNCTION clerk_internal.refuse_unregistered(text) IS
+	'raises, for functions that are given an instance that is not registered';
+
 CREATE FUNCTION clerk.drop_instance(issuer text) RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 	AS $$
 BEGIN
 	DELETE FROM clerk.instances AS instance WHERE instance.issuer = drop_instance.issuer;
 	IF NOT FOUND THEN
-		RAISE EXCEPTION USING
-			ERRCODE = 'undefined_object',
-			MESSAGE = format('instance %s is not registered', coalesce(drop_instance.issuer, 'NULL'));
+		PERFORM clerk_internal.refuse_unregistered(drop_instance.issuer);
 	END IF;
 END
 $$;

@@ -146,9 +146,7 @@ DECLARE
 	usable jsonb;
 BEGIN
 	IF NOT clerk_internal.lock_instance(load_jwks.issuer) THEN
-		PERFORM clerk_internal.refuse('42704',
-			format('instance %s is not registered', coalesce(load_jwks.issuer, 'NULL')), NULL,
-			'Register it with clerk.add_instance().');
+		PERFORM clerk_internal.refuse_unregistered(load_jwks.issuer);
 	ELSIF load_jwks.jwks IS NULL OR NOT load_jwks.grace BETWEEN '0' AND '30 days' THEN
 		RAISE EXCEPTION USING
 			ERRCODE = 'invalid_parameter_value',
@@ -220,9 +218,7 @@ DECLARE
 	problem text;
 BEGIN
 	IF NOT clerk_internal.lock_instance(load_pem.issuer) THEN
-		PERFORM clerk_internal.refuse('42704',
-			format('instance %s is not registered', coalesce(issuer, 'NULL')), NULL,
-			'Register it with clerk.add_instance().');
+		PERFORM clerk_internal.refuse_unregistered(issuer);
 	ELSIF kid = '' THEN
 		PERFORM clerk_internal.refuse('22023', 'the key is refused', 'The kid is empty.', NULL);
 	END IF;

@@ -17,8 +17,8 @@ CREATE TABLE clerk.jwks_refreshes (
 COMMENT ON TABLE clerk.jwks_refreshes IS 'how clerk.refresh_jwks() went';
 COMMENT ON COLUMN clerk.jwks_refreshes.issuer IS 'the instance';
 COMMENT ON COLUMN clerk.jwks_refreshes.attempted_at IS 'when its keys were last asked for';
-COMMENT ON COLUMN clerk.jwks_refreshes.succeeded_at IS 'when they last came';
-COMMENT ON COLUMN clerk.jwks_refreshes.failed_at IS 'when they last did not';
+COMMENT ON COLUMN clerk.jwks_refreshes.succeeded_at IS 'when fetching last succeeded';
+COMMENT ON COLUMN clerk.jwks_refreshes.failed_at IS 'when fetching last failed';
 COMMENT ON COLUMN clerk.jwks_refreshes.failure IS 'why';
 COMMENT ON COLUMN clerk.jwks_refreshes.request_id IS 'the request of pg_net whose answer is to be collected';
 
@@ -186,10 +186,7 @@ BEGIN
 	IF issuer IS NOT NULL
 		AND NOT EXISTS (SELECT FROM clerk.instances AS i
 		WHERE i.issuer = refresh_jwks.issuer FOR KEY SHARE) THEN
-		RAISE EXCEPTION USING
-			ERRCODE = 'undefined_object',
-			MESSAGE = format('instance %s is not registered', refresh_jwks.issuer),
-			HINT = 'Register it with clerk.add_instance().';
+		PERFORM clerk_internal.refuse_unregistered(refresh_jwks.issuer);
 	ELSIF clerk_internal.extension_schema('http') IS NULL
 		AND clerk_internal.extension_schema('pg_net') IS NULL THEN
 		RAISE EXCEPTION USING

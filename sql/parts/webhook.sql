@@ -29,7 +29,7 @@ CREATE TABLE clerk.webhook_events (
 CREATE INDEX webhook_events_received_at_idx ON clerk.webhook_events (received_at);
 COMMENT ON INDEX clerk.webhook_events_received_at_idx IS 'for clerk.prune()';
 COMMENT ON TABLE clerk.webhook_events IS
-	'events that were applied, so that none is twice; not what they said';
+	'ids of applied events, so that none is applied twice; payloads are not kept';
 COMMENT ON COLUMN clerk.webhook_events.id IS 'svix-id, the same for each delivery of an event';
 COMMENT ON COLUMN clerk.webhook_events.issuer IS 'the instance';
 COMMENT ON COLUMN clerk.webhook_events.type IS 'such as user.created';
@@ -56,9 +56,7 @@ CREATE FUNCTION clerk.add_webhook_secret(issuer text, secret text) RETURNS void
 	AS $$
 BEGIN
 	IF NOT clerk_internal.lock_instance(add_webhook_secret.issuer) THEN
-		PERFORM clerk_internal.refuse('42704',
-			format('instance %s is not registered', coalesce(issuer, 'NULL')), NULL,
-			'Register it with clerk.add_instance().');
+		PERFORM clerk_internal.refuse_unregistered(issuer);
 	ELSIF clerk_internal.is_webhook_secret(secret) IS NOT TRUE THEN
 		PERFORM clerk_internal.refuse('22023', 'this is not a signing secret', NULL,
 			'Copy it from the endpoint''s page in the Clerk Dashboard: whsec_ and base64.');

@@ -23,8 +23,8 @@
  * Tables are read at any time in between, so what was read before may be out of date: if keys
  * or instances have changed during a question, it is asked again.
  *
- * A refusal is a status and not an error, since policies ask; what can raise is memory and
- * reading the tables.  Called by everything that wants to know the user.
+ * A refusal is a status and not an error, since policies ask; only lack of
+ * memory or a failing table read raises.  Called by everything that wants to know the user.
  */
 #include "clerk_pg.h"
 

@@ -1,6 +1,6 @@
 /*
  * webhook.c
- *		Is it Clerk who sends this webhook?  What it says is applied in SQL.
+ *		Verifies that Clerk signed a webhook; SQL applies it.
  *
  * The secrets are those of clerk.webhook_secrets; any of any instance may have signed, and
  * the instance is the one whose secret did.  authenticate_webhook() raises with the reason;
