@@ -247,6 +247,7 @@ missing_packages()
 		have clang || echo clang
 		missing_fuzzer
 		have unzip || echo unzip
+		links cmocka stdio.h || echo libcmocka-dev
 		# for the steps that take a Debian of their own
 		[ "$(id -u)" != 0 ] || have mmdebstrap || echo mmdebstrap
 		perl -MIPC::Run -e 1 2>/dev/null || echo libipc-run-perl

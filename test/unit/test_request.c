@@ -77,8 +77,8 @@ cookies(const char *text, int limit, const char *wanted)
 	clerk_json_free(&json);
 }
 
-void
-test_request(void)
+static void
+test_sources(void)
 {
 	header(CLERK_OK, "{\"x\":\"a\"}", "a");
 	header(CLERK_OK, "{\"x\":[\"a\"]}", "a");
@@ -128,4 +128,14 @@ test_request(void)
 	cookies("{\"__session_x\":\"a\",\"__session_y\":\"b\",\"__session\":\"c\"}", 2,
 			"a;b;");
 	cookies("{\"__session_x\":\"a\",\"__session\":\"c\"}", 1, "a;");
+}
+
+int
+test_request(void)
+{
+	const struct CMUnitTest tests[] = {
+		unit_case(test_sources),
+	};
+
+	return cmocka_run_group_tests_name("request", tests, NULL, NULL);
 }
