@@ -120,4 +120,4 @@ BEGIN
 	END IF;
 END
 $$;
-COMMENT ON FUNCTION clerk.unmap_id(text) IS 'removes what clerk.map_id() has set';
+COMMENT ON FUNCTION clerk.unmap_id(text) IS 'removes a mapping that clerk.map_id() set';

@@ -50,7 +50,7 @@ CREATE FUNCTION clerk.import_users(page jsonb, issuer text DEFAULT NULL) RETURNS
 		ORDER BY object ->> 'id') AS ordered
 $$;
 COMMENT ON FUNCTION clerk.import_users(jsonb, text) IS
-	'takes a page of users of Clerk''s Backend API; returns how many';
+	'imports a page of users of Clerk''s Backend API; returns their number';
 
 CREATE FUNCTION clerk.import_organizations(page jsonb, issuer text DEFAULT NULL) RETURNS bigint
 	LANGUAGE sql SET search_path = pg_catalog, pg_temp
@@ -61,7 +61,7 @@ CREATE FUNCTION clerk.import_organizations(page jsonb, issuer text DEFAULT NULL)
 		ORDER BY object ->> 'id') AS ordered
 $$;
 COMMENT ON FUNCTION clerk.import_organizations(jsonb, text) IS
-	'takes a page of organizations of Clerk''s Backend API; returns how many';
+	'imports a page of organizations of Clerk''s Backend API; returns their number';
 
 CREATE FUNCTION clerk.import_memberships(page jsonb, issuer text DEFAULT NULL) RETURNS bigint
 	LANGUAGE sql SET search_path = pg_catalog, pg_temp
@@ -72,7 +72,7 @@ CREATE FUNCTION clerk.import_memberships(page jsonb, issuer text DEFAULT NULL) R
 		ORDER BY object ->> 'id') AS ordered
 $$;
 COMMENT ON FUNCTION clerk.import_memberships(jsonb, text) IS
-	'takes a page of memberships of Clerk''s Backend API; returns how many';
+	'imports a page of memberships of Clerk''s Backend API; returns their number';
 
 CREATE FUNCTION clerk.drift(tab regclass, page jsonb) RETURNS TABLE (id text, difference text)
 	LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
@@ -103,4 +103,4 @@ END
 $$;
 COMMENT ON FUNCTION clerk.drift(regclass, jsonb) IS
 	'compares a page of Clerk''s Backend API with clerk.user_profiles, org_profiles or org_memberships; '
-		'clerk.import_...() makes good';
+	'clerk.import_...() repairs what differs';

@@ -9,9 +9,9 @@ CREATE TABLE clerk.auth_shim (
 	object text CONSTRAINT auth_shim_pkey PRIMARY KEY,
 	previous text
 );
-COMMENT ON TABLE clerk.auth_shim IS 'what clerk.install_auth_shim() has made, for clerk.remove_auth_shim()';
+COMMENT ON TABLE clerk.auth_shim IS 'what clerk.install_auth_shim() created, for clerk.remove_auth_shim()';
 COMMENT ON COLUMN clerk.auth_shim.object IS 'a function of schema auth, or the schema';
-COMMENT ON COLUMN clerk.auth_shim.previous IS 'the definition of the function that it has replaced, if any';
+COMMENT ON COLUMN clerk.auth_shim.previous IS 'the definition of the function that was replaced, if any';
 
 SELECT pg_catalog.pg_extension_config_dump('clerk.auth_shim', '');
 
@@ -103,4 +103,4 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION clerk.remove_auth_shim() IS
-	'undoes clerk.install_auth_shim(): what it made is dropped, what it replaced is back';
+	'undoes clerk.install_auth_shim(): drops what it created and restores what it replaced';

@@ -14,7 +14,7 @@ CREATE TABLE clerk.webhook_secrets (
 	CONSTRAINT webhook_secrets_pkey PRIMARY KEY (issuer, secret)
 );
 COMMENT ON TABLE clerk.webhook_secrets IS
-	'signing secrets of webhook endpoints; several live ones are allowed, for rotation';
+	'signing secrets of webhook endpoints; an instance may have several at a time, for rotation';
 COMMENT ON COLUMN clerk.webhook_secrets.issuer IS 'the instance';
 COMMENT ON COLUMN clerk.webhook_secrets.secret IS 'whsec_...';
 COMMENT ON COLUMN clerk.webhook_secrets.created_at IS 'when it was added';
@@ -41,9 +41,8 @@ CREATE TABLE clerk.event_handlers (
 	handler text NOT NULL,
 	CONSTRAINT event_handlers_pkey PRIMARY KEY (pattern, handler)
 );
-COMMENT ON TABLE clerk.event_handlers IS
-	'functions of the application that are called with each event of a type';
-COMMENT ON COLUMN clerk.event_handlers.pattern IS 'a type of events; * stands for anything';
+COMMENT ON TABLE clerk.event_handlers IS 'functions of the application to call for each event of a type';
+COMMENT ON COLUMN clerk.event_handlers.pattern IS 'a type of event; * stands for anything';
 COMMENT ON COLUMN clerk.event_handlers.handler IS 'the function, with one argument of type jsonb';
 
 SELECT pg_catalog.pg_extension_config_dump('clerk.webhook_secrets',
@@ -65,7 +64,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION clerk.add_webhook_secret(text, text) IS
-	'takes the signing secret of an endpoint of an instance, beside those it has';
+	'adds the signing secret of an endpoint of an instance; an instance may have several';
 
 CREATE FUNCTION clerk.drop_webhook_secret(issuer text, secret text) RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
@@ -81,7 +80,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION clerk.drop_webhook_secret(text, text) IS
-	'webhooks that were signed with this secret are refused from now on';
+	'removes a signing secret: webhooks signed with it are refused from now on';
 
 CREATE FUNCTION clerk_internal.handler_leftovers() RETURNS SETOF text
 	LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp
@@ -176,7 +175,7 @@ CREATE FUNCTION clerk.webhook(json) RETURNS json
 		clerk_internal.webhook_header('timestamp'), clerk_internal.webhook_header('signature'), $1::text)
 $$;
 COMMENT ON FUNCTION clerk.webhook(json) IS
-	'the same with the headers of the request; PostgREST hands over the raw body';
+	'clerk.receive_webhook() for PostgREST, which passes the raw body and the headers of the request';
 
 CREATE FUNCTION clerk.expose_webhook(schema name, function_name name DEFAULT 'clerk_webhook') RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
@@ -227,8 +226,8 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION clerk.add_event_handler(text, regprocedure) IS
-	'calls a function, as its owner, with each event of a type (* stands for anything), in the transaction '
-		'that applies it';
+	'calls a function, as its owner, for each event of a type (* stands for anything), in the transaction '
+	'that applies the event';
 
 CREATE FUNCTION clerk.drop_event_handler(pattern text, handler regprocedure) RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp

@@ -130,12 +130,12 @@ define_settings(void)
 	for (int i = 0; i < CLERK_N_SETTINGS; i++)
 		define_setting(&settings[i]);
 	DefineCustomBoolVariable("clerk.trust_request_claims",
-							 "Believe request.jwt.claims where no token is at hand.",
+							 "Trust request.jwt.claims when a request carries no token.",
 							 "Whoever can set request.jwt.claims can then be anybody.",
 							 &trust_request_claims, false, PGC_SUSET, 0, NULL,
 							 assign_bool, NULL);
 	DefineCustomStringVariable(
-		"clerk.anon_role", "The role as which PostgREST runs anonymous requests.", NULL,
+		"clerk.anon_role", "The role that PostgREST runs anonymous requests as.", NULL,
 		&anon_role, "anon", PGC_SUSET, 0, NULL, assign_string, NULL);
 	DefineCustomIntVariable("clerk.max_cached_tokens",
 							"How many verified tokens a session remembers.",
