@@ -4,6 +4,8 @@
 \i :load
 \set SHOW_CONTEXT never
 
+DELETE FROM clerk.key_changes WHERE object = 'supabase_keys';
+
 -- the keys of Supabase, and what is not
 \set legacy '{"kty":"oct","k":"c3VwZXItc2VjcmV0LWp3dC10b2tlbi13aXRoLWF0LWxlYXN0LTMyLWNoYXJhY3RlcnMtbG9uZw","alg":"HS256"}'
 \set ec '{"kty":"EC","kid":"ec-1","use":"sig","key_ops":["verify"],"alg":"ES256","ext":true,"crv":"P-256","x":"eA","y":"eQ"}'
