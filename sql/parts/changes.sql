@@ -25,9 +25,12 @@ CREATE TABLE clerk.key_changes (
 
 CREATE INDEX key_changes_object_idx ON clerk.key_changes (object, changed_at);
 COMMENT ON INDEX clerk.key_changes_object_idx IS 'the last changes, and for clerk.prune() the old ones';
-COMMENT ON TABLE clerk.key_changes IS 'who has changed instances, keys, revocations, webhook secrets, event handlers and Supabase''s keys, by whatever way; only added to';
+COMMENT ON TABLE clerk.key_changes IS
+	'who has changed instances, keys, revocations, webhook secrets, event handlers and Supabase''s keys, '
+		'by whatever way; only added to';
 COMMENT ON COLUMN clerk.key_changes.changed_at IS 'when';
-COMMENT ON COLUMN clerk.key_changes.object IS 'the table: instances, jwks, revocations, webhook_secrets, event_handlers or supabase_keys';
+COMMENT ON COLUMN clerk.key_changes.object IS
+	'the table: instances, jwks, revocations, webhook_secrets, event_handlers or supabase_keys';
 COMMENT ON COLUMN clerk.key_changes.action IS 'INSERT, UPDATE, DELETE or TRUNCATE';
 COMMENT ON COLUMN clerk.key_changes.issuer IS 'the instance';
 COMMENT ON COLUMN clerk.key_changes.key IS

@@ -41,10 +41,12 @@ CREATE FUNCTION clerk_internal.auth_shim_owners() RETURNS text
 		UNION ALL
 		SELECT 'schema auth', nspowner::regrole FROM pg_namespace WHERE oid = to_regnamespace('auth')
 	) AS made (object, owner)
-	WHERE owner <> quote_ident(current_user)::regrole AND NOT (SELECT rolsuper FROM pg_roles WHERE oid = owner)
+	WHERE owner <> quote_ident(current_user)::regrole
+		AND NOT (SELECT rolsuper FROM pg_roles WHERE oid = owner)
 $$;
 COMMENT ON FUNCTION clerk_internal.auth_shim_owners() IS
-	'what clerk.install_auth_shim() has made that another role than the caller, and no superuser, could replace, and whose it is; NULL: nothing';
+	'what clerk.install_auth_shim() has made that another role than the caller, and no superuser, '
+		'could replace, and whose it is; NULL: nothing';
 
 CREATE FUNCTION clerk.install_auth_shim(overwrite boolean DEFAULT false) RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
@@ -79,8 +81,10 @@ BEGIN
 			RAISE EXCEPTION USING
 				ERRCODE = 'duplicate_function',
 				MESSAGE = format('function %s exists already', shim.signature),
-				DETAIL = format('It belongs to %s.', (SELECT proowner::regrole FROM pg_proc WHERE oid = existing)),
-				HINT = 'clerk.install_auth_shim(overwrite => true) replaces it, and clerk.remove_auth_shim() brings it back.';
+				DETAIL = format('It belongs to %s.', (
+					SELECT proowner::regrole FROM pg_proc WHERE oid = existing)),
+				HINT = 'clerk.install_auth_shim(overwrite => true) replaces it, and '
+					'clerk.remove_auth_shim() brings it back.';
 		END IF;
 		INSERT INTO clerk.auth_shim VALUES (shim.signature, pg_get_functiondef(existing))
 			ON CONFLICT (object) DO UPDATE SET previous = excluded.previous;
@@ -97,8 +101,10 @@ BEGIN
 	IF others IS NOT NULL THEN
 		RAISE WARNING USING
 			MESSAGE = 'the functions of schema auth can be replaced by other roles',
-			DETAIL = format('%s. Who has that role can decide whom policies take the caller for that ask these functions.', others),
-			HINT = 'Let nobody have it whom you do not trust, or ask clerk.mapped_id() and clerk.jwt() in policies: nobody can replace those.';
+			DETAIL = format('%s. Who has that role can decide whom policies take the caller for that '
+				'ask these functions.', others),
+			HINT = 'Let nobody have it whom you do not trust, or ask clerk.mapped_id() and clerk.jwt() '
+				'in policies: nobody can replace those.';
 	END IF;
 END
 $$;

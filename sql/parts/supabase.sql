@@ -116,7 +116,8 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION clerk.supabase_pre_config() IS
-	'for PostgREST''s db-pre-config in self-hosted Supabase: hands it Supabase''s own keys and those of clerk.jwks';
+	'for PostgREST''s db-pre-config in self-hosted Supabase: hands it Supabase''s own keys '
+		'and those of clerk.jwks';
 
 -- The role is not the caller's to choose, as it can read the keys then.
 CREATE FUNCTION clerk.set_supabase_keys(jwt_secret_or_jwks text) RETURNS void
@@ -169,7 +170,8 @@ CREATE FUNCTION clerk_internal.supabase_secret_readers()
 		AND EXISTS (SELECT FROM clerk.supabase_keys WHERE secret ~ '"oct"')
 $$;
 COMMENT ON FUNCTION clerk_internal.supabase_secret_readers() IS
-	'who but superusers can read a symmetric key in clerk.supabase_keys, and whether requests can have the role';
+	'who but superusers can read a symmetric key in clerk.supabase_keys, and whether requests '
+		'can have the role';
 
 CREATE FUNCTION clerk_internal.audit_supabase()
 	RETURNS TABLE (severity text, finding text, object text, detail text, fix text)
@@ -198,8 +200,8 @@ CREATE FUNCTION clerk_internal.audit_supabase()
 		SELECT 'error', 'function clerk.supabase_pre_config()',
 			format('%s can call it, and read the secret that signs Supabase''s API keys', named),
 			format('REVOKE EXECUTE ON FUNCTION clerk.supabase_pre_config() FROM %s', named)
-		FROM pg_proc, aclexplode(proacl) AS acl, LATERAL (
-			SELECT CASE acl.grantee WHEN 0 THEN 'PUBLIC' ELSE acl.grantee::regrole::text END) AS grantee (named)
+		FROM pg_proc, aclexplode(proacl) AS acl, LATERAL (SELECT
+			CASE acl.grantee WHEN 0 THEN 'PUBLIC' ELSE acl.grantee::regrole::text END) AS grantee (named)
 		WHERE pg_proc.oid = 'clerk.supabase_pre_config()'::regprocedure
 			AND acl.grantee <> proowner AND acl.grantee IS DISTINCT FROM to_regrole('authenticator')
 	) AS found (severity, object, detail, fix)

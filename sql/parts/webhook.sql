@@ -216,7 +216,8 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION clerk.expose_webhook(name, name) IS
-	'makes PostgREST take webhooks at /rpc/<function_name>: a function in a schema it serves, which only its owner and the anonymous role may call';
+	'makes PostgREST take webhooks at /rpc/<function_name>: a function in a schema it serves, which only '
+		'its owner and the anonymous role may call';
 
 CREATE FUNCTION clerk.add_event_handler(pattern text, handler regprocedure) RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
