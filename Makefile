@@ -26,6 +26,7 @@ PARTS = $(patsubst %,sql/parts/%.sql, \
 	webhook \
 	stats \
 	changes \
+	supabase \
 	import \
 	upkeep \
 	roles \

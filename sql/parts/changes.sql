@@ -26,11 +26,11 @@ CREATE TABLE clerk.key_changes (
 CREATE INDEX key_changes_object_idx ON clerk.key_changes (object, changed_at);
 COMMENT ON INDEX clerk.key_changes_object_idx IS 'the last changes, and for clerk.prune() the old ones';
 COMMENT ON TABLE clerk.key_changes IS
-	'who has changed instances, keys, revocations, webhook secrets and event handlers, by any means; rows '
-	'are only added';
+	'who has changed instances, keys, revocations, webhook secrets, event handlers and Supabase''s keys, '
+	'by any means; rows are only added';
 COMMENT ON COLUMN clerk.key_changes.changed_at IS 'when it was changed';
 COMMENT ON COLUMN clerk.key_changes.object IS
-	'the table: instances, jwks, revocations, webhook_secrets or event_handlers';
+	'the table: instances, jwks, revocations, webhook_secrets, event_handlers or supabase_keys';
 COMMENT ON COLUMN clerk.key_changes.action IS 'INSERT, UPDATE, DELETE or TRUNCATE';
 COMMENT ON COLUMN clerk.key_changes.issuer IS 'the instance';
 COMMENT ON COLUMN clerk.key_changes.key IS

@@ -2,7 +2,7 @@
 -- webhook.sql
 --		Receiving webhooks: secrets, each event once, handlers.
 --
--- Uses library, instances, events.
+-- Uses schema, library, instances, events.
 --
 
 CREATE TABLE clerk.webhook_secrets (
@@ -182,6 +182,8 @@ CREATE FUNCTION clerk.expose_webhook(schema name, function_name name DEFAULT 'cl
 	AS $$
 DECLARE
 	anon name;
+	exposed regprocedure;
+	owner regrole;
 BEGIN
 	PERFORM clerk.is_authenticated();	-- loads the library, which knows the setting
 	anon := current_setting('clerk.anon_role');
@@ -196,16 +198,25 @@ BEGIN
 	END IF;
 	EXECUTE format('CREATE OR REPLACE FUNCTION %I.%I(json) RETURNS json LANGUAGE sql VOLATILE SECURITY DEFINER
 		SET search_path = pg_catalog, pg_temp RETURN clerk.webhook($1)', schema, function_name);
-	EXECUTE format('COMMENT ON FUNCTION %I.%I(json) IS ''webhooks of Clerk, see clerk.webhook()''', schema,
-		function_name);
-	EXECUTE format('REVOKE ALL ON FUNCTION %I.%I(json) FROM PUBLIC', schema, function_name);
-	EXECUTE format('GRANT EXECUTE ON FUNCTION %I.%I(json) TO %I', schema, function_name, anon);
+	exposed := format('%I.%I(json)', schema, function_name);
+	-- now that it is there, and nobody else can replace it until the end of the transaction
+	SELECT proowner INTO owner FROM pg_proc WHERE oid = exposed;
+	IF owner <> quote_ident(current_user)::regrole THEN
+		RAISE EXCEPTION USING
+			ERRCODE = 'insufficient_privilege',
+			MESSAGE = format('function %s belongs to %s', exposed, owner),
+			DETAIL = 'Its owner could replace it again, and it would run with the rights of its owner.',
+			HINT = 'Drop it, or give another name.';
+	END IF;
+	EXECUTE format('COMMENT ON FUNCTION %s IS ''webhooks of Clerk, see clerk.webhook()''', exposed);
+	PERFORM clerk_internal.revoke_all('pg_proc', exposed);
+	EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO %s, %I', exposed, owner, anon);
 	PERFORM pg_notify('pgrst', 'reload schema');
 END
 $$;
 COMMENT ON FUNCTION clerk.expose_webhook(name, name) IS
 	'makes PostgREST take webhooks at /rpc/<function_name>: a function in a schema it serves, which only '
-		'the anonymous role may call';
+		'its owner and the anonymous role may call';
 
 CREATE FUNCTION clerk.add_event_handler(pattern text, handler regprocedure) RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp

@@ -6,7 +6,8 @@
  *
  * clerk.trust_request_claims (superuser, off): take claims in request.jwt.claims that came
  * without any token for true.  Whoever can run SQL as a role for which this is on can be
- * anybody; it is there for Supabase Realtime, whose postgres_changes has nothing else.
+ * anybody; it is there for Supabase Realtime, whose postgres_changes has nothing else, and
+ * whose channels have the headers of the socket's first request beside it.
  *
  * clerk.anon_role (superuser, "anon"): PostgREST's db-anon-role.  A verified caller whom
  * PostgREST runs as this role is switched to the instance's role by clerk.pre_request().
@@ -130,7 +131,8 @@ define_settings(void)
 	for (int i = 0; i < CLERK_N_SETTINGS; i++)
 		define_setting(&settings[i]);
 	DefineCustomBoolVariable("clerk.trust_request_claims",
-							 "Trust request.jwt.claims when a request carries no token.",
+							 "Trust request.jwt.claims when a request carries no token, or "
+							 "only a header's that has expired.",
 							 "Whoever can set request.jwt.claims can then be anybody.",
 							 &trust_request_claims, false, PGC_SUSET, 0, NULL,
 							 assign_bool, NULL);

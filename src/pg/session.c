@@ -552,26 +552,39 @@ claims_name_another(Verification *verification, ClerkSession *session)
 	return false;
 }
 
-/* Does any other source of the request name another user than the session's? */
+/*
+ * Does a token of the request name another user than the session's?  All are asked but this one;
+ * without data, all.
+ */
 static bool
-has_mismatch(Verification *verification, int chosen, ClerkSession *session)
+others_name_another(Verification *verification, ClerkSlice token,
+					const ClerkSession *session)
 {
 	const ClerkRequest *request = &verification->request;
-	ClerkSlice token = request->candidates[chosen].token;
 
 	for (int i = 0; i < request->n_candidates; i++)
 	{
 		const ClerkCandidate *other = &request->candidates[i];
 
-		if (i == chosen || other->status != CLERK_OK)
+		if (other->status != CLERK_OK)
 			continue;
-		if (other->token.len == token.len &&
+		if (token.data != NULL && other->token.len == token.len &&
 			memcmp(other->token.data, token.data, token.len) == 0)
 			continue;
 		if (token_names_another(verification, other, session))
 			return true;
 	}
-	return claims_name_another(verification, session);
+	return false;
+}
+
+/* Does any other source of the request name another user than the session's? */
+static bool
+has_mismatch(Verification *verification, int chosen, ClerkSession *session)
+{
+	ClerkSlice token = verification->request.candidates[chosen].token;
+
+	return others_name_another(verification, token, session) ||
+		   claims_name_another(verification, session);
 }
 
 /* The session of claims without a token; see clerk.trust_request_claims in config.c. */
@@ -585,6 +598,7 @@ trust_claims(Verification *verification, ClerkSession **session)
 
 	if (payload.data == NULL)
 		return CLERK_NO_TOKEN;
+	clerk_jws_free(&verification->jws);
 	status = identify(claims, payload, &instance);
 	if (status == CLERK_OK)
 		status = clerk_claims_check_type(&verification->jws, claims, &instance->policy);
@@ -598,6 +612,32 @@ trust_claims(Verification *verification, ClerkSession **session)
 	MemoryContextReset(unsigned_context);
 	*session = make_session(unsigned_context, instance, claims, payload, PG_INT64_MAX);
 	return check_revocation(*session);
+}
+
+/*
+ * Headers may be as old as a connection: Realtime keeps those of the socket's first request, and
+ * tells who it is from by claims that are always new.  So where claims are trusted, a header's
+ * token that is good but for its time leaves the answer to them, as the same user's only.
+ */
+static bool
+is_stale_header(ClerkStatus status, ClerkSource source)
+{
+	return status == CLERK_EXPIRED && clerk_config_trusts_claims() &&
+		   (source == CLERK_SOURCE_CLERK_HEADER || source == CLERK_SOURCE_AUTHORIZATION);
+}
+
+/* The claims beside such a token; without good ones, it is the token that is refused. */
+static ClerkStatus
+trust_claims_instead(Verification *verification, ClerkSource *source, ClerkSession **session)
+{
+	const ClerkSlice none = {NULL, 0};
+
+	if (trust_claims(verification, session) != CLERK_OK)
+		return CLERK_EXPIRED;
+	*source = CLERK_SOURCE_CLAIMS;
+	if (others_name_another(verification, none, *session))
+		return CLERK_IDENTITY_MISMATCH;
+	return CLERK_OK;
 }
 
 /* Who makes this request?  *session is set only if CLERK_OK is returned. */
@@ -614,6 +654,8 @@ identify_request(Verification *verification, ClerkSource *source, ClerkSession *
 		*source = request->candidates[chosen].source;
 	if (status == CLERK_OK && has_mismatch(verification, chosen, *session))
 		return CLERK_IDENTITY_MISMATCH;
+	if (is_stale_header(status, *source))
+		return trust_claims_instead(verification, source, session);
 	if (!is_not_ours(status))
 		return status;
 	if (request->n_candidates == 0 && clerk_config_trusts_claims())
@@ -843,17 +885,19 @@ explain_request(Verification *verification, ClerkExplanation *explanation)
 	int chosen;
 
 	clerk_source_read(&verification->request);
+	if (explanation->source == CLERK_SOURCE_CLAIMS)
+	{
+		if (identify(&verification->claims, clerk_config_setting(CLERK_SETTING_CLAIMS),
+					 &instance) != CLERK_OK)
+			return;
+		explain_claims(verification, instance, explanation);
+		explain_revocation(&verification->claims, explanation);
+		return;
+	}
 	(void) choose_candidate(verification, &chosen, &session);
 	if (chosen >= 0 && request->candidates[chosen].status == CLERK_OK)
 		explain_token(verification, request->candidates[chosen].token,
 					  request->candidates[chosen].source, explanation);
-	else if (explanation->source == CLERK_SOURCE_CLAIMS &&
-			 identify(&verification->claims, clerk_config_setting(CLERK_SETTING_CLAIMS),
-					  &instance) == CLERK_OK)
-	{
-		explain_claims(verification, instance, explanation);
-		explain_revocation(&verification->claims, explanation);
-	}
 }
 
 /*

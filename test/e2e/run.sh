@@ -32,6 +32,9 @@ e2e_keys()
 			-out "$E2E_KEYS/$name.pem" 2>/dev/null
 		openssl pkey -in "$E2E_KEYS/$name.pem" -pubout -out "$E2E_KEYS/$name.pub"
 	done
+	for name in supabase supabase_next; do
+		openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out "$E2E_KEYS/$name.pem" 2>/dev/null
+	done
 }
 
 #
@@ -57,7 +60,7 @@ e2e_postgrests()
 		"jwt-secret = \"$(e2e_jwks clerk foreign | sed 's/"/\\"/g')\""
 	export E2E_STATIC=$SCRATCH_URL
 	scratch_postgrest "$version" "supabase-$version" "${all[@]}" 'db-anon-role = "anon"' \
-		'db-pre-request = "clerk.pre_request"' 'db-pre-config = "public.postgrest_config"'
+		'db-pre-request = "clerk.pre_request"' 'db-pre-config = "clerk.supabase_pre_config"'
 	export E2E_SUPABASE=$SCRATCH_URL
 }
 
@@ -65,7 +68,7 @@ e2e_postgrests()
 e2e_supabase_recipe()
 {
 	printf '%s' 'a JWT_SECRET of at least 32 characters, ÿ included' >"$E2E_KEYS/jwt_secret"
-	awk '/^CREATE SCHEMA private;/ { on = 1 } /^```/ { on = 0 } on' docs/supabase.md |
+	sed -n '/^SELECT clerk\.set_supabase_keys(/p' docs/supabase.md |
 		sed "s/the JWT_SECRET of your .env/$(cat "$E2E_KEYS/jwt_secret")/"
 }
 

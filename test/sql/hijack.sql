@@ -141,6 +141,10 @@ SELECT clerk.drop_webhook_secret(:'issuer_a', 'whsec_C2FVsBQIhrscChlQIMV+b5sSYsp
 SELECT clerk.import_users('[{"id": "user_dave"}]', :'issuer_a'), clerk.import_organizations('[]', :'issuer_a'), clerk.import_memberships('[]', :'issuer_a');
 SELECT * FROM clerk.drift('clerk.user_profiles', '[{"id": "user_erin"}]');
 SELECT * FROM clerk.prune('1 day');
+SELECT clerk.set_supabase_keys('{"keys":[{"kty":"oct","k":"c3VwZXItc2VjcmV0LWp3dC10b2tlbi13aXRoLWF0LWxlYXN0LTMyLWNoYXJhY3RlcnMtbG9uZw"}]}');
+SELECT clerk.supabase_pre_config();
+SELECT count(*) FROM clerk.audit() \g /dev/null
+SELECT clerk.set_supabase_keys(NULL);
 SELECT clerk.drop_instance('https://clerk.evil.example');
 RESET search_path;
 

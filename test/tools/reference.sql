@@ -17,7 +17,7 @@ INSERT INTO section (title, about, names) VALUES
 		'{org_id,org_slug,org_role,org_permissions,is_fellow_member,has_role,has_permission,has_feature,has_plan,has_reverified,has}'),
 	('Local ids', 'See [local ids](ids.md).',
 		'{mapped_id,mapped_bigint,mapped_text,mapped_org_id,mapped_org_bigint,mapped_org_text,map_id,unmap_id,track_ids,untrack_ids,install_auth_shim,remove_auth_shim}'),
-	('At the door', 'These raise, with the [reason](troubleshooting.md#reasons).', '{pre_request,pre_config,authenticate,verify}'),
+	('At the door', 'These raise, with the [reason](troubleshooting.md#reasons).', '{pre_request,pre_config,supabase_pre_config,set_supabase_keys,authenticate,verify}'),
 	('Keys and instances', 'For administrators: see [keys](keys.md).',
 		'{add_instance,drop_instance,load_jwks,load_pem,retire_key,refresh_jwks,schedule_jwks_refresh,run_jwks_refresh}'),
 	('Webhooks and revocation', 'For administrators, but for `webhook()`: see [webhooks](webhooks.md).',
