@@ -17,6 +17,10 @@ const appearance = {
 		colorNeutral: 'var(--ink)',
 		fontFamily: 'inherit',
 	},
+	elements: {
+		organizationSwitcherTrigger: { color: 'var(--ink)' },
+		organizationPreviewMainIdentifier: { color: 'inherit', opacity: 1 },
+	},
 };
 
 export default function Layout({ children }: { children: ReactNode }) {

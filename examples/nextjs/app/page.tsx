@@ -1,6 +1,6 @@
 'use client';
 
-import { Show, useAuth } from '@clerk/nextjs';
+import { Show, useAuth, useOrganization } from '@clerk/nextjs';
 import type { SupabaseClient } from '@supabase/supabase-js';
 import { useState, type FormEvent } from 'react';
 import { Avatar, columns, nameOf, type Profile } from '../lib/profile';
@@ -12,6 +12,8 @@ type Post = { id: number; user_id: string; body: string; created_at: string; aut
 const readPosts = (db: SupabaseClient) =>
 	db.from('posts').select(`id, user_id, body, created_at, author(${columns})`).order('id', { ascending: false })
 		.overrideTypes<Post[], { merge: false }>();
+
+const when = new Intl.DateTimeFormat(undefined, { dateStyle: 'medium', timeStyle: 'short' });
 
 export default function Page() {
 	return (
@@ -28,7 +30,8 @@ export default function Page() {
 }
 
 function Posts() {
-	const { userId, orgSlug, has } = useAuth();
+	const { userId, has } = useAuth();
+	const { organization } = useOrganization();
 	const { db, identity, data: posts, error, reload } = useSupabase(readPosts);
 	const [problem, setProblem] = useState<{ identity: string | null; text: string } | null>(null);
 	const isAdmin = has?.({ role: 'org:admin' });
@@ -51,9 +54,9 @@ function Posts() {
 
 	return (
 		<>
-			<h1>{orgSlug ? `Posts of ${orgSlug}` : 'Your posts'}</h1>
+			<h1>{organization ? `Posts of ${organization.name}` : 'Your posts'}</h1>
 			<form key={identity} onSubmit={add}>
-				<input name="body" aria-label="Post" placeholder={orgSlug ? `Say something to ${orgSlug}` : 'Note something down'} required />
+				<input name="body" aria-label="Post" placeholder={organization ? `Say something to ${organization.name}` : 'Note something down'} required />
 				<button>Post</button>
 			</form>
 			<p role="alert">{error?.message ?? (problem?.identity === identity && problem?.text)}</p>
@@ -62,7 +65,7 @@ function Posts() {
 					<li key={post.id}>
 						<Avatar profile={post.author} />
 						<div>
-							<b>{nameOf(post.author)}</b> <time dateTime={post.created_at}>{new Date(post.created_at).toLocaleString()}</time>
+							<b>{nameOf(post.author)}</b> <time dateTime={post.created_at}>{when.format(new Date(post.created_at))}</time>
 							<p>{post.body}</p>
 						</div>
 						{(post.user_id === userId || isAdmin) && (

@@ -6,7 +6,7 @@
  * Owns the processes it starts.
  */
 import { spawn } from 'node:child_process';
-import { createWriteStream } from 'node:fs';
+import { createWriteStream, readFileSync } from 'node:fs';
 import { createServer, request } from 'node:http';
 import { join } from 'node:path';
 import { StandIn } from './clerk.mjs';
@@ -35,13 +35,16 @@ async function freePort() {
 }
 
 /*
- * folder: the application, with node_modules; modules: clerk-js and ui; pem: the key of the Clerk
- * instance; supabase: { url, anonKey }; webhook: { url, secret }; port: where to listen, 0 for any.
- * Returns { origin, clerk: the stand-in, stop() }.
+ * The environment says where everything is (test/examples/run.sh).  Returns { origin, clerk: the
+ * stand-in, stop() }.
  */
-export async function startApplication({ folder, modules, pem, supabase, webhook, port = 0 }) {
+export async function startApplication() {
+	const { NEXTJS_FOLDER: folder, NEXTJS_MODULES: modules, NEXTJS_PORT, NEXTJS_KEY, NEXTJS_WEBHOOK_SECRET, SUPABASE_URL, SUPABASE_ANON_KEY } = process.env;
 	const publishableKey = `pk_live_${Buffer.from(`${host}$`).toString('base64')}`;
-	const clerk = new StandIn({ world: new World({ pem, issuer: `https://${host}` }), publishableKey, modules, prefix, webhook });
+	const clerk = new StandIn({
+		world: new World({ pem: readFileSync(NEXTJS_KEY), issuer: `https://${host}` }), publishableKey, modules, prefix,
+		webhook: { url: `${SUPABASE_URL}/rest/v1/rpc/clerk_webhook`, secret: NEXTJS_WEBHOOK_SECRET },
+	});
 	const nextPort = await freePort();
 	const log = createWriteStream(join(folder, 'next.log'));
 	const front = createServer((from, to) => {
@@ -50,9 +53,9 @@ export async function startApplication({ folder, modules, pem, supabase, webhook
 	});
 	const env = {
 		...process.env, NODE_ENV: 'production', NEXT_TELEMETRY_DISABLED: '1',
-		NEXT_PUBLIC_SUPABASE_URL: supabase.url, NEXT_PUBLIC_SUPABASE_ANON_KEY: supabase.anonKey,
-		NEXT_PUBLIC_CLERK_PUBLISHABLE_KEY: publishableKey, CLERK_SECRET_KEY: 'sk_live_standin', NEXT_PUBLIC_CLERK_PROXY_URL: prefix,
-		NEXT_PUBLIC_CLERK_TELEMETRY_DISABLED: '1',
+		NEXT_PUBLIC_SUPABASE_URL: SUPABASE_URL, NEXT_PUBLIC_SUPABASE_ANON_KEY: SUPABASE_ANON_KEY,
+		NEXT_PUBLIC_CLERK_PUBLISHABLE_KEY: publishableKey, CLERK_SECRET_KEY: 'sk_live_standin',
+		NEXT_PUBLIC_CLERK_PROXY_URL: prefix, NEXT_PUBLIC_CLERK_TELEMETRY_DISABLED: '1',
 	};
 	const next = (...args) => {
 		const child = spawn(process.execPath, [join(folder, 'node_modules/next/dist/bin/next'), ...args], { cwd: folder, env, stdio: ['ignore', 'pipe', 'pipe'] });
@@ -61,10 +64,11 @@ export async function startApplication({ folder, modules, pem, supabase, webhook
 		child.stderr.pipe(log, { end: false });
 		return Object.assign(child, { ended: new Promise((resolve) => child.on('exit', resolve)) });
 	};
+	const failed = (what) => new Error(`${what} failed:\n${readFileSync(join(folder, 'next.log'), 'utf8')}`);
 
-	clerk.origin = `http://localhost:${await listen(front, port)}`;
+	clerk.origin = `http://localhost:${await listen(front, Number(NEXTJS_PORT))}`;
 	env.CLERK_API_URL = clerk.origin + prefix;
-	if ((await next('build').ended) !== 0) throw new Error('next build failed');
+	if ((await next('build').ended) !== 0) throw failed('next build');
 
 	const server = next('start', '-H', 'localhost', '-p', String(nextPort));
 	const stop = async () => {
@@ -75,7 +79,7 @@ export async function startApplication({ folder, modules, pem, supabase, webhook
 	};
 
 	for (let i = 0; i < 300; i++) {
-		if (server.exitCode !== null) throw new Error('next start failed');
+		if (server.exitCode !== null) throw failed('next start');
 		if (await fetch(`http://localhost:${nextPort}/icon.svg`).then(({ ok }) => ok, () => false)) break;
 		await new Promise((resolve) => setTimeout(resolve, 50));
 	}
