@@ -7,12 +7,21 @@
 # usage: test/examples/run.sh [EXAMPLE...]	(default: all)
 #		test/examples/run.sh --serve		(the application, to look at: until Ctrl-C)
 #
+# --serve first installs what is missing, unless CLERK_SETUP=no.
+#
 # Prints TAP, and at the end "N passed, N failed".  Owns the servers and the tokens; each folder
 # has an example, which is there to be copied, and its test.mjs.  What cannot be run here, since
 # setup.sh could not install it, is skipped by name.
 #
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+
+serve=
+if [ "${1:-}" = --serve ]; then
+	serve=yes
+	set -- nextjs
+	[ "${CLERK_SETUP:-}" = no ] || bash test/setup.sh --with-starter
+fi
 # shellcheck source-path=SCRIPTDIR/../.. source=test/scratch.sh
 . test/scratch.sh
 
@@ -155,11 +164,6 @@ examples_missing()
 	esac
 }
 
-serve=
-if [ "${1:-}" = --serve ]; then
-	serve=yes
-	set -- nextjs
-fi
 [ $# -gt 0 ] || set -- supabase-js pg drizzle browser nextjs
 CHROMIUM=$(command -v chromium-headless-shell || command -v chromium || true)
 examples=()
@@ -187,7 +191,9 @@ SUPABASE_ANON_KEY=$("$MINT" token --alg HS256 --secret-file "$SCRATCH/jwt_secret
 export SUPABASE_ANON_KEY CHROMIUM EXAMPLES_TOKENS=$SCRATCH/tokens.json EXAMPLES_PSQL=$SCRATCH_BINDIR/psql
 if [ "$serve" ]; then
 	scratch_say 'building the application'
-	node "$SCRATCH/examples/nextjs/serve.mjs"
+	node "$SCRATCH/examples/nextjs/serve.mjs" </dev/null &
+	scratch_pids+=($!)
+	wait $!
 	exit
 fi
 examples_pgbouncer

@@ -5,4 +5,4 @@ import { startApplication } from './application.mjs';
 const { origin, stop } = await startApplication();
 
 console.log(`\n  ${origin}\n\nAnn and Bea are there, both members of Acme; to sign in, a click is enough. Ctrl-C ends it.`);
-for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, stop);
+process.on('SIGTERM', stop);

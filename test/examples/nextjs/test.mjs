@@ -162,7 +162,7 @@ async function test() {
 	same([refused.status, refused.body.code, refused.body.message], [401, 'PT401', 'session-revoked: the session was revoked'],
 		'and the database refuses her token from then on');
 	await ann.goto(`${origin}/people`);
-	same(await ann.getByRole('listitem').count(), 0, 'nor does the server render anything');
+	same([new URL(ann.url()).pathname, await ann.getByText('Bea').count()], ['/__clerk/sign-in', 1], 'the server renders nothing, but asks her to sign in');
 
 	// another user in the same browser, whose pages are asked for while Ann's answer is on its way
 	await ann.goto(origin);

@@ -1,3 +1,4 @@
+import { auth } from '@clerk/nextjs/server';
 import { Avatar, columns, nameOf, type Profile } from '../../lib/profile';
 import { supabase } from '../../lib/server';
 
@@ -5,6 +6,7 @@ type Person = Profile & { posts: { count: number }[] };
 
 // Rendered on the server, with the same token and so the same policies.
 export default async function People() {
+	await auth.protect();
 	const db = await supabase();
 	const { data: people, error } = await db.from('profiles').select(`${columns}, posts(count)`).order('first_name')
 		.overrideTypes<Person[], { merge: false }>();
