@@ -78,9 +78,9 @@ export async function startApplication() {
 		await server.ended;
 	};
 
-	for (let i = 0; i < 300; i++) {
-		if (server.exitCode !== null) throw failed('next start');
-		if (await fetch(`http://localhost:${nextPort}/icon.svg`).then(({ ok }) => ok, () => false)) break;
+	const answers = () => fetch(`http://localhost:${nextPort}/icon.svg`).then(({ ok }) => ok, () => false);
+	for (let i = 0; !(await answers()); i++) {
+		if (server.exitCode !== null || i === 300) throw failed('next start');
 		await new Promise((resolve) => setTimeout(resolve, 50));
 	}
 	await clerk.announce();
