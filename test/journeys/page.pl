@@ -14,8 +14,8 @@
 #			postgrest.conf, or no name, is what PostgREST is started with; so is .env, for its environment
 #	js		into Node.js, with a page's Clerk and clients; the last expression is printed
 #	yaml	each "query:" in it is SQL that anybody may run whom the page says
-#	none, text, json	what the block before it prints.  Spaces, lines of -+- and "(1 row)" do not matter,
-#			"…" stands for anything.
+#	none, text, json	what the block before it prints, if no title is between.  Spaces, lines of -+- and
+#			"(1 row)" do not matter, "…" stands for anything.
 #
 use strict;
 use warnings;
@@ -53,7 +53,7 @@ sub spew
 sub sorted_pages
 {
 	my (%done, @sorted);
-	my @left = ('README.md', map { s{^\Q$top/\E}{}r } glob("$top/docs/*.md"));
+	my @left = grep { blocks(slurp("$top/$_")) } 'README.md', map { s{^\Q$top/\E}{}r } glob("$top/docs/*.md");
 
 	while (@left)
 	{
@@ -79,8 +79,8 @@ if (!@ARGV)
 }
 
 my ($page) = @ARGV;
-my %plan = (replace => {}, skip => {}, expect => [], js => '', %{ $pages{$page} // {} });
-my ($output, %url) = ('');
+my %plan = (replace => {}, skip => {}, expect => [], js => 'BLOCK', %{ $pages{$page} // {} });
+my ($output, $section, $api);
 
 # a token as Clerk makes them for this page's reader
 sub token
@@ -104,21 +104,18 @@ my %replace = (
 	'user_2abc…' => 'user_2abc',
 	'sess_2abc…' => 'sess_2abc',
 	'eyJ…' => token($plan{claims} // {}),
-	'@localhost/' => "\@localhost:$ENV{PGPORT}/",
-	%{ $plan{replace} });
+	'@localhost/' => "\@localhost:$ENV{PGPORT}/");
 
 # With its own values in place of the page's.
 sub with_values
 {
 	my ($text) = @_;
 
-	for my $from (sort { length $b <=> length $a } keys %replace)
+	for my $values ($plan{replace}, \%replace)
 	{
-		my $to = ref $replace{$from} ? $replace{$from}->() : $replace{$from};
-
-		$text =~ s/\Q$from\E/$to/g;
+		$text =~ s/\Q$_\E/$values->{$_}/g for keys %$values;
 	}
-	$text =~ s{http://localhost:3000}{$url{api} // 'http://localhost:3000'}ge;
+	$text =~ s{http://localhost:3000}{$api}g if $api;
 	return $text;
 }
 
@@ -204,13 +201,34 @@ sub start_postgrest
 	$postgrest->kill_kill if $postgrest;
 	spew("$dir/postgrest.conf", "$conf\nserver-host = \"127.0.0.1\"\nserver-port = $port\nadmin-server-port = $admin_port\n");
 	$postgrest = start([ $ENV{JOURNEY_POSTGREST}, "$dir/postgrest.conf" ], '<', \'', '>', $log, '2>&1', init => sub { %ENV = (PATH => $ENV{PATH}, %env) });
-	$url{api} = "http://127.0.0.1:$port";
+	$api = "http://127.0.0.1:$port";
 	for (1 .. 100)
 	{
-		return '' if system("curl -fs -o $dir/ready http://127.0.0.1:$admin_port/ready") == 0;
+		return '' if system("curl -fs -m 5 -o $dir/ready http://127.0.0.1:$admin_port/ready") == 0;
 		select(undef, undef, undef, 0.1);
 	}
 	return "PostgREST is not ready\n" . slurp($log);
+}
+
+# How often PostgREST has read the schema.
+sub schemas_read
+{
+	return $postgrest ? scalar(() = slurp("$dir/postgrest.log") =~ /Schema cache loaded/g) : 0;
+}
+
+# Runs something that tells PostgREST to read it, as a reader who is slower than that.
+sub notifying
+{
+	my ($psql, $text) = @_;
+	my $before = schemas_read();
+	my $printed = $psql->($text);
+
+	for (1 .. 100)
+	{
+		last if !$postgrest || schemas_read() > $before;
+		select(undef, undef, undef, 0.1);
+	}
+	return $printed;
 }
 
 # What each language does: returns what is printed, and what was wrong.
@@ -218,7 +236,8 @@ my %run = (
 	sql => sub {
 		my ($text) = @_;
 		my @wanted = $text =~ /-- fails: (\S+)/g;
-		my $printed = ($psql //= psql())->($text);
+		$psql //= psql();
+		my $printed = $text =~ /NOTIFY pgrst|expose_webhook/ ? notifying($psql, $text) : $psql->($text);
 		my @errors = $printed =~ /^(?:psql:.*?: )?((?:ERROR|FATAL): .*)/mg;
 
 		return ($printed, "errors: @errors; wanted: @wanted\n$printed")
@@ -241,7 +260,7 @@ my %run = (
 			return ('', system("$ENV{JOURNEY_PG_CTL} -m fast restart >$dir/restart.log 2>&1") == 0 ? '' : slurp("$dir/restart.log"));
 		}
 		return ('', start_postgrest($text)) if $text !~ /^# .*environment/;
-		return ('', start_postgrest('', map { /^(\w+)=(.*)$/ } split /\n/, "$plan{env}\n$text"));
+		return ('', start_postgrest('', map { /^(\w+)=(.*)$/ } split /\n/, with_values($plan{env}) . "\n$text"));
 	},
 	js => sub {
 		my ($text) = @_;
@@ -266,7 +285,7 @@ sub words
 {
 	my ($text) = @_;
 
-	$text =~ s/^[-+]+$//mg;
+	$text =~ s/[-+]{3,}//g;
 	$text =~ s/^\(\d+ rows?\)$//mg;
 	$text =~ s/[\s|]+/ /g;
 	return $text =~ s/^ | $//gr;
@@ -288,9 +307,10 @@ sub blocks
 
 	while ($text =~ /^( *)```(\w*)\n(.*?)^ *```$/msg)
 	{
-		my ($indent, $language, $block, $line) = ($1, $2, $3, 1 + substr($text, 0, $-[0]) =~ tr/\n//);
+		my ($indent, $language, $block, $before) = ($1, $2, $3, substr($text, 0, $-[0]));
 
-		push @blocks, { language => $language, text => $block =~ s/^$indent//mgr, line => $line };
+		push @blocks, { language => $language, text => $block =~ s/^$indent//mgr, line => 1 + $before =~ tr/\n//,
+			section => scalar(() = $before =~ /^#+ /mg) };
 	}
 	return @blocks;
 }
@@ -310,9 +330,14 @@ sub run_block
 	elsif (my $run = $run{ $block->{language} })
 	{
 		($output, my $fault) = $run->(with_values($block->{text}));
+		$section = $block->{section};
 		is($fault, '', $name);
 	}
-	elsif (defined $output)
+	elsif ($block->{language} !~ /^(?:text|json)?$/)
+	{
+		fail("$name: how is this run? (pages.pl)");
+	}
+	elsif (defined $output && $block->{section} == $section)
 	{
 		my $shown = with_values($block->{text});
 
@@ -320,6 +345,15 @@ sub run_block
 	}
 }
 
+# The reader of another page has what the README started.
+sub start_as_in_readme
+{
+	my ($conf) = map { $_->{text} } grep { $_->{language} eq 'ini' } blocks(slurp("$top/README.md"));
+
+	is(start_postgrest(with_values($conf)), '', "$page: PostgREST as in README.md");
+}
+
+start_as_in_readme() if $plan{postgrest};
 run_block($_) for blocks(slurp("$top/$page"));
 
 # and what must be true of what the page has made
@@ -331,4 +365,4 @@ for my $expect (@{ $plan{expect} })
 
 	ok($fault eq '' && prints($printed, with_values($shown)), "$page, at the end: $name") or diag("$fault it printed\n$printed");
 }
-done_testing();
+Test::More->builder->current_test ? done_testing() : plan(skip_all => "nothing of $page is run here");
