@@ -292,7 +292,8 @@ COMMENT ON FUNCTION clerk_internal.simulate_request(text, name) IS
 	'makes the rest of the transaction a request with this token, and returns its role';
 
 CREATE FUNCTION clerk.explain_access(tab regclass, command text, row_filter text DEFAULT NULL,
-	token text DEFAULT NULL, role name DEFAULT NULL, search_path text DEFAULT pg_catalog.current_setting('search_path'))
+	token text DEFAULT NULL, role name DEFAULT NULL,
+	search_path text DEFAULT pg_catalog.current_setting('search_path'))
 	RETURNS TABLE (policy name, kind text, roles text, clause text, expression text,
 		true_rows bigint, false_rows bigint, null_rows bigint, result text)
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
