@@ -5,7 +5,7 @@
 #
 # usage: test/run.sh [--show] [STEP...]	(default: all of warnings layers unit fuzz conformance
 #										differential regress isolation tap trixie e2e examples
-#										testkit packages fresh)
+#										testkit packages journeys fresh)
 #
 # --show prints the lines that say "ok", too.  CLERK_SETUP=no installs nothing before.
 #
@@ -164,6 +164,11 @@ packages()
 	bash test/packages.sh
 }
 
+journeys()
+{
+	bash test/journeys/run.sh
+}
+
 # The states in which most people are; all of them is "make stress".
 fresh()
 {
@@ -219,6 +224,7 @@ run_step()
 				scratch_say 'packages: skipped, as this is no git clone'
 			fi
 			;;
+		journeys) counted journeys '^ok ' '^not ok ' journeys ;;
 		fresh)
 			if [ "$(id -u)" = 0 ]; then
 				counted fresh '^ok ' '^not ok ' fresh
@@ -234,7 +240,7 @@ run_step()
 scratch_build
 # shellcheck disable=SC2119 # no arguments
 scratch_postgres
-[ $# -gt 0 ] || set -- warnings layers unit fuzz conformance differential regress isolation tap trixie e2e examples testkit packages fresh
+[ $# -gt 0 ] || set -- warnings layers unit fuzz conformance differential regress isolation tap trixie e2e examples testkit packages journeys fresh
 for step; do
 	run_step "$step"
 done

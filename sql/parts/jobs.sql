@@ -9,6 +9,14 @@ CREATE FUNCTION clerk_internal.extension_schema(extension name) RETURNS regnames
 COMMENT ON FUNCTION clerk_internal.extension_schema(name) IS
 	'the schema of another extension; NULL when it is not there';
 
+-- What is pasted into a shell must be one word there, whatever it holds.
+CREATE FUNCTION clerk_internal.shell_word(word text) RETURNS text
+	LANGUAGE sql IMMUTABLE STRICT SET search_path = pg_catalog, pg_temp
+	AS $$ SELECT CASE WHEN word ~ '^[A-Za-z0-9_./:@-]+$' THEN word
+		ELSE '"' || regexp_replace(word, '(["\\$`])', '\\\1', 'g') || '"' END $$;
+COMMENT ON FUNCTION clerk_internal.shell_word(text) IS
+	'a word as a shell reads it back, in double quotes if need be';
+
 CREATE FUNCTION clerk_internal.schedule_job(job text, schedule text, command text) RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 	AS $$
@@ -17,8 +25,9 @@ BEGIN
 		RAISE EXCEPTION USING
 			ERRCODE = 'feature_not_supported',
 			MESSAGE = 'the extension pg_cron is not installed in this database',
-			HINT = format('Put this into the crontab: %s psql -d %s -c "%s"', schedule, current_database(),
-				coalesce(command, ''));
+			HINT = format('Put this into the crontab: %s psql -d %s -c %s', schedule,
+				clerk_internal.shell_word(current_database()),
+				clerk_internal.shell_word(coalesce(command, '')));
 	END IF;
 	EXECUTE 'SELECT count(cron.unschedule(jobid)) FROM cron.job WHERE jobname = $1 AND database = '
 		'current_database()' USING job;

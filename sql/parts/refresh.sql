@@ -194,11 +194,14 @@ BEGIN
 			MESSAGE = 'neither the extension http nor pg_net is installed, so nothing can be fetched',
 			HINT = (
 				SELECT 'Run this in a shell, or from cron: '
-					|| string_agg(format('curl -sf %s/.well-known/jwks.json | psql -v ON_ERROR_STOP=1 -d %s '
-						'-c ''\set jwks `cat`'' -c "SELECT * FROM clerk.load_jwks(''%s'', :''jwks'')"',
-						rtrim(i.issuer, '/'), current_database(), i.issuer), '; ' ORDER BY i.issuer)
-				FROM clerk.instances AS i WHERE refresh_jwks.issuer IS NULL
-					OR i.issuer = refresh_jwks.issuer);
+					|| string_agg(format('echo %s | psql -v ON_ERROR_STOP=1 -d %s -v jwks="$(curl -sf %s)"',
+						clerk_internal.shell_word(
+							format('SELECT * FROM clerk.load_jwks(%L, :''jwks'')', i.issuer)),
+						clerk_internal.shell_word(current_database()), clerk_internal.shell_word(i.jwks_url)),
+						'; ' ORDER BY i.issuer)
+				FROM clerk.instances AS i
+				WHERE (refresh_jwks.issuer IS NULL OR i.issuer = refresh_jwks.issuer)
+					AND i.jwks_url IS NOT NULL);
 	END IF;
 	RETURN QUERY
 		SELECT i.issuer, refreshed.outcome, refreshed.detail

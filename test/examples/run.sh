@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 #
 # run.sh
-#		The examples of docs/clients.md with real clients: supabase-js, node-postgres, Drizzle, a
-#		browser and the application of examples/nextjs, through PostgREST and PgBouncer.
+#		The examples of docs/clients.md with real clients: supabase-js, postgrest-js, node-postgres,
+#		Drizzle, a browser and the application of examples/nextjs, through PostgREST and PgBouncer.
 #
 # usage: test/examples/run.sh [EXAMPLE...]	(default: all)
 #		test/examples/run.sh --serve		(the application, to look at: until Ctrl-C)
@@ -50,12 +50,11 @@ examples_tokens()
 		"$(examples_token ann '"exp":@now-60@')"
 }
 
-# As docs/supabase.md sets up self-hosted Supabase, in its own words.
+# As docs/supabase.md sets up self-hosted Supabase.
 examples_supabase()
 {
 	printf '%s' 'a JWT_SECRET of at least 32 characters' >"$SCRATCH/jwt_secret"
-	grep "^SELECT clerk.set_supabase_keys(" docs/supabase.md |
-		sed "s/the JWT_SECRET of your .env/$(cat "$SCRATCH/jwt_secret")/"
+	scratch_sql -o "$SCRATCH/setup.out" -c "SELECT clerk.set_supabase_keys('$(cat "$SCRATCH/jwt_secret")')"
 }
 
 examples_database()
@@ -64,7 +63,7 @@ examples_database()
 	scratch_sql -o "$SCRATCH/setup.out" -v issuer=$issuer \
 		-v jwks="{\"keys\":[$("$MINT" jwk --key "$SCRATCH/clerk.pem" --kid ins_clerk --alg RS256)]}" \
 		-f test/examples/examples.sql
-	examples_supabase | scratch_sql
+	examples_supabase
 	examples_tokens >"$SCRATCH/tokens.json"
 }
 
@@ -164,7 +163,7 @@ examples_missing()
 	esac
 }
 
-[ $# -gt 0 ] || set -- supabase-js pg drizzle browser nextjs
+[ $# -gt 0 ] || set -- supabase-js postgrest-js pg drizzle browser nextjs
 CHROMIUM=$(command -v chromium-headless-shell || command -v chromium || true)
 examples=()
 for name; do
@@ -188,7 +187,8 @@ examples_copy
 examples_gateway
 SUPABASE_ANON_KEY=$("$MINT" token --alg HS256 --secret-file "$SCRATCH/jwt_secret" --kid - \
 	'{"role":"anon","iss":"supabase","exp":4102444800}')
-export SUPABASE_ANON_KEY CHROMIUM EXAMPLES_TOKENS=$SCRATCH/tokens.json EXAMPLES_PSQL=$SCRATCH_BINDIR/psql
+export SUPABASE_ANON_KEY CHROMIUM POSTGREST_URL=$SCRATCH_URL EXAMPLES_TOKENS=$SCRATCH/tokens.json
+export EXAMPLES_PSQL=$SCRATCH_BINDIR/psql
 if [ "$serve" ]; then
 	scratch_say 'building the application'
 	node "$SCRATCH/examples/nextjs/serve.mjs" </dev/null &

