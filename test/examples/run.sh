@@ -41,7 +41,7 @@ examples_tokens()
 examples_supabase()
 {
 	printf '%s' 'a JWT_SECRET of at least 32 characters' >"$SCRATCH/jwt_secret"
-	awk '/^CREATE SCHEMA private;/ { on = 1 } /^```/ { on = 0 } on' docs/supabase.md |
+	sed -n '/^SELECT clerk\.set_supabase_keys(/p' docs/supabase.md |
 		sed "s/the JWT_SECRET of your .env/$(cat "$SCRATCH/jwt_secret")/"
 }
 
@@ -114,7 +114,7 @@ scratch_build
 scratch_postgres
 examples_database
 scratch_postgrest 12 examples 'db-schemas = "public"' 'db-anon-role = "anon"' 'db-pool = 2' \
-	'db-pre-request = "clerk.pre_request"' 'db-pre-config = "public.postgrest_config"'
+	'db-pre-request = "clerk.pre_request"' 'db-pre-config = "clerk.supabase_pre_config"'
 examples_pgbouncer
 examples_copy
 examples_gateway
