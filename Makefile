@@ -35,6 +35,7 @@ PARTS = $(patsubst %,sql/parts/%.sql, \
 	audit \
 	doctor \
 	report \
+	admin \
 	privileges)
 
 # In the order in which they may call each other: a file calls only files above it.
