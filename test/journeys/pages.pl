@@ -29,6 +29,7 @@ EOF
 
 return {
 	'README.md' => {
+		replace => { 'sudo -iu postgres' => ': whoever runs this is let in' },
 		skip => {
 			'apt-get' => 'test/fresh.sh runs it',
 			'CREATE POLICY own ON notes USING' => 'an example of what comes below',

