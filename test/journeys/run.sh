@@ -39,25 +39,25 @@ journeys_hba()
 	END
 }
 
-# journeys_page PAGE FROM: runs the page in the server as the page FROM has left it, "" for an empty one
-journeys_page()
+# Where the server is kept as a page has left it: journeys_state PAGE
+journeys_state()
 {
-	local page=$1 from=${2:-none}
-
-	scratch_quietly $JOURNEY_PG_CTL -m fast stop
-	rm -rf "$PGHOST/data"
-	cp -a "$SCRATCH/states/${from//\//+}" "$PGHOST/data"
-	scratch_quietly $JOURNEY_PG_CTL start
-	PGDATABASE=app perl test/journeys/page.pl "$page" 2>&1 | tee -a "$SCRATCH/tap.out" || broken=$((broken + 1))
-	journeys_keep "$page"
+	printf '%s' "$SCRATCH/states/${1//\//+}"
 }
 
-# Keeps what the server holds, as a state that another page begins with.
+# journeys_page PAGE [FROM]: runs the page in the server as the page FROM has left it, or a new one
+journeys_page()
+{
+	cp -a "$(journeys_state "${2:-new}")" "$PGHOST/data"
+	scratch_quietly $JOURNEY_PG_CTL start
+	PGDATABASE=app perl test/journeys/page.pl "$1" 2>&1 | tee -a "$SCRATCH/tap.out" || broken=$((broken + 1))
+	journeys_keep "$1"
+}
+
 journeys_keep()
 {
 	scratch_quietly $JOURNEY_PG_CTL -m fast stop
-	cp -a "$PGHOST/data" "$SCRATCH/states/${1//\//+}"
-	scratch_quietly $JOURNEY_PG_CTL start
+	mv "$PGHOST/data" "$(journeys_state "$1")"
 }
 
 broken=0
@@ -76,7 +76,7 @@ export JOURNEY_PG_CTL PATH=$SCRATCH_BINDIR:$PATH
 journeys_clerk
 journeys_checkout
 mkdir "$SCRATCH/states"
-journeys_keep none
+journeys_keep new
 
 wanted=" $* "
 while read -r page from; do
