@@ -161,6 +161,7 @@ case "$*" in
 esac
 PATH=${PATH#*:}
 case "$*" in
+	*https://api.clerk.com/v1/sessions/sess_2abc/revoke) exit ;;
 	*https://api.clerk.com/v1/users) kind=user list='[' end=']' ;;
 	*https://api.clerk.com/v1/organizations) kind=org ;;
 	*https://api.clerk.com/v1/organization_memberships) kind=orgmem ;;
