@@ -37,7 +37,7 @@ CREATE FUNCTION clerk_internal.doctor_instances() RETURNS TABLE (subject text, o
 				WHEN refresh_failure IS NOT NULL THEN format('Fetching them has failed: %s', refresh_failure)
 				WHEN coalesce(refreshed_at < now() - interval '1 day', true)
 					THEN 'Nothing in the database has fetched them for a day, so a new key locks people out: '
-						|| 'SELECT clerk.schedule_jwks_refresh(''15 minutes''), or load them from cron' END
+						|| 'SELECT clerk.schedule_jwks_refresh(''5 minutes''), or load them from cron' END
 		FROM instance ORDER BY issuer) AS refreshes
 	UNION ALL
 	SELECT * FROM (
