@@ -33,6 +33,8 @@ PARTS = $(patsubst %,sql/parts/%.sql, \
 	explain \
 	protect \
 	audit \
+	doctor \
+	report \
 	privileges)
 
 # In the order in which they may call each other: a file calls only files above it.
