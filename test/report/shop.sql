@@ -36,5 +36,5 @@ BEGIN
 	END LOOP;
 END
 $$;
-SELECT count(pg_temp.ask(token, CASE name WHEN 'alice' THEN 240 WHEN 'bob' THEN 130 WHEN 'expired' THEN 21 ELSE 3 END)) AS n
-FROM tokens WHERE name IN ('alice', 'bob', 'expired', 'wrong_signature', 'carol', 'azp_evil') \gset
+SELECT count(pg_temp.ask(token, CASE name WHEN 'alice' THEN 240 WHEN 'bob' THEN 130 WHEN 'expired' THEN 21 WHEN 'azp_other' THEN 6 ELSE 3 END)) AS n
+FROM tokens WHERE name IN ('alice', 'bob', 'expired', 'forged', 'azp_other', 'issuer_foreign') \gset
