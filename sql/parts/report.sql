@@ -504,6 +504,7 @@ CREATE FUNCTION clerk_internal.check_report_role(role name) RETURNS void
 DECLARE
 	everybody name;
 BEGIN
+	PERFORM clerk.is_authenticated();	-- loads the library, which knows the setting
 	SELECT api INTO everybody FROM clerk_internal.api_roles() AS api
 	WHERE pg_has_role(api, role, 'MEMBER') ORDER BY api LIMIT 1;
 	IF FOUND THEN
@@ -538,7 +539,6 @@ CREATE FUNCTION clerk.expose_report(schema name, role name) RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 	AS $$
 BEGIN
-	PERFORM clerk.is_authenticated();	-- loads the library, which knows the setting
 	IF to_regnamespace(quote_ident(schema)) IS NULL THEN
 		RAISE EXCEPTION USING
 			ERRCODE = 'undefined_object',
