@@ -212,7 +212,8 @@ BEGIN
 					array_to_string(rule.user_name, ','), rule.address, rule.auth_method) AS line,
 				CASE
 					-- a line that could not be read, or one that can never match
-					WHEN rule.error IS NOT NULL THEN CASE WHEN rule.type IS NULL THEN 'error' ELSE 'warning' END
+					WHEN rule.error IS NOT NULL AND rule.type IS NULL THEN 'error'
+					WHEN rule.error IS NOT NULL THEN 'warning'
 					WHEN rule.auth_method = 'trust' AND rule.type <> 'local'
 						AND rule.address <> ALL ('{127.0.0.1,::1,localhost,samehost}') THEN 'error'
 					WHEN rule.auth_method = 'trust' THEN 'warning'
