@@ -88,11 +88,11 @@ try_compose()
 		export CLERK_PUBLISHABLE_KEY=pk_live_$(printf 'clerk.example.com$' | base64) CLERK_AUTHORIZED_PARTIES=https://app.example.com
 		as_postgres() { runuser -u postgres -- "$@"; }
 		. /tmp/db.env
-		as_postgres $bin/initdb -A trust -N -E UTF8 --no-locale -D /tmp/data >/tmp/log
+		as_postgres $bin/initdb -A trust -N -E UTF8 --no-locale -D /tmp/data >/tmp/log.initdb
 		echo 'host all all all scram-sha-256' >/tmp/data/pg_hba.conf.all
 		sed 's/^host.*//' /tmp/data/pg_hba.conf >>/tmp/data/pg_hba.conf.all
 		cat /tmp/data/pg_hba.conf.all >/tmp/data/pg_hba.conf
-		as_postgres $bin/pg_ctl -s -w -D /tmp/data -l /tmp/log -o '-k /tmp -c listen_addresses=*' start
+		as_postgres $bin/pg_ctl -s -w -D /tmp/data -l /tmp/log.postgres -o '-k /tmp -c listen_addresses=*' start
 		as_postgres createdb "$POSTGRES_DB"
 		as_postgres sh /tmp/init.sh >/tmp/log.init
 		as_postgres psql -X -q -v ON_ERROR_STOP=1 -d "$POSTGRES_DB" -f /tmp/tokens.sql -f /tmp/compose.sql >/tmp/log.app
