@@ -22,6 +22,7 @@ use warnings;
 
 use FindBin;
 use lib $FindBin::Bin;
+use File::Glob qw(:bsd_glob);
 use IPC::Run qw(start timeout);
 use JSON::PP;
 use MIME::Base64 qw(encode_base64);
@@ -264,7 +265,7 @@ my %run = (
 		{
 			spew("$ENV{PGHOST}/data/postgresql.conf", $text, '>>');
 			undef $psql;
-			my $failed = system("$ENV{JOURNEY_PG_CTL} -m fast restart >$dir/restart.log 2>&1");
+			my $failed = system("$ENV{JOURNEY_RESTART} >$dir/restart.log 2>&1");
 			return ('', $failed ? slurp("$dir/restart.log") : '');
 		}
 		my @env = $text =~ /^# .*environment/ ? (with_values($plan{env}) . "\n$text") =~ /^(\w+)=(.*)$/mg : ();

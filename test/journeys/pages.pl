@@ -51,9 +51,12 @@ return {
 		},
 	},
 	'docs/ids.md' => {
+		claims => { o => { id => 'org_2abc', rol => 'member' } },
 		expect => [
-			[ sql => "INSERT INTO users (clerk_user_id) VALUES ('user_2abc…'); BEGIN; SELECT clerk.authenticate('eyJ…'); SELECT clerk.mapped_bigint(), clerk.mapped_org_bigint() IS NULL AS no_org; COMMIT;",
-				'1 t', 'a row of the tracked table is the mapping' ],
+			[ sql => "INSERT INTO users (clerk_user_id) VALUES ('user_2abc…'); CREATE TABLE organizations (id bigint PRIMARY KEY, clerk_id text UNIQUE);
+				INSERT INTO organizations VALUES (7, 'org_2abc'); SELECT clerk.track_ids('organizations', 'clerk_id', 'id');
+				BEGIN; SELECT clerk.authenticate('eyJ…'); SELECT clerk.mapped_bigint(), clerk.mapped_org_bigint(); COMMIT;",
+				'1 7', 'rows of tracked tables are the mapping' ],
 		],
 	},
 	'docs/install.md' => {
