@@ -147,7 +147,7 @@ examples_gateway()
 example()
 {
 	scratch_say "$1"
-	timeout 180 node "$SCRATCH/examples/$1/test.mjs" 2>&1 | sed "s/^\(\(not \)\?ok [0-9]*\) - /\1 - $1: /" |
+	timeout 300 node "$SCRATCH/examples/$1/test.mjs" 2>&1 | sed "s/^\(\(not \)\?ok [0-9]*\) - /\1 - $1: /" |
 		tee -a "$SCRATCH/tap.out" || broken=$((broken + 1))
 }
 
