@@ -128,6 +128,23 @@ examples_copy()
 	[ ! -d build/nextjs ] || ln -s "$PWD/build/nextjs/node_modules" "$SCRATCH/examples/nextjs/node_modules"
 }
 
+# The package, built, in the folder of its test, which imports it by its name.  Prisma looks for an
+# engine of its migrations before it generates a client, which needs none.
+examples_js()
+{
+	local folder=$SCRATCH/examples/js
+
+	ln -s "$PWD/build/clients-js/node_modules" "$folder/node_modules"
+	cp -r clients/js "$folder/package"
+	mkdir "$folder/package/node_modules"
+	ln -s "$PWD"/build/clients-js/node_modules/{drizzle-orm,kysely} "$folder/package/node_modules"
+	scratch_quietly node "$folder/node_modules/typescript/bin/tsc" -p "$folder/package"
+	cp clients/js/package.json "$folder"
+	ln -s package/dist "$folder/dist"
+	scratch_quietly env CHECKPOINT_DISABLE=1 PRISMA_HIDE_UPDATE_MESSAGE=1 PRISMA_SCHEMA_ENGINE_BINARY=/bin/true \
+		node "$folder/node_modules/prisma/build/index.js" generate --schema "$folder/schema.prisma"
+}
+
 examples_gateway()
 {
 	local i
@@ -156,6 +173,7 @@ examples_missing()
 {
 	case $1 in
 		browser) [ "$CHROMIUM" ] || echo 'there is no chromium-headless-shell and no chromium' ;;
+		js) [ -d build/clients-js ] || echo 'Prisma wants Node.js 20.19 or later, and test/setup.sh --with-tests' ;;
 		nextjs)
 			[ -d build/nextjs ] && [ -d build/clerk-browser ] || echo 'Next.js wants Node.js 20.9 or later, and test/lib/setup.sh --with-tests'
 			[ "$CHROMIUM" ] || [ "$serve" ] || echo 'there is no chromium-headless-shell and no chromium'
@@ -163,7 +181,7 @@ examples_missing()
 	esac
 }
 
-[ $# -gt 0 ] || set -- supabase-js postgrest-js pg drizzle browser nextjs
+[ $# -gt 0 ] || set -- supabase-js postgrest-js pg drizzle js browser nextjs
 CHROMIUM=$(command -v chromium-headless-shell || command -v chromium || true)
 examples=()
 for name; do
@@ -184,6 +202,7 @@ examples_database
 scratch_postgrest 12 examples 'db-schemas = "public"' 'db-anon-role = "anon"' 'db-pool = 2' \
 	'db-pre-request = "clerk.pre_request"' 'db-pre-config = "clerk.supabase_pre_config"'
 examples_copy
+[[ " ${examples[*]} " != *' js '* ]] || examples_js
 examples_gateway
 SUPABASE_ANON_KEY=$("$MINT" token --alg HS256 --secret-file "$SCRATCH/jwt_secret" --kid - \
 	'{"role":"anon","iss":"supabase","exp":4102444800}')
