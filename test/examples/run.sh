@@ -2,7 +2,8 @@
 #
 # run.sh
 #		The examples of docs/clients.md with real clients: supabase-js, postgrest-js, node-postgres,
-#		Drizzle, a browser and the application of examples/nextjs, through PostgREST and PgBouncer.
+#		Drizzle, the package clients/js, Python, Go, a browser and the application of examples/nextjs,
+#		through PostgREST and PgBouncer.
 #
 # usage: test/examples/run.sh [EXAMPLE...]	(default: all)
 #		test/examples/run.sh --serve		(the application, to look at: until Ctrl-C)
@@ -10,7 +11,7 @@
 # --serve first installs what is missing, unless CLERK_SETUP=no.
 #
 # Prints TAP, and at the end "N passed, N failed".  Owns the servers and the tokens; each folder
-# has an example, which is there to be copied, and its test.mjs.  What cannot be run here, since
+# has an example, which is there to be copied, or is in examples/ or clients/, and its test.  What cannot be run here, since
 # setup.sh could not install it, is skipped by name.
 #
 set -euo pipefail
@@ -160,11 +161,43 @@ examples_gateway()
 	export SUPABASE_URL
 }
 
+# The test of an example: a script, which prints TAP, or Go's own.
+examples_test()
+{
+	local folder=$SCRATCH/examples/$1
+
+	case $1 in
+		python)
+			cp examples/python/*.py "$folder"
+			timeout 60 "$PWD/build/python/bin/python" "$folder/test.py"
+			;;
+		go)
+			cp examples/go/{*.go,go.mod,go.sum} "$folder"
+			(cd "$folder" && examples_go_env timeout 180 go test -count=1 -v .) | awk '
+				/^ +--- (PASS|FAIL): / {
+					good = /--- PASS/
+					sub(/^[^\/]*\//, ""); sub(/ \([^)]*\)$/, ""); gsub(/_/, " ")
+					print (good ? "ok" : "not ok"), ++n, "-", $0
+					next
+				}
+				/^(===|---|PASS|FAIL|ok)/ { next }
+				{ print "#", $0 }'
+			;;
+		*) timeout 300 node "$folder/test.mjs" ;;
+	esac
+}
+
+# With the modules that setup.sh has fetched, and nothing from elsewhere.
+examples_go_env()
+{
+	env GOMODCACHE="$SCRATCH_TOP/build/go/modules" GOCACHE="$SCRATCH_TOP/build/go/cache" GOPROXY=off GOFLAGS=-modcacherw GOTOOLCHAIN=local "$@"
+}
+
 # example NAME: its TAP, with its name.  A script that died counts, though no line says so.
 example()
 {
 	scratch_say "$1"
-	timeout 300 node "$SCRATCH/examples/$1/test.mjs" 2>&1 | sed "s/^\(\(not \)\?ok [0-9]*\) - /\1 - $1: /" |
+	examples_test "$1" 2>&1 | sed "s/^\(\(not \)\?ok [0-9]*\) - /\1 - $1: /" |
 		tee -a "$SCRATCH/tap.out" || broken=$((broken + 1))
 }
 
@@ -173,7 +206,9 @@ examples_missing()
 {
 	case $1 in
 		browser) [ "$CHROMIUM" ] || echo 'there is no chromium-headless-shell and no chromium' ;;
-		js) [ -d build/clients-js ] || echo 'Prisma wants Node.js 20.19 or later, and test/setup.sh --with-tests' ;;
+		python) [ -e build/python/complete ] || echo 'psycopg, SQLAlchemy and FastAPI are not there' ;;
+		go) [ -e build/go/complete ] || echo 'pgx is not there' ;;
+		js) [ -d build/clients-js ] || echo 'Prisma wants Node.js 20.19 or later, and test/lib/setup.sh --with-tests' ;;
 		nextjs)
 			[ -d build/nextjs ] && [ -d build/clerk-browser ] || echo 'Next.js wants Node.js 20.9 or later, and test/lib/setup.sh --with-tests'
 			[ "$CHROMIUM" ] || [ "$serve" ] || echo 'there is no chromium-headless-shell and no chromium'
@@ -181,7 +216,7 @@ examples_missing()
 	esac
 }
 
-[ $# -gt 0 ] || set -- supabase-js postgrest-js pg drizzle js browser nextjs
+[ $# -gt 0 ] || set -- supabase-js postgrest-js pg drizzle js python go browser nextjs
 CHROMIUM=$(command -v chromium-headless-shell || command -v chromium || true)
 examples=()
 for name; do
