@@ -1,6 +1,6 @@
 # 010_documents.pl
 #	That the documents are whole: reference, reasons, links, and what PGXN wants to know.
-#	What docs/clients.md quotes is what test/examples/run.sh runs; the other blocks are run by
+#	What they quote of examples is what test/examples/run.sh runs; the other blocks are run by
 #	test/journeys.
 
 use strict;
@@ -76,7 +76,7 @@ for my $document (glob("$root/docs/*.md"))
 		$quoted{ (split m{/}, $file =~ s{^test/}{}r)[1] } = 1;
 	}
 }
-my @examples = map { (split m{/})[-2] } glob "$root/test/examples/*/test.mjs";
+my @examples = map { (split m{/})[-2] } glob "$root/test/examples/*/{test.mjs,test.py,*_test.go}";
 ok($quoted{$_}, "a document quotes the example $_") for @examples;
 
 done_testing();
