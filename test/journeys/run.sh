@@ -18,7 +18,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 journeys_checkout()
 {
 	mkdir "$JOURNEY_DIR"
-	cp -rp Makefile META.json README.md clerk_rls.control clerk_rls_test docs packaging src sql "$JOURNEY_DIR"
+	cp -rp Makefile META.json README.md clerk_rls.control clerk_rls_test docs examples packaging src sql "$JOURNEY_DIR"
 	make -s -C "$JOURNEY_DIR/clerk_rls_test" clean PG_CONFIG="$PG_CONFIG"
 }
 
