@@ -50,6 +50,7 @@ OBJS = \
 	src/core/svix.o \
 	src/core/request.o \
 	src/pg/report.o \
+	src/pg/variable.o \
 	src/pg/config.o \
 	src/pg/source.o \
 	src/pg/table.o \
