@@ -112,6 +112,8 @@ typedef struct ClerkRequest
 {
 	ClerkJson headers; /* these two own the tokens that were in them */
 	ClerkJson cookies;
+	ClerkFetch fetch;	/* only where there are cookies */
+	bool has_left_over; /* a clerk.token that does not count, and is none of these: */
 	int n_candidates;
 	ClerkCandidate *candidates;
 } ClerkRequest;

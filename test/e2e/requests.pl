@@ -252,8 +252,18 @@ sub test_cookies
 		401, 'token-invalid-authorized-parties', 'a cookie from another origin');
 	is_refused(ask('GET', '/rpc/whoami', token => $elsewhere),
 		401, 'token-invalid-authorized-parties', 'a token from another origin');
-	is_refused(ask('GET', '/rpc/whoami', token => $alice, headers => { Cookie => "__session=$good" }),
-		401, 'identity-mismatch', 'a cookie of one user beside a token of another');
+	is_whoami(ask('GET', '/rpc/whoami', token => $alice, headers => { Cookie => "__session=$good" }),
+		{ uid => 'user_alice', role => 'authenticated' }, 'a cookie of another user beside a token');
+	my @browser = ([ {}, undef ], [ { Origin => 'https://evil.example' }, undef ], [ { 'Sec-Fetch-Site' => 'same-site' }, undef ],
+		[ { Origin => 'https://app.e2e.example' }, 'user_carol' ], [ { 'Sec-Fetch-Site' => 'same-origin' }, 'user_carol' ]);
+	for (@browser)
+	{
+		my ($headers, $uid) = @$_;
+		is_whoami(ask('POST', '/rpc/whoami', headers => { Cookie => "__session=$good", %$headers }, body => {}),
+			{ uid => $uid, role => $uid ? 'authenticated' : 'anon' }, 'POST with a cookie, and ' . join ': ', %$headers);
+	}
+	is_whoami(ask('GET', '/rpc/whoami', headers => { Cookie => "__session=$good", Origin => 'https://evil.example' }),
+		{ uid => undef, role => 'anon' }, 'no other origin reads by a cookie');
 }
 
 sub test_roles

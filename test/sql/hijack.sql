@@ -119,6 +119,7 @@ DELETE FROM public.users;
 TRUNCATE public.users;
 SELECT pg_catalog.set_config('request.headers', :'headers', false) IS NULL AS unset;
 SELECT public.clerk_webhook(:'body');
+RESET request.headers;
 RESET ROLE;
 
 -- what a superuser calls who has the attacker's search_path

@@ -48,7 +48,7 @@ SELECT line FROM (
 \echo
 \echo '| Setting | Default | Who | |'
 \echo '|---|---|---|---|'
-\echo '| `clerk.token` | | everybody | a session token; comes before the headers of the request |'
+\echo '| `clerk.token` | | everybody | a session token; comes before the headers of the request; in a request it counts only if it was set in the same transaction |'
 SELECT format('| `%s` | `%s` | superuser | %s |', name, boot_val, concat_ws(' ', short_desc, extra_desc))
 FROM pg_settings WHERE name LIKE 'clerk.%' ORDER BY name;
 

@@ -6,6 +6,8 @@
 
 static const char *const codes[] = {"ok",
 									"no-token",
+									"token-left-over",
+									"cookie-cross-site",
 									"out-of-memory",
 									"jwk-invalid",
 									"token-invalid",
