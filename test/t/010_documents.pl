@@ -23,7 +23,7 @@ is("$reference\n", slurp_file("$root/docs/reference.md"), 'docs/reference.md is 
   or diag('make it again with test/tools/reference.sql');
 
 # each reason that a token or a webhook can be refused for is explained
-my %codes = map { $_ => 1 } slurp_file("$root/src/core/status.c") =~ /"((?:token|session|user|identity|webhook|jwk|table|no)-[a-z-]+)[":]/g;
+my %codes = map { $_ => 1 } slurp_file("$root/src/core/status.c") =~ /"((?:token|session|user|identity|webhook|jwk|table|cookie|no)-[a-z-]+)[":]/g;
 delete $codes{'jwk-invalid'};
 my ($reasons) = slurp_file("$root/docs/troubleshooting.md") =~ /^## Reasons\n(.*)/ms;
 my %explained = map { $_ => 1 } map { /`([a-z-]+)`/g } $reasons =~ /^\| (`.*?) \|/mg;
