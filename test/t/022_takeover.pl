@@ -1,4 +1,4 @@
-# 019_takeover.pl
+# 022_takeover.pl
 #	The first call may load the library in the middle of anything.  What was set and taken back
 #	before that counts as if the library had been there all the time: each sequence of SET,
 #	set_config(), RESET, DISCARD, savepoints and ends of transactions is run twice, once with
