@@ -8,14 +8,18 @@
 CREATE FUNCTION clerk_internal.is_audited(catalog regclass, object oid, schema oid) RETURNS boolean
 	LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 	AS $$
-	SELECT schema::regnamespace::text !~ '^(pg_|information_schema$)' AND NOT EXISTS (
-		SELECT FROM pg_depend WHERE classid = catalog AND objid = object AND refclassid = 'pg_extension'::regclass AND deptype = 'e')
+	SELECT schema::regnamespace::text !~ '^(pg_|information_schema$)' AND NOT clerk_internal.is_own(catalog, object)
+		AND NOT EXISTS (SELECT FROM pg_depend WHERE classid = catalog AND objid = object AND refclassid = 'pg_extension'::regclass AND deptype = 'e')
 $$;
 COMMENT ON FUNCTION clerk_internal.is_audited(regclass, oid, oid) IS 'whether an object is the application''s, not PostgreSQL''s or an extension''s';
 
 CREATE FUNCTION clerk_internal.is_unverified(function text) RETURNS boolean
 	LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
-	AS $$ SELECT to_regprocedure(function) IS NOT NULL AND NOT clerk_internal.is_auth_shim(to_regprocedure(function)) $$;
+	-- to_regprocedure() raises where the schema may not be used
+	AS $$
+	SELECT coalesce(bool_or(NOT clerk_internal.is_auth_shim(oid)), false)
+	FROM pg_proc WHERE proname = substring(function FROM '[.](.*)[(]') AND oid::regprocedure::text = function
+$$;
 COMMENT ON FUNCTION clerk_internal.is_unverified(text) IS 'whether a function of schema auth is not that of clerk.install_auth_shim()';
 
 -- As PostgreSQL prints an expression, and near enough as people write one.
@@ -134,7 +138,7 @@ CREATE FUNCTION clerk_internal.audit_policies() RETURNS TABLE (severity text, fi
 	UNION ALL
 	SELECT 'notice', 'policy-for-public', object, 'it is for every role, the anonymous one as well', alter_policy || ' TO ' || roles
 	FROM clerk_internal.audited_policies(),
-		(SELECT string_agg(quote_ident(role), ', ' ORDER BY role) FROM clerk_internal.api_roles() AS role WHERE role <> current_setting('clerk.anon_role')) AS signed_in (roles)
+		(SELECT string_agg(quote_ident(role), ', ' ORDER BY role) FROM clerk_internal.api_roles() AS role WHERE role <> clerk_internal.anon_role()) AS signed_in (roles)
 	WHERE is_permissive AND is_public AND roles IS NOT NULL
 $$;
 COMMENT ON FUNCTION clerk_internal.audit_policies() IS 'what clerk.audit() finds in policies';
@@ -196,7 +200,7 @@ CREATE FUNCTION clerk_internal.audit_roles() RETURNS TABLE (severity text, findi
 	FROM pg_roles WHERE rolname IN (SELECT clerk_internal.api_roles()) AND (rolsuper OR rolbypassrls)
 	UNION ALL
 	SELECT 'error', 'role-missing', format('role %I', role), said_by || ' names it, and it does not exist', format('CREATE ROLE %I', role)
-	FROM (SELECT current_setting('clerk.anon_role'), 'clerk.anon_role'
+	FROM (SELECT clerk_internal.anon_role(), 'clerk.anon_role'
 		UNION ALL SELECT instance.role, format('instance %s', instance.issuer) FROM clerk.instances AS instance) AS named (role, said_by)
 	WHERE role <> '' AND to_regrole(quote_ident(role)) IS NULL
 	UNION ALL

@@ -200,7 +200,7 @@ CREATE FUNCTION clerk_internal.report_reach() RETURNS text
 				AND clerk_internal.is_audited('pg_proc', p.oid, p.pronamespace)),
 			'No function that requests may call has the rights of its owner.')
 	FROM (SELECT ARRAY(SELECT role::text FROM clerk_internal.api_roles() AS role
-		ORDER BY role <> current_setting('clerk.anon_role'), role)) AS api (roles)
+		ORDER BY role <> clerk_internal.anon_role(), role)) AS api (roles)
 $$;
 COMMENT ON FUNCTION clerk_internal.report_reach()
 	IS 'section of the report: what each role of requests reaches';

@@ -1,0 +1,71 @@
+#!/usr/bin/env bash
+#
+# run.sh
+#		The hosted file: that it is what the parts give, and that it does what the extension does.
+#
+# usage: test/hosted/run.sh		(on a server without the roles of a gateway, which PGHOST names)
+#
+# Each regression file is run in a database of its own, in which a role that is no superuser has
+# run the hosted file; by a superuser, and those that do only what that role may do, by that role.
+#
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+. test/hosted/regress.sh
+
+out=build/hosted
+failed=0
+rm -rf "$out"
+mkdir -p "$out"
+
+# report WHETHER WHAT
+report()
+{
+	if [ "$1" = 0 ]; then
+		echo "ok - $2"
+	else
+		echo "not ok - $2"
+		failed=1
+	fi
+}
+
+make -s hosted HOSTED="$out/clerk_rls.sql" PG_CONFIG="${PG_CONFIG:-pg_config}"
+status=0
+cmp "$out/clerk_rls.sql" hosted/clerk_rls.sql || status=1
+report $status 'hosted/clerk_rls.sql is what the parts give (make hosted)'
+report "$(($(wc -c <hosted/clerk_rls.sql) > 980000))" 'it fits into the editor of supabase.com'
+report "$(grep -cE 'LANGUAGE C\b|MODULE_PATHNAME|pgcrypto|^\\' hosted/clerk_rls.sql || true)" 'it needs no extension, and no psql'
+
+psql -Xq -d postgres -f test/hosted/owner.sql
+CLERK_HOSTED_CREATE=$PWD/test/hosted/create.sh
+CLERK_HOSTED_DROP=$PWD/test/hosted/drop.sh
+export CLERK_HOSTED_CREATE CLERK_HOSTED_DROP PG_ABS_SRCDIR=$PWD/test
+createdb -O hosted_owner hosted_template
+psql -Xq -d hosted_template -U hosted_owner -v ON_ERROR_STOP=1 -f hosted/clerk_rls.sql >"$out/install.out"
+
+# names that are used in what some of them print
+in_its_database()
+{
+	createdb -O hosted_owner -T hosted_template contrib_regression
+	hosted_regress contrib_regression "$1" "$out/$1" "$2" >"$out/line"
+	cat "$out/line"
+	! grep -q '^not ok' "$out/line" || failed=1
+	dropdb contrib_regression
+}
+
+for file in ${CLERK_HOSTED_ONLY:-test/sql/*.sql}; do
+	name=$(basename "$file" .sql)
+	grep -qE "^$name	not run	" test/hosted/own.tsv || in_its_database postgres "$name"
+done
+for name in $(sed -n 's/^# by the owner: //p' test/hosted/own.tsv); do
+	in_its_database hosted_owner "$name"
+done
+
+for file in test/hosted/sql/*.sql; do
+	name=$(basename "$file" .sql)
+	PGTZ=America/Los_Angeles psql -X -a -q -v SHOW_CONTEXT=never -d postgres <"$file" >"$out/$name.out" 2>&1
+	status=0
+	diff -U3 "test/hosted/expected/$name.out" "$out/$name.out" >"$out/$name.diff" || status=1
+	report $status "$name"
+	sed 's/^/# /' "$out/$name.diff"
+done
+exit $failed
