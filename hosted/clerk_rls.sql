@@ -709,7 +709,9 @@ CREATE TABLE IF NOT EXISTS clerk.settings (
 	CONSTRAINT settings_value CHECK (CASE name WHEN 'verify' THEN value IN ('claims', 'signature') WHEN 'anon_role' THEN true ELSE false END)
 );
 COMMENT ON TABLE clerk.settings IS 'who is believed, and as which role anonymous requests run';
-COMMENT ON COLUMN clerk.settings.name IS 'verify: whether the signature of a token is verified here, or the gateway''s claims are believed; anon_role: PostgREST''s db-anon-role';
+COMMENT ON COLUMN clerk.settings.name IS
+	'verify: whether the signature of a token is verified here, or the gateway''s claims are believed; '
+	'anon_role: PostgREST''s db-anon-role';
 COMMENT ON COLUMN clerk.settings.value IS 'for verify: claims or signature';
 
 -- On Supabase whoever could set request.jwt.claims as the authenticator could as well become
@@ -3866,7 +3868,8 @@ DECLARE
 	shim record;
 	existing regprocedure;
 	others text;
-	safety constant text := CASE (SELECT proparallel FROM pg_proc WHERE oid = 'clerk.uid()'::regprocedure) WHEN 's' THEN 'SAFE' ELSE 'UNSAFE' END;
+	safety constant text := CASE (SELECT proparallel FROM pg_proc WHERE oid = 'clerk.uid()'::regprocedure)
+		WHEN 's' THEN 'SAFE' ELSE 'UNSAFE' END;
 BEGIN
 	IF to_regnamespace('auth') IS NULL THEN
 		CREATE SCHEMA auth;
@@ -5777,7 +5780,9 @@ CREATE OR REPLACE FUNCTION clerk_internal.is_audited(catalog regclass, object oi
 	LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 	AS $$
 	SELECT schema::regnamespace::text !~ '^(pg_|information_schema$)' AND NOT clerk_internal.is_own(catalog, object)
-		AND NOT EXISTS (SELECT FROM pg_depend WHERE classid = catalog AND objid = object AND refclassid = 'pg_extension'::regclass AND deptype = 'e')
+		AND NOT EXISTS (
+			SELECT FROM pg_depend
+			WHERE classid = catalog AND objid = object AND refclassid = 'pg_extension'::regclass AND deptype = 'e')
 $$;
 COMMENT ON FUNCTION clerk_internal.is_audited(regclass, oid, oid) IS 'whether an object is the application''s, not PostgreSQL''s or an extension''s';
 
@@ -6797,7 +6802,7 @@ BEGIN
 	PERFORM clerk.is_authenticated();	-- loads the library, which knows the setting
 	RETURN clerk_internal.report_page(format('clerk_rls in %s', current_database()),
 		format('PostgreSQL %s, %s%s.', split_part(current_setting('server_version'), ' ', 1),
-			(SELECT format('clerk_rls %s, ', extversion) FROM pg_extension WHERE extname = 'clerk_rls'),
+			format('clerk_rls %s, ', split_part(clerk.version(), ' ', 1)),
 			to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI "UTC"')),
 		concat(
 			clerk_internal.report_summary(),
@@ -7015,6 +7020,8 @@ GRANT USAGE ON SCHEMA clerk TO PUBLIC;
 -- This alone lets nobody call anything there.
 GRANT USAGE ON SCHEMA clerk_internal TO PUBLIC;
 GRANT EXECUTE ON FUNCTION clerk.version() TO PUBLIC;
+-- Whoever exposes the webhook asks it.
+GRANT EXECUTE ON FUNCTION clerk_internal.anon_role() TO PUBLIC;
 GRANT EXECUTE ON FUNCTION clerk.uid() TO PUBLIC;
 GRANT EXECUTE ON FUNCTION clerk.jwt() TO PUBLIC;
 GRANT EXECUTE ON FUNCTION clerk.claim(text[]) TO PUBLIC;

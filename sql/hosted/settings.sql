@@ -16,7 +16,9 @@ CREATE TABLE clerk.settings (
 	CONSTRAINT settings_value CHECK (CASE name WHEN 'verify' THEN value IN ('claims', 'signature') WHEN 'anon_role' THEN true ELSE false END)
 );
 COMMENT ON TABLE clerk.settings IS 'who is believed, and as which role anonymous requests run';
-COMMENT ON COLUMN clerk.settings.name IS 'verify: whether the signature of a token is verified here, or the gateway''s claims are believed; anon_role: PostgREST''s db-anon-role';
+COMMENT ON COLUMN clerk.settings.name IS
+	'verify: whether the signature of a token is verified here, or the gateway''s claims are believed; '
+	'anon_role: PostgREST''s db-anon-role';
 COMMENT ON COLUMN clerk.settings.value IS 'for verify: claims or signature';
 
 -- On Supabase whoever could set request.jwt.claims as the authenticator could as well become

@@ -9,7 +9,9 @@ CREATE FUNCTION clerk_internal.is_audited(catalog regclass, object oid, schema o
 	LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 	AS $$
 	SELECT schema::regnamespace::text !~ '^(pg_|information_schema$)' AND NOT clerk_internal.is_own(catalog, object)
-		AND NOT EXISTS (SELECT FROM pg_depend WHERE classid = catalog AND objid = object AND refclassid = 'pg_extension'::regclass AND deptype = 'e')
+		AND NOT EXISTS (
+			SELECT FROM pg_depend
+			WHERE classid = catalog AND objid = object AND refclassid = 'pg_extension'::regclass AND deptype = 'e')
 $$;
 COMMENT ON FUNCTION clerk_internal.is_audited(regclass, oid, oid) IS 'whether an object is the application''s, not PostgreSQL''s or an extension''s';
 

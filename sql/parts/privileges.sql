@@ -9,6 +9,8 @@ GRANT USAGE ON SCHEMA clerk TO PUBLIC;
 -- This alone lets nobody call anything there.
 GRANT USAGE ON SCHEMA clerk_internal TO PUBLIC;
 GRANT EXECUTE ON FUNCTION clerk.version() TO PUBLIC;
+-- Whoever exposes the webhook asks it.
+GRANT EXECUTE ON FUNCTION clerk_internal.anon_role() TO PUBLIC;
 GRANT EXECUTE ON FUNCTION clerk.uid() TO PUBLIC;
 GRANT EXECUTE ON FUNCTION clerk.jwt() TO PUBLIC;
 GRANT EXECUTE ON FUNCTION clerk.claim(text[]) TO PUBLIC;

@@ -472,7 +472,7 @@ BEGIN
 	PERFORM clerk.is_authenticated();	-- loads the library, which knows the setting
 	RETURN clerk_internal.report_page(format('clerk_rls in %s', current_database()),
 		format('PostgreSQL %s, %s%s.', split_part(current_setting('server_version'), ' ', 1),
-			(SELECT format('clerk_rls %s, ', extversion) FROM pg_extension WHERE extname = 'clerk_rls'),
+			format('clerk_rls %s, ', split_part(clerk.version(), ' ', 1)),
 			to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI "UTC"')),
 		concat(
 			clerk_internal.report_summary(),

@@ -24,8 +24,11 @@ COMMENT ON FUNCTION clerk_internal.anon_role() IS 'the role as which PostgREST r
 CREATE VIEW clerk.settings AS
 	SELECT 'verify' AS name, 'signature' AS value
 	UNION ALL SELECT 'anon_role', clerk_internal.anon_role();
-COMMENT ON VIEW clerk.settings IS 'who is believed, and as which role anonymous requests run; with the hosted file a table';
-COMMENT ON COLUMN clerk.settings.name IS 'verify: whether the signature of a token is verified here, or the gateway''s claims are believed; anon_role: PostgREST''s db-anon-role';
+COMMENT ON VIEW clerk.settings IS
+	'who is believed, and as which role anonymous requests run; with the hosted file a table';
+COMMENT ON COLUMN clerk.settings.name IS
+	'verify: whether the signature of a token is verified here, or the gateway''s claims are believed; '
+	'anon_role: PostgREST''s db-anon-role';
 COMMENT ON COLUMN clerk.settings.value IS 'for verify: claims or signature';
 
 CREATE FUNCTION clerk_internal.is_own(catalog regclass, object oid) RETURNS boolean

@@ -53,7 +53,8 @@ DECLARE
 	shim record;
 	existing regprocedure;
 	others text;
-	safety constant text := CASE (SELECT proparallel FROM pg_proc WHERE oid = 'clerk.uid()'::regprocedure) WHEN 's' THEN 'SAFE' ELSE 'UNSAFE' END;
+	safety constant text := CASE (SELECT proparallel FROM pg_proc WHERE oid = 'clerk.uid()'::regprocedure)
+		WHEN 's' THEN 'SAFE' ELSE 'UNSAFE' END;
 BEGIN
 	IF to_regnamespace('auth') IS NULL THEN
 		CREATE SCHEMA auth;
