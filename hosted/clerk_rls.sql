@@ -606,6 +606,9 @@ BEGIN
 		('no_token', 'no-token', 'nobody is signed in', 'source', 'The request carries no token of a registered instance.',
 			'Send the session token as "Authorization: Bearer ...".'),
 		('source_ambiguous', 'token-invalid', 'the token is malformed', 'source', 'A header has several values.', NULL),
+		('cookie_cross_site', 'cookie-cross-site', 'the cookie does not count', 'source',
+			'Neither Origin is an authorized party, nor Sec-Fetch-Site same-origin, nor the request a GET.',
+			'Send the session token as "Authorization: Bearer ...".'),
 		('token_too_large', 'token-too-large', 'the token is too large', 'shape', 'A token may have at most 16 KiB.', NULL),
 		('token_not_compact', 'token-invalid', 'the token is malformed', 'shape', 'It is not three parts separated by two dots.', NULL),
 		('token_not_base64url', 'token-invalid', 'the token is malformed', 'shape', 'A part is not base64url without padding.', NULL),
@@ -660,7 +663,7 @@ BEGIN
 		('session_revoked', 'session-revoked', 'the session was revoked', 'revocation', 'The session has ended, or was revoked.', 'Sign in again.'),
 		('user_revoked', 'user-revoked', 'the user was revoked', 'revocation', 'The user was banned, deleted or revoked.', NULL),
 		('identity_mismatch', 'identity-mismatch', 'the request names two users', 'identity',
-			'Another source of this request names another user than the verified token.', 'Send one token in one place.'),
+			'Another source of this request names another user than the verified token, or cannot be read.', 'Send one token in one place.'),
 		('webhook_headers', 'webhook-invalid-headers', 'the webhook is not signed', NULL,
 			'One of the headers svix-id, svix-timestamp and svix-signature is missing or malformed.', NULL),
 		('webhook_too_old', 'webhook-too-old', 'the webhook is too old', NULL, 'Its timestamp is more than five minutes ago.', 'Compare the clocks.'),
@@ -690,6 +693,11 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION clerk_internal.raise(text) IS 'raises for a status other than ok, with the reason';
+
+CREATE OR REPLACE FUNCTION clerk_internal.is_anonymous(status text) RETURNS boolean
+	LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+	RETURN status IN ('no_token', 'cookie_cross_site', 'issuer_unknown', 'issuer_legacy');
+COMMENT ON FUNCTION clerk_internal.is_anonymous(text) IS 'whether the request is one without a token of ours, rather than one with a bad token';
 
 --
 -- settings.sql
@@ -1804,7 +1812,54 @@ CREATE OR REPLACE FUNCTION clerk_internal.header_status(header jsonb) RETURNS te
 		ELSE 'ok' END;
 COMMENT ON FUNCTION clerk_internal.header_status(jsonb) IS 'whether the header of a token is in order (RFC 7515 section 4; RFC 7797)';
 
--- A browser sends cookies along with requests that any site starts, so one counts only where the
+CREATE OR REPLACE FUNCTION clerk_internal.request_header(name text, OUT status text, OUT value text)
+	LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+	AS $$
+DECLARE
+	headers constant text := nullif(current_setting('request.headers', true), '');
+	found json;
+	n integer;
+BEGIN
+	status := 'no_token';
+	IF headers IS NULL OR clerk_internal.count_of('{[', headers) > 256 THEN
+		RETURN;
+	END IF;
+	SELECT count(*), (array_agg(h.value))[1] INTO n, found FROM json_each(headers::json) AS h WHERE h.key = request_header.name;
+	-- one element, as Storage has it; of several each reader could choose another one
+	IF n = 1 AND json_typeof(found) = 'array' THEN
+		found := CASE WHEN json_array_length(found) = 1 THEN found -> 0 ELSE 'null' END;
+	END IF;
+	IF n = 1 AND json_typeof(found) = 'string' THEN
+		value := nullif(found #>> '{}', '');
+		status := CASE WHEN value IS NULL THEN 'no_token' ELSE 'ok' END;
+	ELSIF n = 1 THEN
+		status := 'source_ambiguous';
+	END IF;
+EXCEPTION WHEN data_exception OR statement_too_complex THEN
+	status := 'no_token';
+	value := NULL;
+END
+$$;
+COMMENT ON FUNCTION clerk_internal.request_header(text) IS 'a header of the request: ok, no_token when there is none, or source_ambiguous';
+
+-- A browser sends cookies along with what any page starts, so the page must be of the same origin,
+-- which no script can make Sec-Fetch-Site say, or of an origin among the authorized parties. Without
+-- either header a request that only reads goes through; a header with several values is none.
+CREATE OR REPLACE FUNCTION clerk_internal.may_use_cookies(authorized_parties text[]) RETURNS boolean
+	LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+	AS $$
+DECLARE
+	origin constant record := clerk_internal.request_header('origin');
+BEGIN
+	RETURN coalesce((clerk_internal.request_header('sec-fetch-site')).value = 'same-origin', false)
+		OR CASE origin.status
+			WHEN 'no_token' THEN coalesce(current_setting('request.method', true) IN ('GET', 'HEAD'), false)
+			ELSE coalesce(origin.value = ANY (authorized_parties), false) END;
+END
+$$;
+COMMENT ON FUNCTION clerk_internal.may_use_cookies(text[]) IS 'whether the request was started by a page that may sign in by cookie';
+
+-- A cookie counts only where the
 -- instance says which sites may. And HS256 is PostgREST's alone, while an application moves away from it.
 CREATE OR REPLACE FUNCTION clerk_internal.read_token(token text, source text,
 	OUT status text, OUT header jsonb, OUT claims jsonb, OUT signature bytea, OUT instance clerk.instances)
@@ -1847,6 +1902,7 @@ BEGIN
 		instance := identified.instance;
 		status := CASE
 			WHEN source = 'cookie' AND instance.authorized_parties IS NULL THEN 'issuer_unknown'
+			WHEN source = 'cookie' AND NOT clerk_internal.may_use_cookies(instance.authorized_parties) THEN 'cookie_cross_site'
 			WHEN header ->> 'alg' = 'HS256' AND instance.legacy_template_until > clock_timestamp() THEN 'issuer_legacy'
 			ELSE 'ok' END;
 	END IF;
@@ -2051,36 +2107,6 @@ COMMENT ON FUNCTION clerk_internal.verify_token(text, text) IS 'the claims of a 
 -- Uses json, reasons, tokens, settings.
 --
 
-CREATE OR REPLACE FUNCTION clerk_internal.request_header(name text, OUT status text, OUT value text)
-	LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
-	AS $$
-DECLARE
-	headers constant text := nullif(current_setting('request.headers', true), '');
-	found json;
-	n integer;
-BEGIN
-	status := 'no_token';
-	IF headers IS NULL OR clerk_internal.count_of('{[', headers) > 256 THEN
-		RETURN;
-	END IF;
-	SELECT count(*), (array_agg(h.value))[1] INTO n, found FROM json_each(headers::json) AS h WHERE h.key = request_header.name;
-	-- one element, as Storage has it; of several each reader could choose another one
-	IF n = 1 AND json_typeof(found) = 'array' THEN
-		found := CASE WHEN json_array_length(found) = 1 THEN found -> 0 ELSE 'null' END;
-	END IF;
-	IF n = 1 AND json_typeof(found) = 'string' THEN
-		value := nullif(found #>> '{}', '');
-		status := CASE WHEN value IS NULL THEN 'no_token' ELSE 'ok' END;
-	ELSIF n = 1 THEN
-		status := 'source_ambiguous';
-	END IF;
-EXCEPTION WHEN data_exception OR statement_too_complex THEN
-	status := 'no_token';
-	value := NULL;
-END
-$$;
-COMMENT ON FUNCTION clerk_internal.request_header(text) IS 'a header of the request: ok, no_token when there is none, or source_ambiguous';
-
 CREATE OR REPLACE FUNCTION clerk_internal.request_cookies() RETURNS SETOF text
 	LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 	AS $$
@@ -2174,19 +2200,30 @@ COMMENT ON FUNCTION clerk_internal.believe_claims() IS 'the claims that the gate
 
 CREATE OR REPLACE FUNCTION clerk_internal.is_not_ours(status text) RETURNS boolean
 	LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
-	RETURN status IN ('no_token', 'source_ambiguous', 'token_too_large', 'token_not_compact', 'token_not_base64url', 'header_not_json',
+	RETURN status IN ('no_token', 'source_ambiguous', 'cookie_cross_site', 'token_too_large', 'token_not_compact', 'token_not_base64url', 'header_not_json',
 		'header_member', 'header_critical', 'payload_not_json', 'issuer_unknown', 'issuer_legacy');
 COMMENT ON FUNCTION clerk_internal.is_not_ours(text) IS 'whether a token, or what is in its place, says nothing about a registered issuer';
 
+-- Does the status of a candidate that was none of ours say more than that of one before? Not that
+-- of a cookie which is no token, as other software uses the name __session as well.
+CREATE OR REPLACE FUNCTION clerk_internal.says_more(status text, source text, kept text) RETURNS boolean
+	LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+	RETURN (source <> 'cookie' OR status = 'cookie_cross_site') AND (kept = 'no_token'
+		OR (kept <> 'issuer_legacy' AND clerk_internal.is_anonymous(kept) AND NOT clerk_internal.is_anonymous(status)));
+COMMENT ON FUNCTION clerk_internal.says_more(text, text, text) IS 'whether the status of a candidate is to be kept in the place of another''s';
+
+-- It is a token, or claims, and somebody else may read what we cannot.
 CREATE OR REPLACE FUNCTION clerk_internal.names_another(status text, named jsonb, issuer text, subject text) RETURNS boolean
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE
-	RETURN coalesce(status = 'table_unreadable' OR (status = 'ok' AND jsonb_typeof(named -> 'sub') = 'string'
-		AND (named ->> 'iss', named ->> 'sub') <> (issuer, subject)), false);
-COMMENT ON FUNCTION clerk_internal.names_another(text, jsonb, text, text) IS 'whether these claims, verified or not, are another user''s of a registered issuer';
+	RETURN coalesce(CASE status
+		WHEN 'ok' THEN jsonb_typeof(named -> 'sub') = 'string' AND (named ->> 'iss', named ->> 'sub') <> (issuer, subject)
+		ELSE status IN ('table_unreadable', 'payload_not_json', 'source_ambiguous') END, false);
+COMMENT ON FUNCTION clerk_internal.names_another(text, jsonb, text, text) IS
+	'whether what another source says, verified or not, is or may be another user''s of a registered issuer';
 
 -- The first candidate with a token of a registered issuer decides. Without any, the status of the
--- first that was no token at all is kept, so that pre_request() can say it; not of a cookie, as
--- other software uses the name __session as well.
+-- first that was no token at all is kept, so that pre_request() can say it. A header may be as old as
+-- a connection: where claims are believed, a token that has expired leaves the answer to them.
 CREATE OR REPLACE FUNCTION clerk_internal.decide(OUT status text, OUT source text, OUT claims jsonb, OUT token text, OUT instance clerk.instances)
 	LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 	AS $$
@@ -2205,14 +2242,18 @@ BEGIN
 			verified := clerk_internal.verify_token(candidate.token, candidate.source);
 			candidate.status := verified.status;
 		END IF;
-		IF NOT clerk_internal.is_not_ours(candidate.status) THEN
+		IF candidate.source = 'x-clerk-token' AND candidate.status = 'expired' AND clerk_internal.believes_claims() THEN
+			kept_status := 'expired';
+			source := candidate.source;
+			token := candidate.token;
+		ELSIF NOT clerk_internal.is_not_ours(candidate.status) THEN
 			status := candidate.status;
 			source := candidate.source;
 			token := candidate.token;
 			claims := verified.claims;
 			instance := verified.instance;
 			EXIT;
-		ELSIF candidate.source <> 'cookie' AND kept_status <> candidate.status AND kept_status IN ('no_token', 'issuer_unknown') THEN
+		ELSIF clerk_internal.says_more(candidate.status, candidate.source, kept_status) THEN
 			kept_status := candidate.status;
 			source := candidate.source;
 			token := candidate.token;
@@ -2224,14 +2265,22 @@ BEGIN
 	ELSIF status <> 'ok' THEN
 		RETURN;
 	END IF;
-	FOR other IN SELECT * FROM clerk_internal.candidates() AS c WHERE c.status = 'ok' AND c.source <> 'claims' AND c.token <> decide.token LOOP
-		other := clerk_internal.read_token(other.token, other.source);
+	FOR other IN
+		SELECT * FROM clerk_internal.candidates() AS c
+		WHERE c.source <> 'claims' AND c.token IS DISTINCT FROM decide.token AND (c.source <> 'cookie' OR decide.source = 'cookie')
+	LOOP
+		IF other.status = 'ok' THEN
+			other := clerk_internal.read_token(other.token, other.source);
+		ELSE
+			SELECT other.status, NULL::jsonb AS claims INTO other;
+		END IF;
 		IF clerk_internal.names_another(other.status, other.claims, claims ->> 'iss', claims ->> 'sub') THEN
 			status := 'identity_mismatch';
 		END IF;
 	END LOOP;
-	named := clerk_internal.json_object(nullif(current_setting('request.jwt.claims', true), ''));
-	IF clerk_internal.names_another((clerk_internal.identify(named)).status, named, claims ->> 'iss', claims ->> 'sub') THEN
+	named := clerk_internal.json_object(current_setting('request.jwt.claims', true));
+	IF current_setting('request.jwt.claims', true) <> '' AND (octet_length(current_setting('request.jwt.claims', true)) > 16384
+		OR clerk_internal.names_another((clerk_internal.identify(named)).status, named, claims ->> 'iss', claims ->> 'sub')) THEN
 		status := 'identity_mismatch';
 	END IF;
 	IF status <> 'ok' THEN
@@ -2266,9 +2315,10 @@ INSERT INTO clerk_internal.seal (inner_key, outer_key) VALUES (clerk_internal.ra
 CREATE OR REPLACE FUNCTION clerk_internal.request_text() RETURNS text
 	LANGUAGE sql STABLE
 	RETURN (
-		SELECT concat(length(token), ',', length(headers), ',', length(jwt), ',', length(cookies), ',', length(claims), ':', token, headers, jwt, cookies, claims)
+		SELECT concat(length(token), ',', length(headers), ',', length(jwt), ',', length(cookies), ',', length(claims), ',', length(method), ':', token, headers, jwt, cookies, claims, method)
 		FROM (SELECT current_setting('clerk.token', true), current_setting('request.headers', true), current_setting('request.jwt', true),
-			current_setting('request.cookies', true), current_setting('request.jwt.claims', true)) AS s (token, headers, jwt, cookies, claims));
+			current_setting('request.cookies', true), current_setting('request.jwt.claims', true), current_setting('request.method', true))
+			AS s (token, headers, jwt, cookies, claims, method));
 COMMENT ON FUNCTION clerk_internal.request_text() IS 'all settings that a request may say its user in';
 
 -- The answer is kept in a setting of the transaction, with a code that only this function can make,
@@ -2494,7 +2544,7 @@ DECLARE
 BEGIN
 	IF clerk_internal.caller() IS NULL THEN
 		status := clerk_internal.caller_status();
-		IF status NOT IN ('ok', 'no_token', 'issuer_unknown', 'issuer_legacy') THEN
+		IF status <> 'ok' AND NOT clerk_internal.is_anonymous(status) THEN
 			PERFORM clerk_internal.raise(status);
 		END IF;
 		RETURN;
@@ -7091,6 +7141,7 @@ GRANT EXECUTE ON FUNCTION clerk_internal.caller() TO PUBLIC;
 GRANT EXECUTE ON FUNCTION clerk_internal.caller_status() TO PUBLIC;
 GRANT EXECUTE ON FUNCTION clerk_internal.raise(text) TO PUBLIC;
 GRANT EXECUTE ON FUNCTION clerk_internal.reason(text) TO PUBLIC;
+GRANT EXECUTE ON FUNCTION clerk_internal.is_anonymous(text) TO PUBLIC;
 GRANT EXECUTE ON FUNCTION clerk_internal.refuse(text, text, text, text) TO PUBLIC;
 GRANT EXECUTE ON FUNCTION clerk_internal.role_to_take(name) TO PUBLIC;
 GRANT EXECUTE ON FUNCTION clerk_internal.explain_token(text, name) TO PUBLIC;

@@ -6,36 +6,6 @@
 -- Uses json, reasons, tokens, settings.
 --
 
-CREATE FUNCTION clerk_internal.request_header(name text, OUT status text, OUT value text)
-	LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
-	AS $$
-DECLARE
-	headers constant text := nullif(current_setting('request.headers', true), '');
-	found json;
-	n integer;
-BEGIN
-	status := 'no_token';
-	IF headers IS NULL OR clerk_internal.count_of('{[', headers) > 256 THEN
-		RETURN;
-	END IF;
-	SELECT count(*), (array_agg(h.value))[1] INTO n, found FROM json_each(headers::json) AS h WHERE h.key = request_header.name;
-	-- one element, as Storage has it; of several each reader could choose another one
-	IF n = 1 AND json_typeof(found) = 'array' THEN
-		found := CASE WHEN json_array_length(found) = 1 THEN found -> 0 ELSE 'null' END;
-	END IF;
-	IF n = 1 AND json_typeof(found) = 'string' THEN
-		value := nullif(found #>> '{}', '');
-		status := CASE WHEN value IS NULL THEN 'no_token' ELSE 'ok' END;
-	ELSIF n = 1 THEN
-		status := 'source_ambiguous';
-	END IF;
-EXCEPTION WHEN data_exception OR statement_too_complex THEN
-	status := 'no_token';
-	value := NULL;
-END
-$$;
-COMMENT ON FUNCTION clerk_internal.request_header(text) IS 'a header of the request: ok, no_token when there is none, or source_ambiguous';
-
 CREATE FUNCTION clerk_internal.request_cookies() RETURNS SETOF text
 	LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 	AS $$
@@ -129,19 +99,30 @@ COMMENT ON FUNCTION clerk_internal.believe_claims() IS 'the claims that the gate
 
 CREATE FUNCTION clerk_internal.is_not_ours(status text) RETURNS boolean
 	LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
-	RETURN status IN ('no_token', 'source_ambiguous', 'token_too_large', 'token_not_compact', 'token_not_base64url', 'header_not_json',
+	RETURN status IN ('no_token', 'source_ambiguous', 'cookie_cross_site', 'token_too_large', 'token_not_compact', 'token_not_base64url', 'header_not_json',
 		'header_member', 'header_critical', 'payload_not_json', 'issuer_unknown', 'issuer_legacy');
 COMMENT ON FUNCTION clerk_internal.is_not_ours(text) IS 'whether a token, or what is in its place, says nothing about a registered issuer';
 
+-- Does the status of a candidate that was none of ours say more than that of one before? Not that
+-- of a cookie which is no token, as other software uses the name __session as well.
+CREATE FUNCTION clerk_internal.says_more(status text, source text, kept text) RETURNS boolean
+	LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+	RETURN (source <> 'cookie' OR status = 'cookie_cross_site') AND (kept = 'no_token'
+		OR (kept <> 'issuer_legacy' AND clerk_internal.is_anonymous(kept) AND NOT clerk_internal.is_anonymous(status)));
+COMMENT ON FUNCTION clerk_internal.says_more(text, text, text) IS 'whether the status of a candidate is to be kept in the place of another''s';
+
+-- It is a token, or claims, and somebody else may read what we cannot.
 CREATE FUNCTION clerk_internal.names_another(status text, named jsonb, issuer text, subject text) RETURNS boolean
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE
-	RETURN coalesce(status = 'table_unreadable' OR (status = 'ok' AND jsonb_typeof(named -> 'sub') = 'string'
-		AND (named ->> 'iss', named ->> 'sub') <> (issuer, subject)), false);
-COMMENT ON FUNCTION clerk_internal.names_another(text, jsonb, text, text) IS 'whether these claims, verified or not, are another user''s of a registered issuer';
+	RETURN coalesce(CASE status
+		WHEN 'ok' THEN jsonb_typeof(named -> 'sub') = 'string' AND (named ->> 'iss', named ->> 'sub') <> (issuer, subject)
+		ELSE status IN ('table_unreadable', 'payload_not_json', 'source_ambiguous') END, false);
+COMMENT ON FUNCTION clerk_internal.names_another(text, jsonb, text, text) IS
+	'whether what another source says, verified or not, is or may be another user''s of a registered issuer';
 
 -- The first candidate with a token of a registered issuer decides. Without any, the status of the
--- first that was no token at all is kept, so that pre_request() can say it; not of a cookie, as
--- other software uses the name __session as well.
+-- first that was no token at all is kept, so that pre_request() can say it. A header may be as old as
+-- a connection: where claims are believed, a token that has expired leaves the answer to them.
 CREATE FUNCTION clerk_internal.decide(OUT status text, OUT source text, OUT claims jsonb, OUT token text, OUT instance clerk.instances)
 	LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 	AS $$
@@ -160,14 +141,18 @@ BEGIN
 			verified := clerk_internal.verify_token(candidate.token, candidate.source);
 			candidate.status := verified.status;
 		END IF;
-		IF NOT clerk_internal.is_not_ours(candidate.status) THEN
+		IF candidate.source = 'x-clerk-token' AND candidate.status = 'expired' AND clerk_internal.believes_claims() THEN
+			kept_status := 'expired';
+			source := candidate.source;
+			token := candidate.token;
+		ELSIF NOT clerk_internal.is_not_ours(candidate.status) THEN
 			status := candidate.status;
 			source := candidate.source;
 			token := candidate.token;
 			claims := verified.claims;
 			instance := verified.instance;
 			EXIT;
-		ELSIF candidate.source <> 'cookie' AND kept_status <> candidate.status AND kept_status IN ('no_token', 'issuer_unknown') THEN
+		ELSIF clerk_internal.says_more(candidate.status, candidate.source, kept_status) THEN
 			kept_status := candidate.status;
 			source := candidate.source;
 			token := candidate.token;
@@ -179,14 +164,22 @@ BEGIN
 	ELSIF status <> 'ok' THEN
 		RETURN;
 	END IF;
-	FOR other IN SELECT * FROM clerk_internal.candidates() AS c WHERE c.status = 'ok' AND c.source <> 'claims' AND c.token <> decide.token LOOP
-		other := clerk_internal.read_token(other.token, other.source);
+	FOR other IN
+		SELECT * FROM clerk_internal.candidates() AS c
+		WHERE c.source <> 'claims' AND c.token IS DISTINCT FROM decide.token AND (c.source <> 'cookie' OR decide.source = 'cookie')
+	LOOP
+		IF other.status = 'ok' THEN
+			other := clerk_internal.read_token(other.token, other.source);
+		ELSE
+			SELECT other.status, NULL::jsonb AS claims INTO other;
+		END IF;
 		IF clerk_internal.names_another(other.status, other.claims, claims ->> 'iss', claims ->> 'sub') THEN
 			status := 'identity_mismatch';
 		END IF;
 	END LOOP;
-	named := clerk_internal.json_object(nullif(current_setting('request.jwt.claims', true), ''));
-	IF clerk_internal.names_another((clerk_internal.identify(named)).status, named, claims ->> 'iss', claims ->> 'sub') THEN
+	named := clerk_internal.json_object(current_setting('request.jwt.claims', true));
+	IF current_setting('request.jwt.claims', true) <> '' AND (octet_length(current_setting('request.jwt.claims', true)) > 16384
+		OR clerk_internal.names_another((clerk_internal.identify(named)).status, named, claims ->> 'iss', claims ->> 'sub')) THEN
 		status := 'identity_mismatch';
 	END IF;
 	IF status <> 'ok' THEN
@@ -221,9 +214,10 @@ INSERT INTO clerk_internal.seal (inner_key, outer_key) VALUES (clerk_internal.ra
 CREATE FUNCTION clerk_internal.request_text() RETURNS text
 	LANGUAGE sql STABLE
 	RETURN (
-		SELECT concat(length(token), ',', length(headers), ',', length(jwt), ',', length(cookies), ',', length(claims), ':', token, headers, jwt, cookies, claims)
+		SELECT concat(length(token), ',', length(headers), ',', length(jwt), ',', length(cookies), ',', length(claims), ',', length(method), ':', token, headers, jwt, cookies, claims, method)
 		FROM (SELECT current_setting('clerk.token', true), current_setting('request.headers', true), current_setting('request.jwt', true),
-			current_setting('request.cookies', true), current_setting('request.jwt.claims', true)) AS s (token, headers, jwt, cookies, claims));
+			current_setting('request.cookies', true), current_setting('request.jwt.claims', true), current_setting('request.method', true))
+			AS s (token, headers, jwt, cookies, claims, method));
 COMMENT ON FUNCTION clerk_internal.request_text() IS 'all settings that a request may say its user in';
 
 -- The answer is kept in a setting of the transaction, with a code that only this function can make,

@@ -11,6 +11,7 @@ GRANT EXECUTE ON FUNCTION clerk_internal.caller() TO PUBLIC;
 GRANT EXECUTE ON FUNCTION clerk_internal.caller_status() TO PUBLIC;
 GRANT EXECUTE ON FUNCTION clerk_internal.raise(text) TO PUBLIC;
 GRANT EXECUTE ON FUNCTION clerk_internal.reason(text) TO PUBLIC;
+GRANT EXECUTE ON FUNCTION clerk_internal.is_anonymous(text) TO PUBLIC;
 GRANT EXECUTE ON FUNCTION clerk_internal.refuse(text, text, text, text) TO PUBLIC;
 GRANT EXECUTE ON FUNCTION clerk_internal.role_to_take(name) TO PUBLIC;
 GRANT EXECUTE ON FUNCTION clerk_internal.explain_token(text, name) TO PUBLIC;

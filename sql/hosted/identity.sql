@@ -186,7 +186,7 @@ DECLARE
 BEGIN
 	IF clerk_internal.caller() IS NULL THEN
 		status := clerk_internal.caller_status();
-		IF status NOT IN ('ok', 'no_token', 'issuer_unknown', 'issuer_legacy') THEN
+		IF status <> 'ok' AND NOT clerk_internal.is_anonymous(status) THEN
 			PERFORM clerk_internal.raise(status);
 		END IF;
 		RETURN;

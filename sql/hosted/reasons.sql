@@ -14,6 +14,9 @@ BEGIN
 		('no_token', 'no-token', 'nobody is signed in', 'source', 'The request carries no token of a registered instance.',
 			'Send the session token as "Authorization: Bearer ...".'),
 		('source_ambiguous', 'token-invalid', 'the token is malformed', 'source', 'A header has several values.', NULL),
+		('cookie_cross_site', 'cookie-cross-site', 'the cookie does not count', 'source',
+			'Neither Origin is an authorized party, nor Sec-Fetch-Site same-origin, nor the request a GET.',
+			'Send the session token as "Authorization: Bearer ...".'),
 		('token_too_large', 'token-too-large', 'the token is too large', 'shape', 'A token may have at most 16 KiB.', NULL),
 		('token_not_compact', 'token-invalid', 'the token is malformed', 'shape', 'It is not three parts separated by two dots.', NULL),
 		('token_not_base64url', 'token-invalid', 'the token is malformed', 'shape', 'A part is not base64url without padding.', NULL),
@@ -68,7 +71,7 @@ BEGIN
 		('session_revoked', 'session-revoked', 'the session was revoked', 'revocation', 'The session has ended, or was revoked.', 'Sign in again.'),
 		('user_revoked', 'user-revoked', 'the user was revoked', 'revocation', 'The user was banned, deleted or revoked.', NULL),
 		('identity_mismatch', 'identity-mismatch', 'the request names two users', 'identity',
-			'Another source of this request names another user than the verified token.', 'Send one token in one place.'),
+			'Another source of this request names another user than the verified token, or cannot be read.', 'Send one token in one place.'),
 		('webhook_headers', 'webhook-invalid-headers', 'the webhook is not signed', NULL,
 			'One of the headers svix-id, svix-timestamp and svix-signature is missing or malformed.', NULL),
 		('webhook_too_old', 'webhook-too-old', 'the webhook is too old', NULL, 'Its timestamp is more than five minutes ago.', 'Compare the clocks.'),
@@ -98,3 +101,8 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION clerk_internal.raise(text) IS 'raises for a status other than ok, with the reason';
+
+CREATE FUNCTION clerk_internal.is_anonymous(status text) RETURNS boolean
+	LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+	RETURN status IN ('no_token', 'cookie_cross_site', 'issuer_unknown', 'issuer_legacy');
+COMMENT ON FUNCTION clerk_internal.is_anonymous(text) IS 'whether the request is one without a token of ours, rather than one with a bad token';

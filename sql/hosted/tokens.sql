@@ -30,7 +30,54 @@ CREATE FUNCTION clerk_internal.header_status(header jsonb) RETURNS text
 		ELSE 'ok' END;
 COMMENT ON FUNCTION clerk_internal.header_status(jsonb) IS 'whether the header of a token is in order (RFC 7515 section 4; RFC 7797)';
 
--- A browser sends cookies along with requests that any site starts, so one counts only where the
+CREATE FUNCTION clerk_internal.request_header(name text, OUT status text, OUT value text)
+	LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+	AS $$
+DECLARE
+	headers constant text := nullif(current_setting('request.headers', true), '');
+	found json;
+	n integer;
+BEGIN
+	status := 'no_token';
+	IF headers IS NULL OR clerk_internal.count_of('{[', headers) > 256 THEN
+		RETURN;
+	END IF;
+	SELECT count(*), (array_agg(h.value))[1] INTO n, found FROM json_each(headers::json) AS h WHERE h.key = request_header.name;
+	-- one element, as Storage has it; of several each reader could choose another one
+	IF n = 1 AND json_typeof(found) = 'array' THEN
+		found := CASE WHEN json_array_length(found) = 1 THEN found -> 0 ELSE 'null' END;
+	END IF;
+	IF n = 1 AND json_typeof(found) = 'string' THEN
+		value := nullif(found #>> '{}', '');
+		status := CASE WHEN value IS NULL THEN 'no_token' ELSE 'ok' END;
+	ELSIF n = 1 THEN
+		status := 'source_ambiguous';
+	END IF;
+EXCEPTION WHEN data_exception OR statement_too_complex THEN
+	status := 'no_token';
+	value := NULL;
+END
+$$;
+COMMENT ON FUNCTION clerk_internal.request_header(text) IS 'a header of the request: ok, no_token when there is none, or source_ambiguous';
+
+-- A browser sends cookies along with what any page starts, so the page must be of the same origin,
+-- which no script can make Sec-Fetch-Site say, or of an origin among the authorized parties. Without
+-- either header a request that only reads goes through; a header with several values is none.
+CREATE FUNCTION clerk_internal.may_use_cookies(authorized_parties text[]) RETURNS boolean
+	LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+	AS $$
+DECLARE
+	origin constant record := clerk_internal.request_header('origin');
+BEGIN
+	RETURN coalesce((clerk_internal.request_header('sec-fetch-site')).value = 'same-origin', false)
+		OR CASE origin.status
+			WHEN 'no_token' THEN coalesce(current_setting('request.method', true) IN ('GET', 'HEAD'), false)
+			ELSE coalesce(origin.value = ANY (authorized_parties), false) END;
+END
+$$;
+COMMENT ON FUNCTION clerk_internal.may_use_cookies(text[]) IS 'whether the request was started by a page that may sign in by cookie';
+
+-- A cookie counts only where the
 -- instance says which sites may. And HS256 is PostgREST's alone, while an application moves away from it.
 CREATE FUNCTION clerk_internal.read_token(token text, source text,
 	OUT status text, OUT header jsonb, OUT claims jsonb, OUT signature bytea, OUT instance clerk.instances)
@@ -73,6 +120,7 @@ BEGIN
 		instance := identified.instance;
 		status := CASE
 			WHEN source = 'cookie' AND instance.authorized_parties IS NULL THEN 'issuer_unknown'
+			WHEN source = 'cookie' AND NOT clerk_internal.may_use_cookies(instance.authorized_parties) THEN 'cookie_cross_site'
 			WHEN header ->> 'alg' = 'HS256' AND instance.legacy_template_until > clock_timestamp() THEN 'issuer_legacy'
 			ELSE 'ok' END;
 	END IF;

@@ -31,7 +31,7 @@ hosted_run_file()
 hosted_regress()
 {
 	local out=$3 name wanted
-	export PGDATABASE=$1 PGUSER=$2
+	local -x PGDATABASE=$1 PGUSER=$2
 	shift 3
 
 	mkdir -p "$out"

@@ -9,6 +9,8 @@
 # run the hosted file; by a superuser, and those that do only what that role may do, by that role.
 #
 set -euo pipefail
+: "${SCRATCH_BINDIR:=$(${PG_CONFIG:-pg_config} --bindir)}"
+export SCRATCH_BINDIR PATH=$SCRATCH_BINDIR:$PATH
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 . test/hosted/regress.sh
 
@@ -35,21 +37,22 @@ report $status 'hosted/clerk_rls.sql is what the parts give (make hosted)'
 report "$(($(wc -c <hosted/clerk_rls.sql) > 980000))" 'it fits into the editor of supabase.com'
 report "$(grep -cE 'LANGUAGE C\b|MODULE_PATHNAME|pgcrypto|^\\' hosted/clerk_rls.sql || true)" 'it needs no extension, and no psql'
 
-psql -Xq -d postgres -f test/hosted/owner.sql
+"$SCRATCH_BINDIR/psql" -Xq -d postgres -f test/hosted/owner.sql
 CLERK_HOSTED_CREATE=$PWD/test/hosted/create.sh
 CLERK_HOSTED_DROP=$PWD/test/hosted/drop.sh
 export CLERK_HOSTED_CREATE CLERK_HOSTED_DROP PG_ABS_SRCDIR=$PWD/test
-createdb -O hosted_owner hosted_template
-psql -Xq -d hosted_template -U hosted_owner -v ON_ERROR_STOP=1 -f hosted/clerk_rls.sql >"$out/install.out"
+"$SCRATCH_BINDIR/createdb" -O hosted_owner hosted_template
+"$SCRATCH_BINDIR/psql" -Xq -d hosted_template -U hosted_owner -v ON_ERROR_STOP=1 -f hosted/clerk_rls.sql >"$out/install.out"
 
 # names that are used in what some of them print
 in_its_database()
 {
-	createdb -O hosted_owner -T hosted_template contrib_regression
+	"$SCRATCH_BINDIR/dropdb" --if-exists contrib_regression 2>/dev/null
+	"$SCRATCH_BINDIR/createdb" -O hosted_owner -T hosted_template contrib_regression
 	hosted_regress contrib_regression "$1" "$out/$1" "$2" >"$out/line"
 	cat "$out/line"
 	! grep -q '^not ok' "$out/line" || failed=1
-	dropdb contrib_regression
+	"$SCRATCH_BINDIR/dropdb" contrib_regression
 }
 
 for file in ${CLERK_HOSTED_ONLY:-test/sql/*.sql}; do
@@ -62,7 +65,7 @@ done
 
 for file in test/hosted/sql/*.sql; do
 	name=$(basename "$file" .sql)
-	PGTZ=America/Los_Angeles psql -X -a -q -v SHOW_CONTEXT=never -d postgres <"$file" >"$out/$name.out" 2>&1
+	PGTZ=America/Los_Angeles "$SCRATCH_BINDIR/psql" -X -a -q -v SHOW_CONTEXT=never -d postgres <"$file" >"$out/$name.out" 2>&1
 	status=0
 	diff -U3 "test/hosted/expected/$name.out" "$out/$name.out" >"$out/$name.diff" || status=1
 	report $status "$name"
