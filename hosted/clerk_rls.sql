@@ -169,9 +169,9 @@ CREATE OR REPLACE FUNCTION clerk_internal.base64url_encode(bytes bytea) RETURNS 
 	RETURN translate(encode(bytes, 'base64'), E'+/=\n', '-_');
 COMMENT ON FUNCTION clerk_internal.base64url_encode(bytea) IS 'bytes in base64url, without padding';
 
-CREATE OR REPLACE FUNCTION clerk_internal.without_strings(json text) RETURNS text
+CREATE OR REPLACE FUNCTION clerk_internal.without_strings(document text) RETURNS text
 	LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
-	RETURN regexp_replace(json, '"(?:[^"\\]|\\.)*"', '', 'g');
+	RETURN regexp_replace(document, '"(?:[^"\\]|\\.)*"', '', 'g');
 COMMENT ON FUNCTION clerk_internal.without_strings(text) IS 'a JSON text without its strings: each colon is a member''s, each bracket a level''s';
 
 CREATE OR REPLACE FUNCTION clerk_internal.count_of(characters text, string text) RETURNS integer
@@ -201,17 +201,17 @@ $$;
 COMMENT ON FUNCTION clerk_internal.is_too_deep(text) IS 'whether a JSON text, without its strings, has more than 256 levels';
 
 -- What is asked before the cast keeps it from raising what no handler should have to catch.
-CREATE OR REPLACE FUNCTION clerk_internal.json_object(json text) RETURNS jsonb
+CREATE OR REPLACE FUNCTION clerk_internal.json_object(document text) RETURNS jsonb
 	LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp
 	AS $$
 DECLARE
-	bare constant text := clerk_internal.without_strings(json);
+	bare constant text := clerk_internal.without_strings(document);
 	object jsonb;
 BEGIN
 	IF clerk_internal.is_too_deep(bare) OR bare ~ '[eE][+-]?0*[1-9][0-9]{3}' THEN
 		RETURN NULL;
 	END IF;
-	object := json::jsonb;
+	object := document::jsonb;
 	-- jsonb keeps one of members with the same name, at whatever depth
 	IF jsonb_typeof(object) = 'object'
 		AND clerk_internal.count_of(':', bare) = clerk_internal.count_of(':', clerk_internal.without_strings(object::text)) THEN
@@ -748,6 +748,34 @@ CREATE OR REPLACE FUNCTION clerk_internal.is_own(catalog regclass, object oid) R
 	SELECT coalesce((SELECT i.schema IN ('clerk', 'clerk_internal') FROM pg_identify_object(catalog, object, 0) AS i), false)
 $$;
 COMMENT ON FUNCTION clerk_internal.is_own(regclass, oid) IS 'whether an object is one of clerk_rls';
+
+CREATE OR REPLACE FUNCTION clerk_internal.once(call text) RETURNS text
+	LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+	AS $$ SELECT format('( SELECT %s AS %s)', call, substring(call FROM '[.](\w+)[(]')) $$;
+COMMENT ON FUNCTION clerk_internal.once(text) IS
+	'a call of a function of clerk as policies are to have it, as PostgreSQL prints it: once a statement';
+
+-- Not of what depends on the row; and where claims are believed clerk.uid() costs next to nothing.
+CREATE OR REPLACE FUNCTION clerk_internal.audit_calls()
+	RETURNS TABLE (severity text, finding text, object text, detail text, fix text)
+	LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+	AS $$
+#variable_conflict use_column
+DECLARE
+	call constant text := format('(?<!SELECT )(clerk[.](?:%s)[(](?:''[^()]*)?[)])', CASE WHEN clerk_internal.believes_claims()
+		THEN '(?!uid[(])\w+' ELSE '\w+' END);
+BEGIN
+	RETURN QUERY
+		SELECT 'warning', 'call-per-row', p.object, 'it calls ' || string_agg(DISTINCT matched[1], ', ' ORDER BY matched[1])
+				|| ' once per row, where once a statement would do',
+			p.alter_policy || coalesce(' USING (' || regexp_replace(pg_get_expr(polqual, polrelid), call, '(SELECT \1)', 'g') || ')', '')
+				|| coalesce(' WITH CHECK (' || regexp_replace(pg_get_expr(polwithcheck, polrelid), call, '(SELECT \1)', 'g') || ')', '')
+		FROM clerk_internal.audited_policies() AS p JOIN pg_policy ON pg_policy.oid = p.id, regexp_matches(p.expression, call, 'g') AS matched
+		WHERE matched[1] !~ '^clerk[.]is_fellow_member'
+		GROUP BY p.object, p.alter_policy, polqual, polwithcheck, polrelid;
+END
+$$;
+COMMENT ON FUNCTION clerk_internal.audit_calls() IS 'what clerk.audit() finds in how policies call functions of clerk';
 
 --
 -- instances.sql
@@ -5637,7 +5665,7 @@ COMMENT ON FUNCTION clerk.explain_access(regclass, text, text, text, name, text)
 -- protect.sql
 --		Row-level security for a table: the common policies, written as one call.
 --
--- Uses library, explain.
+-- Uses library, settings, explain.
 --
 
 CREATE OR REPLACE FUNCTION clerk_internal.caller_expression(tab regclass, column_name name, is_org boolean,
@@ -5673,7 +5701,7 @@ BEGIN
 	-- as PostgreSQL would print it, so that a policy can be compared with what it should be
 	comparison := format(CASE WHEN col.is_base AND col.type <> 'character varying' THEN '(%I = %s)'
 		ELSE '((%1$I)::%3$s = %2$s)' END,
-		column_name, caller, CASE col.type WHEN 'character varying' THEN 'text' ELSE col.type END);
+		column_name, clerk_internal.once(caller), CASE col.type WHEN 'character varying' THEN 'text' ELSE col.type END);
 END
 $$;
 COMMENT ON FUNCTION clerk_internal.caller_expression(regclass, name, boolean) IS
@@ -5718,7 +5746,8 @@ DECLARE
 		WHEN owner IS NOT NULL THEN (clerk_internal.caller_expression(tab, owner, false)).comparison END;
 	of_org constant text := CASE
 		WHEN org IS NOT NULL THEN (clerk_internal.caller_expression(tab, org, true)).comparison END;
-	by_admin constant text := format('(%s AND clerk.has_role(%L::text))', of_org, admin_role);
+	by_admin constant text := format('(%s AND %s)', of_org,
+		clerk_internal.once(format('clerk.has_role(%L::text)', admin_role)));
 	-- where rows have an owner, or there are administrators, members only read those of others
 	shared constant boolean := owner IS NULL AND admin_role IS NULL;
 BEGIN
@@ -6070,7 +6099,7 @@ BEGIN
 	RETURN QUERY
 		SELECT f.* FROM (
 			SELECT * FROM clerk_internal.audit_tables() UNION ALL SELECT * FROM clerk_internal.audit_policies() UNION ALL SELECT * FROM clerk_internal.audit_indexes()
-			UNION ALL SELECT * FROM clerk_internal.audit_presets() UNION ALL SELECT * FROM clerk_internal.audit_supabase()
+			UNION ALL SELECT * FROM clerk_internal.audit_presets() UNION ALL SELECT * FROM clerk_internal.audit_calls() UNION ALL SELECT * FROM clerk_internal.audit_supabase()
 			UNION ALL SELECT * FROM clerk_internal.audit_functions() UNION ALL SELECT * FROM clerk_internal.audit_roles() UNION ALL SELECT * FROM clerk_internal.audit_instances()
 		) AS f
 		ORDER BY array_position('{error,warning,notice}', f.severity), f.finding COLLATE "C", f.object COLLATE "C", f.fix COLLATE "C";
@@ -7125,7 +7154,7 @@ GRANT EXECUTE ON FUNCTION clerk.audit(),
 	clerk_internal.wanted_policies(regclass, name, name, text),
 		clerk_internal.policy_changes(regclass, name, name, text, name),
 	clerk_internal.column_changes(regclass, name, boolean),
-		clerk_internal.caller_expression(regclass, name, boolean)
+		clerk_internal.caller_expression(regclass, name, boolean), clerk_internal.once(text)
 	TO pg_database_owner;
 
 --

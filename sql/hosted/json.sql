@@ -20,9 +20,9 @@ CREATE FUNCTION clerk_internal.base64url_encode(bytes bytea) RETURNS text
 	RETURN translate(encode(bytes, 'base64'), E'+/=\n', '-_');
 COMMENT ON FUNCTION clerk_internal.base64url_encode(bytea) IS 'bytes in base64url, without padding';
 
-CREATE FUNCTION clerk_internal.without_strings(json text) RETURNS text
+CREATE FUNCTION clerk_internal.without_strings(document text) RETURNS text
 	LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
-	RETURN regexp_replace(json, '"(?:[^"\\]|\\.)*"', '', 'g');
+	RETURN regexp_replace(document, '"(?:[^"\\]|\\.)*"', '', 'g');
 COMMENT ON FUNCTION clerk_internal.without_strings(text) IS 'a JSON text without its strings: each colon is a member''s, each bracket a level''s';
 
 CREATE FUNCTION clerk_internal.count_of(characters text, string text) RETURNS integer
@@ -52,17 +52,17 @@ $$;
 COMMENT ON FUNCTION clerk_internal.is_too_deep(text) IS 'whether a JSON text, without its strings, has more than 256 levels';
 
 -- What is asked before the cast keeps it from raising what no handler should have to catch.
-CREATE FUNCTION clerk_internal.json_object(json text) RETURNS jsonb
+CREATE FUNCTION clerk_internal.json_object(document text) RETURNS jsonb
 	LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp
 	AS $$
 DECLARE
-	bare constant text := clerk_internal.without_strings(json);
+	bare constant text := clerk_internal.without_strings(document);
 	object jsonb;
 BEGIN
 	IF clerk_internal.is_too_deep(bare) OR bare ~ '[eE][+-]?0*[1-9][0-9]{3}' THEN
 		RETURN NULL;
 	END IF;
-	object := json::jsonb;
+	object := document::jsonb;
 	-- jsonb keeps one of members with the same name, at whatever depth
 	IF jsonb_typeof(object) = 'object'
 		AND clerk_internal.count_of(':', bare) = clerk_internal.count_of(':', clerk_internal.without_strings(object::text)) THEN

@@ -47,3 +47,31 @@ CREATE FUNCTION clerk_internal.is_own(catalog regclass, object oid) RETURNS bool
 	SELECT coalesce((SELECT i.schema IN ('clerk', 'clerk_internal') FROM pg_identify_object(catalog, object, 0) AS i), false)
 $$;
 COMMENT ON FUNCTION clerk_internal.is_own(regclass, oid) IS 'whether an object is one of clerk_rls';
+
+CREATE FUNCTION clerk_internal.once(call text) RETURNS text
+	LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+	AS $$ SELECT format('( SELECT %s AS %s)', call, substring(call FROM '[.](\w+)[(]')) $$;
+COMMENT ON FUNCTION clerk_internal.once(text) IS
+	'a call of a function of clerk as policies are to have it, as PostgreSQL prints it: once a statement';
+
+-- Not of what depends on the row; and where claims are believed clerk.uid() costs next to nothing.
+CREATE FUNCTION clerk_internal.audit_calls()
+	RETURNS TABLE (severity text, finding text, object text, detail text, fix text)
+	LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+	AS $$
+#variable_conflict use_column
+DECLARE
+	call constant text := format('(?<!SELECT )(clerk[.](?:%s)[(](?:''[^()]*)?[)])', CASE WHEN clerk_internal.believes_claims()
+		THEN '(?!uid[(])\w+' ELSE '\w+' END);
+BEGIN
+	RETURN QUERY
+		SELECT 'warning', 'call-per-row', p.object, 'it calls ' || string_agg(DISTINCT matched[1], ', ' ORDER BY matched[1])
+				|| ' once per row, where once a statement would do',
+			p.alter_policy || coalesce(' USING (' || regexp_replace(pg_get_expr(polqual, polrelid), call, '(SELECT \1)', 'g') || ')', '')
+				|| coalesce(' WITH CHECK (' || regexp_replace(pg_get_expr(polwithcheck, polrelid), call, '(SELECT \1)', 'g') || ')', '')
+		FROM clerk_internal.audited_policies() AS p JOIN pg_policy ON pg_policy.oid = p.id, regexp_matches(p.expression, call, 'g') AS matched
+		WHERE matched[1] !~ '^clerk[.]is_fellow_member'
+		GROUP BY p.object, p.alter_policy, polqual, polwithcheck, polrelid;
+END
+$$;
+COMMENT ON FUNCTION clerk_internal.audit_calls() IS 'what clerk.audit() finds in how policies call functions of clerk';

@@ -40,3 +40,16 @@ CREATE FUNCTION clerk_internal.is_own(catalog regclass, object oid) RETURNS bool
 			AND refobjid = (SELECT oid FROM pg_extension WHERE extname = 'clerk_rls'))
 $$;
 COMMENT ON FUNCTION clerk_internal.is_own(regclass, oid) IS 'whether an object is one of clerk_rls';
+
+CREATE FUNCTION clerk_internal.once(call text) RETURNS text
+	LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+	AS $$ SELECT call $$;
+COMMENT ON FUNCTION clerk_internal.once(text) IS
+	'a call of a function of clerk as policies are to have it, as PostgreSQL prints it: here as it is';
+
+CREATE FUNCTION clerk_internal.audit_calls()
+	RETURNS TABLE (severity text, finding text, object text, detail text, fix text)
+	LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+	AS $$ SELECT NULL::text, NULL::text, NULL::text, NULL::text, NULL::text WHERE false $$;
+COMMENT ON FUNCTION clerk_internal.audit_calls() IS
+	'what clerk.audit() finds in how policies call functions of clerk: here nothing, as no call costs';
