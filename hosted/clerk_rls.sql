@@ -2406,8 +2406,10 @@ BEGIN
 		CREATE OR REPLACE FUNCTION clerk.uid() RETURNS text
 			LANGUAGE sql STABLE
 			RETURN CASE WHEN current_setting('clerk_rls.uid_of', true) = current_setting('request.jwt.claims', true)
-				AND current_setting('clerk_rls.uid', true) <> '' AND coalesce(current_setting('clerk.token', true), '') = ''
-				THEN current_setting('clerk_rls.uid', true) ELSE clerk_internal.caller() ->> 'sub' END;
+				AND coalesce(current_setting('clerk.token', true), '') = ''
+				-- both are empty where there are no claims, and then so is this
+				THEN coalesce(nullif(current_setting('clerk_rls.uid', true), ''), clerk_internal.caller() ->> 'sub')
+				ELSE clerk_internal.caller() ->> 'sub' END;
 	ELSE
 		CREATE OR REPLACE FUNCTION clerk.uid() RETURNS text
 			LANGUAGE sql STABLE

@@ -71,4 +71,15 @@ for file in test/hosted/sql/*.sql; do
 	report $status "$name"
 	sed 's/^/# /' "$out/$name.diff"
 done
+# PostgreSQL inside of Node: the newest version, on 32 bits, and nobody but a superuser
+if [ -d build/pglite ]; then
+	mkdir -p "$out/hosted/demo"
+	cp hosted/clerk_rls.sql "$out/hosted"
+	cp hosted/demo/demo.mjs hosted/demo/package.json "$out/hosted/demo"
+	ln -s "$PWD/build/pglite/node_modules" "$out/hosted/demo/node_modules"
+	node "$out/hosted/demo/demo.mjs" || failed=1
+else
+	echo '# SKIP hosted/demo, as PGlite is not installed'
+fi
+SCRATCH_PRIVATE='' bash test/hosted/e2e.sh | grep -v '^»' || failed=1
 exit $failed
