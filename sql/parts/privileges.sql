@@ -50,6 +50,8 @@ GRANT EXECUTE ON FUNCTION clerk.authenticate(text) TO PUBLIC;
 GRANT EXECUTE ON FUNCTION clerk.pre_request() TO PUBLIC;
 GRANT EXECUTE ON FUNCTION clerk.pre_config() TO PUBLIC;
 GRANT EXECUTE ON FUNCTION clerk.diagnose(text) TO PUBLIC;
+-- the executor calls it, as whoever runs the statement
+GRANT EXECUTE ON FUNCTION clerk_internal.tell_citus() TO PUBLIC;
 GRANT EXECUTE ON FUNCTION clerk.health() TO pg_monitor;
 GRANT EXECUTE ON FUNCTION clerk_internal.count_tokens() TO pg_monitor;
 GRANT SELECT ON clerk.stats TO pg_monitor;

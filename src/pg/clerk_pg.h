@@ -81,12 +81,20 @@ extern void clerk_config_invalidate(void);
 extern uint64 clerk_config_new_ticket(void);
 extern void clerk_config_poll(void);
 extern bool clerk_config_notices_changes(void);
+extern const char *clerk_config_name(ClerkSetting setting);
 extern ClerkSlice clerk_config_setting(ClerkSetting setting);
 extern ClerkOrigin clerk_config_origin(ClerkSetting setting);
 extern bool clerk_config_is_request(void);
 extern bool clerk_config_trusts_claims(void);
 extern int clerk_config_max_cached_tokens(void);
 extern const char *clerk_config_anon_role(void);
+
+/* citus.c */
+extern void clerk_citus_init(void);
+extern void clerk_citus_tell(void);
+extern void clerk_citus_tell_before_run(void);
+extern void clerk_citus_set_token(const char *token);
+extern bool clerk_citus_has_taken(Oid relid);
 
 /* source.c */
 typedef enum ClerkSource

@@ -293,6 +293,12 @@ clerk_config_init(void)
 	RegisterXactCallback(end_of_transaction, NULL);
 }
 
+const char *
+clerk_config_name(ClerkSetting setting)
+{
+	return settings[setting].name;
+}
+
 /* Who has given a setting its value?  It may be empty. */
 ClerkOrigin
 clerk_config_origin(ClerkSetting setting)
