@@ -32,6 +32,7 @@ PARTS = $(patsubst %,sql/parts/%.sql, \
 	roles \
 	explain \
 	protect \
+	citus \
 	audit \
 	doctor \
 	report \
