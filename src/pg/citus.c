@@ -44,6 +44,7 @@ end_of_subtransaction(SubXactEvent event, SubTransactionId id, SubTransactionId 
 		return;
 	told_generation = 0;
 	is_telling = false;
+	clerk_config_repeat(CLERK_N_SETTINGS);
 }
 
 static void
@@ -52,6 +53,7 @@ end_of_transaction(XactEvent event, void *arg)
 	told_generation = 0;
 	has_told = false;
 	is_telling = false;
+	clerk_config_repeat(CLERK_N_SETTINGS);
 }
 
 /*
@@ -93,6 +95,14 @@ sets_are_propagated(void)
 	return citus == PRESENT && strcmp(GetConfigOption(name, false, false), "local") == 0;
 }
 
+/* In a request, a token that a pooled connection had before is not the request's. */
+static bool
+is_left_over(ClerkSetting setting)
+{
+	return setting == CLERK_SETTING_TOKEN && clerk_config_is_request() &&
+		   clerk_config_origin(setting) != CLERK_ORIGIN_TRANSACTION;
+}
+
 /* The settings from first on; those before it have just been set. */
 static void
 tell(ClerkSetting first)
@@ -107,8 +117,10 @@ tell(ClerkSetting first)
 	{
 		ClerkSlice value = clerk_config_setting(i);
 
-		set_local(i, value.data != NULL ? pstrdup(value.data) : "");
+		clerk_config_repeat(i);
+		set_local(i, value.data != NULL && !is_left_over(i) ? pstrdup(value.data) : "");
 	}
+	clerk_config_repeat(CLERK_N_SETTINGS);
 	is_telling = false;
 	has_told = true;
 	told_generation = clerk_config_generation;

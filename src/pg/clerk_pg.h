@@ -83,6 +83,7 @@ extern void clerk_config_poll(void);
 extern bool clerk_config_notices_changes(void);
 extern const char *clerk_config_name(ClerkSetting setting);
 extern ClerkSlice clerk_config_setting(ClerkSetting setting);
+extern void clerk_config_repeat(ClerkSetting setting);
 extern ClerkOrigin clerk_config_origin(ClerkSetting setting);
 extern bool clerk_config_is_request(void);
 extern bool clerk_config_trusts_claims(void);
