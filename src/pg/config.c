@@ -357,13 +357,15 @@ clerk_config_origin(ClerkSetting setting)
 }
 
 /*
- * On a connection between nodes, what was set before this transaction is another user's.  Claims
- * count all the same, as they only take away; see clerk_config_trusts_claims().
+ * On a connection between nodes, what was set before this transaction is another user's.
+ * Since when claims are there, a parallel worker cannot say; they only take away then.
  */
 static bool
 is_of_another_user(ClerkSetting setting)
 {
-	return setting != CLERK_SETTING_CLAIMS && is_started_by_citus() &&
+	if (setting == CLERK_SETTING_CLAIMS && IsParallelWorker())
+		return false;
+	return is_started_by_citus() &&
 		   clerk_config_origin(setting) != CLERK_ORIGIN_TRANSACTION;
 }
 
