@@ -30,9 +30,9 @@ PARTS = $(patsubst %,sql/parts/%.sql, \
 	import \
 	upkeep \
 	roles \
+	citus \
 	explain \
 	protect \
-	citus \
 	audit \
 	doctor \
 	report \

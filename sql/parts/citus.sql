@@ -73,6 +73,16 @@ CREATE FUNCTION clerk_internal.citus_session_statements() RETURNS SETOF text
 	SELECT format('ALTER DATABASE %I SET citus.propagate_set_commands TO %L', current_database(), 'local')
 	WHERE NOT clerk_internal.has_database_setting(0, 'citus.propagate_set_commands', 'local')
 	UNION ALL
+	-- so that it sees also the first statement of a session, whatever that calls
+	SELECT format('ALTER DATABASE %I SET session_preload_libraries TO %s', current_database(),
+		string_agg(quote_literal(btrim(library)), ', ') FILTER (WHERE library <> ''))
+	FROM unnest(string_to_array(current_setting('session_preload_libraries'), ',') || '{clerk_rls}') AS library
+	WHERE current_setting('shared_preload_libraries') || current_setting('session_preload_libraries') !~ '\mclerk_rls\M'
+		AND NOT EXISTS (SELECT FROM pg_db_role_setting, unnest(setconfig) AS setting
+			WHERE setrole = 0 AND setdatabase = (SELECT oid FROM pg_database WHERE datname = current_database())
+				AND setting ~ '^session_preload_libraries=.*\mclerk_rls\M')
+	HAVING count(*) > 0
+	UNION ALL
 	SELECT format('ALTER ROLE %I LOGIN', rolname) FROM pg_roles WHERE rolname IN (SELECT clerk_internal.api_roles()) AND NOT rolcanlogin
 	UNION ALL
 	SELECT format('ALTER ROLE %I IN DATABASE %I SET %s TO %L', rolname, current_database(), setting, value)
@@ -126,6 +136,22 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION clerk_internal.is_citus_coordinator() IS 'whether this database is the coordinator''s of a Citus cluster';
+
+CREATE FUNCTION clerk_internal.is_distributed_by(tab regclass, column_name name) RETURNS boolean
+	LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+	AS $$
+DECLARE
+	is_distributed boolean := false;
+BEGIN
+	IF to_regclass('pg_catalog.pg_dist_partition') IS NOT NULL THEN
+		EXECUTE 'SELECT EXISTS (SELECT FROM pg_catalog.pg_dist_partition WHERE logicalrelid = $1 AND partmethod <> ''n''
+				AND pg_catalog.column_to_column_name(logicalrelid, partkey) = $2)'
+			INTO is_distributed USING tab, column_name::text;
+	END IF;
+	RETURN is_distributed;
+END
+$$;
+COMMENT ON FUNCTION clerk_internal.is_distributed_by(regclass, name) IS 'whether Citus distributes the rows of a table by this column';
 
 CREATE FUNCTION clerk_internal.check_citus_coordinator() RETURNS void
 	LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp

@@ -32,7 +32,7 @@
 /* Under which the other nodes were told last, in this transaction; 0: they were not. */
 static uint64 told_generation = 0;
 static bool has_told = false;
-static bool is_telling = false; /* or about to */
+static bool is_telling = false;
 
 static ProcessUtility_hook_type next_process_utility = NULL;
 
@@ -103,17 +103,11 @@ is_left_over(ClerkSetting setting)
 		   clerk_config_origin(setting) != CLERK_ORIGIN_TRANSACTION;
 }
 
-/* The settings from first on; those before it have just been set. */
+/* Each setting, as it counts here. */
 static void
-tell(ClerkSetting first)
+set_each_local(void)
 {
-	if (IsInParallelMode() || !sets_are_propagated())
-		return;
-	clerk_config_poll();
-	if (told_generation == clerk_config_generation)
-		return;
-	is_telling = true;
-	for (int i = first; i < CLERK_N_SETTINGS; i++)
+	for (int i = 0; i < CLERK_N_SETTINGS; i++)
 	{
 		ClerkSlice value = clerk_config_setting(i);
 
@@ -121,42 +115,7 @@ tell(ClerkSetting first)
 		set_local(i, value.data != NULL && !is_left_over(i) ? pstrdup(value.data) : "");
 	}
 	clerk_config_repeat(CLERK_N_SETTINGS);
-	is_telling = false;
-	has_told = true;
 	told_generation = clerk_config_generation;
-}
-
-/*
- * Tells the other nodes who the request is from, unless they know.  Raises if they cannot be
- * told.
- */
-void
-clerk_citus_tell(void)
-{
-	tell(0);
-}
-
-/*
- * The same before a statement is run.  In a transaction block Citus takes note of SET LOCAL;
- * outside of one only at the second level of its executor, so within a function, which is
- * called for that.  There, who is nobody on other nodes stays that until somebody signs in.
- */
-void
-clerk_citus_tell_before_run(void)
-{
-	if (is_telling)
-		return;
-	if (IsTransactionBlock())
-		tell(0);
-	else if (has_told && told_generation != clerk_config_generation)
-	{
-		is_telling = true;
-		if (SPI_connect() != SPI_OK_CONNECT ||
-			SPI_execute("SELECT clerk_internal.tell_citus()", true, 0) != SPI_OK_SELECT)
-			elog(ERROR, "could not tell Citus who the request is from");
-		SPI_finish();
-		is_telling = false;
-	}
 }
 
 PG_FUNCTION_INFO_V1(clerk_rls_tell_citus);
@@ -164,19 +123,56 @@ PG_FUNCTION_INFO_V1(clerk_rls_tell_citus);
 Datum
 clerk_rls_tell_citus(PG_FUNCTION_ARGS)
 {
-	tell(0);
+	if (sets_are_propagated() && !IsInParallelMode())
+		set_each_local();
 	PG_RETURN_VOID();
 }
 
 /*
+ * Tells the other nodes who the request is from, unless they know.  Raises if they cannot be
+ * told.  In a transaction block Citus takes note of SET LOCAL; outside of one only at the
+ * second level of its executor, so within a function, which is called for that.
+ */
+void
+clerk_citus_tell(void)
+{
+	if (is_telling || !sets_are_propagated() || IsInParallelMode())
+		return;
+	clerk_config_poll();
+	if (told_generation == clerk_config_generation)
+		return;
+	is_telling = true;
+	if (IsTransactionBlock())
+		set_each_local();
+	else if (SPI_connect() != SPI_OK_CONNECT ||
+			 SPI_execute("SELECT clerk_internal.tell_citus()", true, 0) !=
+				 SPI_OK_SELECT ||
+			 SPI_finish() != SPI_OK_FINISH)
+		elog(ERROR, "could not tell Citus who the request is from");
+	is_telling = false;
+	has_told = true;
+}
+
+/*
+ * The same before a statement is run.  Outside of a transaction block nobody is signed in on
+ * other nodes until pre_request() or authenticate() has said so.
+ */
+void
+clerk_citus_tell_before_run(void)
+{
+	if (has_told || IsTransactionBlock())
+		clerk_citus_tell();
+}
+
+/*
  * SET LOCAL clerk.token, as the statement a client would send, so that whoever forwards
- * SET LOCAL to other servers sees it; and Citus hears the rest of the request.
+ * SET LOCAL to other servers sees it; and Citus hears the whole request.
  */
 void
 clerk_citus_set_token(const char *token)
 {
 	set_local(CLERK_SETTING_TOKEN, token);
-	tell(CLERK_SETTING_TOKEN + 1);
+	clerk_citus_tell();
 }
 
 /* A procedure may be run on another node, without the executor here. */

@@ -3,7 +3,7 @@
 # cluster.sh
 #		Citus in temporary folders: a coordinator and workers, for the tests and the benchmark.
 #
-# Sourced, after test/scratch.sh.  PG_CONFIG is that of a PostgreSQL that has Citus.  The nodes
+# Sourced, after test/lib/scratch.sh.  PG_CONFIG is that of a PostgreSQL that has Citus.  The nodes
 # listen on 127.0.0.1, on ports that were free; PGHOST and PGPORT are the coordinator's.
 #
 #	cluster_is_possible				whether that PostgreSQL has Citus

@@ -66,7 +66,7 @@ is((told($session))[0], 0, 'nothing is left');
 $session->("BEGIN; SELECT clerk.pre_request()");
 is_told($session, {}, 'an anonymous request', @names + 0);
 $session->("SELECT clerk.authenticate('$alice')");
-is_told($session, { 'clerk.token' => $alice }, 'authenticate()', 2 * @names);
+is_told($session, { 'clerk.token' => $alice }, 'authenticate()', 2 * @names + 1);
 $session->('SELECT clerk.authenticate(NULL)');
 is_told($session, {}, 'signed out');
 $session->("SELECT clerk.authenticate('$alice'); SAVEPOINT a; SELECT clerk.authenticate('$bob'); RELEASE a");
