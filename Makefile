@@ -53,8 +53,8 @@ OBJS = \
 	src/pg/report.o \
 	src/pg/variable.o \
 	src/pg/config.o \
-	src/pg/citus.o \
 	src/pg/source.o \
+	src/pg/citus.o \
 	src/pg/table.o \
 	src/pg/keys.o \
 	src/pg/unknown_kid.o \

@@ -11,21 +11,23 @@ CREATE FUNCTION clerk_internal.citus_published() RETURNS TABLE (publication name
 	LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 	AS $$
 	VALUES ('clerk_rls_revocations'::name, 'clerk.revocations'::regclass, NULL),
-		-- a table is another one on each node
+		-- the table that an id comes from is another one on each node
 		('clerk_rls_revocations', 'clerk.id_map', 'clerk_id, mapped_id'),
 		('clerk_rls_revocations', 'clerk.org_memberships', NULL),
 		('clerk_rls_keys', 'clerk.instances', NULL),
 		('clerk_rls_keys', 'clerk.jwks', NULL)
 $$;
-COMMENT ON FUNCTION clerk_internal.citus_published() IS 'the tables that the other nodes of a Citus cluster get from the coordinator; NULL: all columns';
+COMMENT ON FUNCTION clerk_internal.citus_published() IS
+	'the tables that the other nodes of a Citus cluster get from the coordinator; NULL: all columns';
 
--- Not for an apply worker, for which triggers do not fire. Citus also refuses to distribute what has triggers.
+-- Not for an apply worker, for which triggers do not fire. Citus, too, leaves alone what has triggers.
 CREATE FUNCTION clerk_internal.follow_coordinator() RETURNS trigger
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 	AS $$
 BEGIN
-	IF EXISTS (SELECT FROM pg_subscription_rel JOIN pg_subscription ON pg_subscription.oid = srsubid
-			WHERE srrelid = TG_RELID AND subname ^@ 'clerk_rls_') THEN
+	IF EXISTS (
+		SELECT FROM pg_subscription_rel JOIN pg_subscription ON pg_subscription.oid = srsubid
+		WHERE srrelid = TG_RELID AND subname ^@ 'clerk_rls_') THEN
 		RAISE EXCEPTION USING
 			ERRCODE = 'object_not_in_prerequisite_state',
 			MESSAGE = format('%s is changed on the coordinator only', TG_RELID::regclass),
@@ -34,7 +36,8 @@ BEGIN
 	RETURN NULL;
 END
 $$;
-COMMENT ON FUNCTION clerk_internal.follow_coordinator() IS 'trigger: refuses changes on a node that gets the table from the coordinator of a Citus cluster';
+COMMENT ON FUNCTION clerk_internal.follow_coordinator() IS
+	'trigger: refuses changes on a node that gets the table from the coordinator of a Citus cluster';
 
 DO $each$
 DECLARE
@@ -54,46 +57,78 @@ $each$;
 CREATE FUNCTION clerk_internal.citus_role_settings() RETURNS TABLE (setting text, value text)
 	LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp
 	AS $$
-	VALUES ('auto_explain.log_min_duration', '-1'), ('log_min_duration_sample', '-1'), ('log_min_duration_statement', '-1'), ('log_min_error_statement', 'panic'),
-		('log_statement', 'none'), ('log_transaction_sample_rate', '0'), ('pg_stat_statements.track_utility', 'off'), ('track_activities', 'off')
+	VALUES ('auto_explain.log_min_duration', '-1'), ('log_min_duration_sample', '-1'),
+		('log_min_duration_statement', '-1'), ('log_min_error_statement', 'panic'),
+		('log_statement', 'none'), ('log_transaction_sample_rate', '0'),
+		('pg_stat_statements.track_utility', 'off'), ('track_activities', 'off')
 $$;
-COMMENT ON FUNCTION clerk_internal.citus_role_settings() IS 'what keeps tokens out of the log and the statistics of the nodes of a Citus cluster';
+COMMENT ON FUNCTION clerk_internal.citus_role_settings() IS
+	'what keeps tokens out of the log and the statistics of the nodes of a Citus cluster';
 
-CREATE FUNCTION clerk_internal.has_database_setting(role oid, setting text, value text) RETURNS boolean
+CREATE FUNCTION clerk_internal.database_settings(role oid) RETURNS SETOF text
 	LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 	AS $$
-	SELECT EXISTS (SELECT FROM pg_db_role_setting
-		WHERE setrole = role AND setdatabase = (SELECT oid FROM pg_database WHERE datname = current_database()) AND setting || '=' || value = ANY (setconfig))
+	SELECT unnest(setconfig) FROM pg_db_role_setting
+	WHERE setrole = role AND setdatabase = (SELECT oid FROM pg_database WHERE datname = current_database())
 $$;
-COMMENT ON FUNCTION clerk_internal.has_database_setting(oid, text, text) IS 'whether ALTER ROLE, or ALTER DATABASE for role 0, has set this in the database';
+COMMENT ON FUNCTION clerk_internal.database_settings(oid) IS
+	'what ALTER ROLE, or ALTER DATABASE for role 0, has set in this database';
+
+-- A session that has not loaded the library does not tell who its first statement is from.
+CREATE FUNCTION clerk_internal.preload_statement() RETURNS SETOF text
+	LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+	AS $$
+	SELECT format('ALTER DATABASE %I SET session_preload_libraries TO %s', current_database(),
+		string_agg(quote_literal(btrim(library)), ', '))
+	FROM unnest(string_to_array(current_setting('session_preload_libraries'), ',') || '{clerk_rls}')
+		AS library
+	HAVING concat_ws(',',
+		current_setting('shared_preload_libraries'), current_setting('session_preload_libraries'),
+		(SELECT string_agg(setting, ',') FROM clerk_internal.database_settings(0) AS setting
+			WHERE setting ^@ 'session_preload_libraries=')) !~ '\mclerk_rls\M'
+$$;
+COMMENT ON FUNCTION clerk_internal.preload_statement() IS
+	'the statement by which each session of the database loads the library; none if it does already';
 
 CREATE FUNCTION clerk_internal.citus_session_statements() RETURNS SETOF text
 	LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 	AS $$
 	SELECT format('ALTER DATABASE %I SET citus.propagate_set_commands TO %L', current_database(), 'local')
-	WHERE NOT clerk_internal.has_database_setting(0, 'citus.propagate_set_commands', 'local')
+	WHERE 'citus.propagate_set_commands=local' NOT IN (SELECT clerk_internal.database_settings(0))
 	UNION ALL
-	-- so that it sees also the first statement of a session, whatever that calls
-	SELECT format('ALTER DATABASE %I SET session_preload_libraries TO %s', current_database(),
-		string_agg(quote_literal(btrim(library)), ', ') FILTER (WHERE library <> ''))
-	FROM unnest(string_to_array(current_setting('session_preload_libraries'), ',') || '{clerk_rls}') AS library
-	WHERE current_setting('shared_preload_libraries') || current_setting('session_preload_libraries') !~ '\mclerk_rls\M'
-		AND NOT EXISTS (SELECT FROM pg_db_role_setting, unnest(setconfig) AS setting
-			WHERE setrole = 0 AND setdatabase = (SELECT oid FROM pg_database WHERE datname = current_database())
-				AND setting ~ '^session_preload_libraries=.*\mclerk_rls\M')
-	HAVING count(*) > 0
+	SELECT clerk_internal.preload_statement()
 	UNION ALL
-	SELECT format('ALTER ROLE %I LOGIN', rolname) FROM pg_roles WHERE rolname IN (SELECT clerk_internal.api_roles()) AND NOT rolcanlogin
+	SELECT format('ALTER ROLE %I LOGIN', rolname)
+	FROM pg_roles WHERE rolname IN (SELECT clerk_internal.api_roles()) AND NOT rolcanlogin
 	UNION ALL
 	SELECT format('ALTER ROLE %I IN DATABASE %I SET %s TO %L', rolname, current_database(), setting, value)
 	FROM pg_roles, clerk_internal.citus_role_settings()
-	WHERE rolname IN (SELECT clerk_internal.api_roles()) AND NOT clerk_internal.has_database_setting(pg_roles.oid, setting, value)
+	WHERE rolname IN (SELECT clerk_internal.api_roles())
+		AND setting || '=' || value NOT IN (SELECT clerk_internal.database_settings(pg_roles.oid))
 $$;
-COMMENT ON FUNCTION clerk_internal.citus_session_statements() IS 'the statements by which sessions of this node forward who the request is from, may be forwarded to, and keep tokens to themselves';
+COMMENT ON FUNCTION clerk_internal.citus_session_statements() IS
+	'the statements by which sessions tell other nodes who a request is from, and do not show it';
+
+CREATE FUNCTION clerk_internal.citus_subscription() RETURNS jsonb
+	LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+	AS $$
+	SELECT jsonb_build_object('name', subname, 'enabled', subenabled,
+		'publications', (SELECT count(*) FROM unnest(subpublications)),
+		'copied', (SELECT count(*) FROM pg_subscription_rel
+			WHERE srsubid = pg_subscription.oid AND srsubstate = 'r'),
+		'errors', (SELECT apply_error_count + sync_error_count
+			FROM pg_stat_get_subscription_stats(pg_subscription.oid)))
+	FROM pg_subscription
+	WHERE subname ^@ 'clerk_rls_'
+		AND subdbid = (SELECT oid FROM pg_database WHERE datname = current_database())
+$$;
+COMMENT ON FUNCTION clerk_internal.citus_subscription() IS
+	'how this node gets what the coordinator of a Citus cluster has; NULL: it does not';
 
 CREATE FUNCTION clerk_internal.citus_node_state() RETURNS jsonb
-	-- the hashes are of what these make of a time
-	LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET timezone = 'UTC' SET intervalstyle = 'postgres'
+	-- the hashes are of how these show a time
+	LANGUAGE plpgsql STABLE
+	SET search_path = pg_catalog, pg_temp SET timezone = 'UTC' SET intervalstyle = 'postgres'
 	AS $$
 DECLARE
 	counted record;
@@ -106,22 +141,19 @@ BEGIN
 		FROM clerk_internal.citus_published()
 	LOOP
 		EXECUTE format('SELECT jsonb_build_object(''rows'', count(*), ''hash'','
-			' sum(hashtextextended(to_jsonb(%s)::text, 0))) FROM %s AS t', counted.of_row, counted.tab) INTO found;
+			' sum(hashtextextended(to_jsonb(%s)::text, 0))) FROM %s AS t', counted.of_row, counted.tab)
+			INTO found;
 		tables := tables || jsonb_build_object(counted.tab, found);
 	END LOOP;
 	RETURN jsonb_build_object('tables', tables,
 		'version', (SELECT extversion FROM pg_extension WHERE extname = 'clerk_rls'),
-		'missing', (SELECT coalesce(jsonb_agg(statement), '[]') FROM clerk_internal.citus_session_statements() AS statement),
-		'subscription', (
-			SELECT jsonb_build_object('name', subname, 'enabled', subenabled,
-				'publications', (SELECT count(*) FROM unnest(subpublications)),
-				'copied', (SELECT count(*) FROM pg_subscription_rel WHERE srsubid = pg_subscription.oid AND srsubstate = 'r'),
-				'errors', (SELECT apply_error_count + sync_error_count FROM pg_stat_get_subscription_stats(pg_subscription.oid)))
-			FROM pg_subscription
-			WHERE subname ^@ 'clerk_rls_' AND subdbid = (SELECT oid FROM pg_database WHERE datname = current_database())));
+		'missing', (SELECT coalesce(jsonb_agg(statement), '[]')
+			FROM clerk_internal.citus_session_statements() AS statement),
+		'subscription', clerk_internal.citus_subscription());
 END
 $$;
-COMMENT ON FUNCTION clerk_internal.citus_node_state() IS 'what a node of a Citus cluster has, and what it lacks';
+COMMENT ON FUNCTION clerk_internal.citus_node_state() IS
+	'what a node of a Citus cluster has, and what it lacks';
 
 CREATE FUNCTION clerk_internal.is_citus_coordinator() RETURNS boolean
 	LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
@@ -135,23 +167,8 @@ BEGIN
 	RETURN is_coordinator;
 END
 $$;
-COMMENT ON FUNCTION clerk_internal.is_citus_coordinator() IS 'whether this database is the coordinator''s of a Citus cluster';
-
-CREATE FUNCTION clerk_internal.is_distributed_by(tab regclass, column_name name) RETURNS boolean
-	LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
-	AS $$
-DECLARE
-	is_distributed boolean := false;
-BEGIN
-	IF to_regclass('pg_catalog.pg_dist_partition') IS NOT NULL THEN
-		EXECUTE 'SELECT EXISTS (SELECT FROM pg_catalog.pg_dist_partition WHERE logicalrelid = $1 AND partmethod <> ''n''
-				AND pg_catalog.column_to_column_name(logicalrelid, partkey) = $2)'
-			INTO is_distributed USING tab, column_name::text;
-	END IF;
-	RETURN is_distributed;
-END
-$$;
-COMMENT ON FUNCTION clerk_internal.is_distributed_by(regclass, name) IS 'whether Citus distributes the rows of a table by this column';
+COMMENT ON FUNCTION clerk_internal.is_citus_coordinator() IS
+	'whether this database is the coordinator''s of a Citus cluster';
 
 CREATE FUNCTION clerk_internal.check_citus_coordinator() RETURNS void
 	LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
@@ -165,7 +182,27 @@ BEGIN
 	END IF;
 END
 $$;
-COMMENT ON FUNCTION clerk_internal.check_citus_coordinator() IS 'raises anywhere but on the coordinator of a Citus cluster';
+COMMENT ON FUNCTION clerk_internal.check_citus_coordinator() IS
+	'raises anywhere but on the coordinator of a Citus cluster';
+
+CREATE FUNCTION clerk_internal.is_distributed_by(tab regclass, column_name name) RETURNS boolean
+	LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+	AS $$
+DECLARE
+	is_distributed boolean := false;
+BEGIN
+	IF to_regclass('pg_catalog.pg_dist_partition') IS NOT NULL THEN
+		EXECUTE 'SELECT EXISTS (
+			SELECT FROM pg_catalog.pg_dist_partition
+			WHERE logicalrelid = $1 AND partmethod <> ''n''
+				AND pg_catalog.column_to_column_name(logicalrelid, partkey) = $2)'
+			INTO is_distributed USING tab, column_name::text;
+	END IF;
+	RETURN is_distributed;
+END
+$$;
+COMMENT ON FUNCTION clerk_internal.is_distributed_by(regclass, name) IS
+	'whether Citus distributes the rows of a table by this column';
 
 CREATE FUNCTION clerk_internal.citus_run(node_id integer, command text) RETURNS text
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
@@ -173,8 +210,11 @@ CREATE FUNCTION clerk_internal.citus_run(node_id integer, command text) RETURNS 
 DECLARE
 	answer record;
 BEGIN
-	EXECUTE 'SELECT nodename, nodeport, run.success, run.result FROM pg_catalog.pg_dist_node, LATERAL pg_catalog.master_run_on_worker(ARRAY[nodename], ARRAY[nodeport], ARRAY[$2], true) AS run WHERE nodeid = $1'
-		INTO answer USING node_id, command;
+	EXECUTE '
+		SELECT run.success, run.result
+		FROM pg_catalog.pg_dist_node, LATERAL pg_catalog.master_run_on_worker(
+			ARRAY[nodename], ARRAY[nodeport], ARRAY[$2], true) AS run
+		WHERE nodeid = $1' INTO answer USING node_id, command;
 	IF answer.success IS NOT TRUE THEN
 		RAISE EXCEPTION USING
 			ERRCODE = 'external_routine_exception',
@@ -184,58 +224,57 @@ BEGIN
 	RETURN answer.result;
 END
 $$;
-COMMENT ON FUNCTION clerk_internal.citus_run(integer, text) IS 'runs a command on another node of the Citus cluster, outside of this transaction; raises if that fails';
+COMMENT ON FUNCTION clerk_internal.citus_run(integer, text) IS
+	'runs a command on another node of the Citus cluster, outside of this transaction; raises if that fails';
 
-CREATE FUNCTION clerk_internal.citus_nodes() RETURNS TABLE (id integer, node text, is_coordinator boolean, state jsonb, failure text, slot name)
+CREATE FUNCTION clerk_internal.citus_slot(node_id integer) RETURNS name
+	LANGUAGE sql STABLE STRICT SET search_path = pg_catalog, pg_temp
+	AS $$
+	SELECT format('clerk_rls_%s_%s', oid, node_id) FROM pg_database WHERE datname = current_database()
+$$;
+COMMENT ON FUNCTION clerk_internal.citus_slot(integer) IS
+	'the subscription of a node of the Citus cluster, and its slot on the coordinator';
+
+CREATE FUNCTION clerk_internal.citus_nodes()
+	RETURNS TABLE (id integer, node text, is_coordinator boolean, state jsonb, failure text)
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 	AS $$
-DECLARE
-	answer record;
 BEGIN
-	id := 0;
-	node := 'coordinator';
-	is_coordinator := true;
-	state := clerk_internal.citus_node_state();
-	RETURN NEXT;
-	is_coordinator := false;
-	FOR answer IN EXECUTE '
-		SELECT nodeid, nodename, nodeport, isactive, run.success, run.result
-		FROM pg_catalog.pg_dist_node
-		LEFT JOIN LATERAL pg_catalog.master_run_on_worker(ARRAY[nodename], ARRAY[nodeport], ARRAY[$1], true) AS run ON isactive
-		WHERE noderole = ''primary'' AND groupid <> 0 ORDER BY nodeid' USING 'SELECT clerk_internal.citus_node_state()'
-	LOOP
-		id := answer.nodeid;
-		node := format('%s:%s', answer.nodename, answer.nodeport);
-		slot := format('clerk_rls_%s_%s', (SELECT oid FROM pg_database WHERE datname = current_database()), id);
-		state := CASE WHEN answer.success THEN answer.result::jsonb END;
-		failure := CASE WHEN NOT answer.isactive THEN 'Citus has disabled the node' WHEN NOT answer.success THEN answer.result END;
-		RETURN NEXT;
-	END LOOP;
+	RETURN QUERY SELECT 0, 'coordinator', true, clerk_internal.citus_node_state(), NULL;
+	RETURN QUERY EXECUTE '
+		SELECT nodeid, format(''%s:%s'', nodename, nodeport), false,
+			CASE WHEN run.success THEN run.result::jsonb END,
+			CASE WHEN NOT isactive THEN ''Citus has disabled the node''
+				WHEN NOT run.success THEN run.result END
+		FROM pg_catalog.pg_dist_node LEFT JOIN LATERAL pg_catalog.master_run_on_worker(
+			ARRAY[nodename], ARRAY[nodeport], ARRAY[$1], true) AS run ON isactive
+		WHERE noderole = ''primary'' AND groupid <> 0'
+		USING 'SELECT clerk_internal.citus_node_state()';
 END
 $$;
-COMMENT ON FUNCTION clerk_internal.citus_nodes() IS 'the nodes of the Citus cluster with what they say of themselves';
+COMMENT ON FUNCTION clerk_internal.citus_nodes() IS
+	'the nodes of the Citus cluster with what they say of themselves';
 
--- What makes a node get everything: first nothing, then what is refused, then the keys.
-CREATE FUNCTION clerk_internal.citus_node_statements(node_id integer, slot name, has_subscription boolean, connection text) RETURNS SETOF text
+CREATE FUNCTION clerk_internal.citus_replication(node_id integer, state jsonb) RETURNS text
 	LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 	AS $$
-	SELECT format('SELECT clerk_internal.citus_run(%s, %L)', node_id, command)
-	FROM (VALUES
-		(has_subscription, format('ALTER SUBSCRIPTION %I DISABLE', slot)),
-		(has_subscription, format('ALTER SUBSCRIPTION %I SET (slot_name = NONE)', slot)),
-		(has_subscription, format('DROP SUBSCRIPTION %I', slot)),
-		(true, 'SELECT clerk_internal.citus_forget()')) AS commands (is_due, command) WHERE is_due
-	UNION ALL
-	SELECT format('SELECT pg_drop_replication_slot(%L)', slot) FROM pg_replication_slots WHERE slot_name = slot
-	UNION ALL
-	SELECT format('SELECT clerk_internal.citus_run(%s, %L)', node_id, command)
-	FROM (VALUES
-		(format('CREATE SUBSCRIPTION %I CONNECTION %L PUBLICATION clerk_rls_revocations', slot, connection)),
-		('SELECT clerk_internal.citus_await_copies()'),
-		(format('ALTER SUBSCRIPTION %I ADD PUBLICATION clerk_rls_keys', slot)),
-		('SELECT clerk_internal.citus_await_copies()')) AS commands (command)
+	SELECT CASE
+		WHEN state IS NULL THEN 'unknown'
+		WHEN subscription = 'null' THEN 'none'
+		WHEN (subscription -> 'publications')::integer < wanted.publications THEN 'incomplete'
+		WHEN slot_name IS NULL OR wal_status = 'lost' THEN 'lost'
+		WHEN NOT (subscription -> 'enabled')::boolean THEN 'disabled'
+		WHEN (subscription -> 'copied')::integer < wanted.tables THEN 'copying'
+		WHEN NOT active THEN 'disconnected'
+		ELSE 'streaming'
+	END
+	FROM (SELECT count(DISTINCT publication), count(*) FROM clerk_internal.citus_published())
+			AS wanted (publications, tables),
+		coalesce(state -> 'subscription', 'null') AS subscription
+		LEFT JOIN pg_replication_slots ON slot_name = clerk_internal.citus_slot(node_id)
 $$;
-COMMENT ON FUNCTION clerk_internal.citus_node_statements(integer, name, boolean, text) IS 'the statements by which a node of a Citus cluster gets what the coordinator has';
+COMMENT ON FUNCTION clerk_internal.citus_replication(integer, jsonb) IS
+	'how far the replication to a node of the Citus cluster is';
 
 CREATE FUNCTION clerk_internal.citus_forget() RETURNS void
 	LANGUAGE sql SET search_path = pg_catalog, pg_temp
@@ -246,7 +285,8 @@ CREATE FUNCTION clerk_internal.citus_forget() RETURNS void
 	DELETE FROM clerk.id_map;
 	DELETE FROM clerk.org_memberships;
 $$;
-COMMENT ON FUNCTION clerk_internal.citus_forget() IS 'empties, on a node of a Citus cluster, what it then gets from the coordinator';
+COMMENT ON FUNCTION clerk_internal.citus_forget() IS
+	'empties, on a node of a Citus cluster, what it then gets from the coordinator';
 
 CREATE FUNCTION clerk_internal.citus_await_copies() RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
@@ -254,8 +294,10 @@ CREATE FUNCTION clerk_internal.citus_await_copies() RETURNS void
 DECLARE
 	deadline constant timestamptz := clock_timestamp() + interval '60 seconds';
 BEGIN
-	WHILE EXISTS (SELECT FROM pg_subscription_rel JOIN pg_subscription ON pg_subscription.oid = srsubid
-			WHERE subname ^@ 'clerk_rls_' AND srsubstate <> 'r') LOOP
+	WHILE EXISTS (
+		SELECT FROM pg_subscription_rel JOIN pg_subscription ON pg_subscription.oid = srsubid
+		WHERE subname ^@ 'clerk_rls_' AND srsubstate <> 'r')
+	LOOP
 		IF clock_timestamp() > deadline THEN
 			RAISE EXCEPTION USING
 				ERRCODE = 'object_not_in_prerequisite_state',
@@ -266,48 +308,91 @@ BEGIN
 	END LOOP;
 END
 $$;
-COMMENT ON FUNCTION clerk_internal.citus_await_copies() IS 'waits until a node of a Citus cluster has what it was to get';
+COMMENT ON FUNCTION clerk_internal.citus_await_copies() IS
+	'waits until a node of a Citus cluster has what it was to get';
 
 CREATE FUNCTION clerk_internal.without_propagation(statements text) RETURNS text
 	LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp
 	AS $$
-	SELECT format('DO %L', format('BEGIN PERFORM set_config(''citus.enable_ddl_propagation'', ''off'', true); %s; END', statements))
+	SELECT format('DO %L', format(
+		'BEGIN PERFORM set_config(''citus.enable_ddl_propagation'', ''off'', true); %s; END', statements))
 $$;
-COMMENT ON FUNCTION clerk_internal.without_propagation(text) IS 'the same statements, which Citus does not repeat on other nodes';
+COMMENT ON FUNCTION clerk_internal.without_propagation(text) IS
+	'the same statements, which Citus does not repeat on other nodes';
 
 CREATE FUNCTION clerk_internal.citus_publication_statements() RETURNS SETOF text
 	LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 	AS $$
-	-- the other nodes need none
 	SELECT clerk_internal.without_propagation(format('CREATE PUBLICATION %I FOR TABLE %s', publication,
 		string_agg(tab::text || coalesce(' (' || columns || ')', ''), ', ')))
 	FROM clerk_internal.citus_published()
 	WHERE publication NOT IN (SELECT pubname FROM pg_publication)
 	GROUP BY publication
 $$;
-COMMENT ON FUNCTION clerk_internal.citus_publication_statements() IS 'the statements by which the coordinator of a Citus cluster publishes what other nodes get';
+COMMENT ON FUNCTION clerk_internal.citus_publication_statements() IS
+	'the statements by which the coordinator of a Citus cluster publishes what other nodes get';
 
-CREATE FUNCTION clerk_internal.citus_replication(state jsonb, slot name) RETURNS text
+-- What makes a node get everything: first nothing, then what is refused, then the keys.
+CREATE FUNCTION clerk_internal.citus_node_statements(node_id integer, is_subscribed boolean, connection text)
+	RETURNS SETOF text
 	LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 	AS $$
-	SELECT CASE
-		WHEN state IS NULL THEN 'unknown'
-		WHEN coalesce(state -> 'subscription', 'null') = 'null' THEN 'none'
-		WHEN (state #>> '{subscription,publications}')::integer <> (SELECT count(DISTINCT publication) FROM clerk_internal.citus_published()) THEN 'incomplete'
-		WHEN NOT EXISTS (SELECT FROM pg_replication_slots WHERE slot_name = slot AND wal_status <> 'lost') THEN 'lost'
-		WHEN NOT (state #>> '{subscription,enabled}')::boolean THEN 'disabled'
-		WHEN (state #>> '{subscription,copied}')::integer < (SELECT count(*) FROM clerk_internal.citus_published()) THEN 'copying'
-		WHEN NOT EXISTS (SELECT FROM pg_replication_slots WHERE slot_name = slot AND active) THEN 'disconnected'
-		ELSE 'streaming'
-	END
+	SELECT step.statement
+	FROM clerk_internal.citus_slot(node_id) AS slot, LATERAL (
+		SELECT ordinal, format('SELECT clerk_internal.citus_run(%s, %L)', node_id, command)
+		FROM (VALUES
+			(1, is_subscribed, format('ALTER SUBSCRIPTION %I DISABLE', slot)),
+			(2, is_subscribed, format('ALTER SUBSCRIPTION %I SET (slot_name = NONE)', slot)),
+			(3, is_subscribed, format('DROP SUBSCRIPTION %I', slot)),
+			(4, true, 'SELECT clerk_internal.citus_forget()'),
+			(6, true, format('CREATE SUBSCRIPTION %I CONNECTION %L PUBLICATION clerk_rls_revocations',
+				slot, connection)),
+			(7, true, 'SELECT clerk_internal.citus_await_copies()'),
+			(8, true, format('ALTER SUBSCRIPTION %I ADD PUBLICATION clerk_rls_keys', slot)),
+			(9, true, 'SELECT clerk_internal.citus_await_copies()')
+		) AS commands (ordinal, is_due, command)
+		WHERE is_due
+		UNION ALL
+		SELECT 5, format('SELECT pg_drop_replication_slot(%L)', slot)
+		FROM pg_replication_slots WHERE slot_name = slot
+	) AS step (ordinal, statement)
+	ORDER BY step.ordinal
 $$;
-COMMENT ON FUNCTION clerk_internal.citus_replication(jsonb, name) IS 'how the replication to a node of the Citus cluster is';
+COMMENT ON FUNCTION clerk_internal.citus_node_statements(integer, boolean, text) IS
+	'the statements by which a node of a Citus cluster gets what the coordinator has';
+
+CREATE FUNCTION clerk_internal.conninfo_value(name text) RETURNS text
+	LANGUAGE sql IMMUTABLE STRICT SET search_path = pg_catalog, pg_temp
+	AS $$ SELECT '''' || regexp_replace(name, '([''\\])', '\\\1', 'g') || '''' $$;
+COMMENT ON FUNCTION clerk_internal.conninfo_value(text) IS 'a value as libpq reads it in a connection string';
+
+CREATE FUNCTION clerk_internal.citus_connection() RETURNS text
+	LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+	AS $$
+DECLARE
+	connection text;
+BEGIN
+	EXECUTE '
+		SELECT format(''host=%s port=%s dbname=%s user=%s'', nodename, nodeport,
+			clerk_internal.conninfo_value(current_database()), clerk_internal.conninfo_value(current_user))
+		FROM pg_catalog.pg_dist_node WHERE groupid = 0 AND noderole = ''primary''' INTO connection;
+	IF connection IS NULL THEN
+		RAISE EXCEPTION USING
+			ERRCODE = 'object_not_in_prerequisite_state',
+			MESSAGE = 'how other nodes connect to the coordinator is not known',
+			HINT = 'Run SELECT citus_set_coordinator_host(''...''), or give the connection.';
+	END IF;
+	RETURN connection;
+END
+$$;
+COMMENT ON FUNCTION clerk_internal.citus_connection() IS
+	'how the other nodes of a Citus cluster connect to the coordinator, as far as Citus knows';
 
 CREATE FUNCTION clerk.citus_setup(connection text DEFAULT NULL, anew boolean DEFAULT false) RETURNS SETOF text
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 	AS $$
 DECLARE
-	found_node record;
+	asked record;
 	here jsonb;
 BEGIN
 	PERFORM clerk_internal.check_citus_coordinator();
@@ -318,99 +403,134 @@ BEGIN
 			DETAIL = 'The other nodes get keys, instances, revocations and local ids by logical replication.',
 			HINT = 'Run ALTER SYSTEM SET wal_level = logical, and start the server again.';
 	END IF;
-	IF connection IS NULL THEN
-		EXECUTE 'SELECT format(''host=%s port=%s dbname=%s user=%s'', nodename, nodeport, current_database(), current_user) FROM pg_catalog.pg_dist_node WHERE groupid = 0 AND noderole = ''primary'''
-			INTO connection;
-	END IF;
-	IF connection IS NULL THEN
-		RAISE EXCEPTION USING
-			ERRCODE = 'object_not_in_prerequisite_state',
-			MESSAGE = 'how other nodes connect to the coordinator is not known',
-			HINT = 'Run SELECT citus_set_coordinator_host(''...''), or give the connection.';
-	END IF;
+	connection := coalesce(connection, clerk_internal.citus_connection());
 	RETURN QUERY SELECT clerk_internal.citus_publication_statements();
-	FOR found_node IN SELECT * FROM clerk_internal.citus_nodes() AS nodes ORDER BY nodes.id LOOP
-		IF found_node.is_coordinator THEN
-			here := found_node.state;
-			RETURN QUERY SELECT jsonb_array_elements_text(here -> 'missing');
+	FOR asked IN SELECT * FROM clerk_internal.citus_nodes() AS nodes ORDER BY nodes.id LOOP
+		IF asked.is_coordinator THEN
+			here := asked.state -> 'missing';
+			RETURN QUERY SELECT jsonb_array_elements_text(here);
 			CONTINUE;
-		ELSIF found_node.state IS NULL AND found_node.failure ~ 'clerk_internal' THEN
-			RETURN NEXT format('SELECT clerk_internal.citus_run(%s, %L)', found_node.id, 'CREATE EXTENSION clerk_rls');
-		ELSIF found_node.state IS NULL THEN
-			RETURN NEXT format('-- node %s does not answer: set it up when it does', found_node.id);
+		ELSIF asked.state IS NULL AND asked.failure ~ 'clerk_internal' THEN
+			RETURN NEXT format('SELECT clerk_internal.citus_run(%s, %L)', asked.id,
+				'CREATE EXTENSION clerk_rls');
+		ELSIF asked.state IS NULL THEN
+			RETURN NEXT format('-- node %s does not answer: set it up when it does', asked.id);
 			CONTINUE;
 		END IF;
-		-- what the coordinator runs reaches the others by Citus
-		RETURN QUERY SELECT format('SELECT clerk_internal.citus_run(%s, %L)', found_node.id,
+		-- what the coordinator runs, Citus repeats on the others
+		RETURN QUERY
+			SELECT format('SELECT clerk_internal.citus_run(%s, %L)', asked.id,
 				clerk_internal.without_propagation(string_agg(statement, '; ')))
-			FROM jsonb_array_elements_text(found_node.state -> 'missing') AS statement
-			WHERE NOT here -> 'missing' ? statement
+			FROM jsonb_array_elements_text(asked.state -> 'missing') AS statement
+			WHERE NOT here ? statement
 			HAVING count(*) > 0;
-		IF anew OR clerk_internal.citus_replication(found_node.state, found_node.slot) IN ('none', 'incomplete', 'lost') THEN
-			RETURN QUERY SELECT clerk_internal.citus_node_statements(found_node.id, found_node.slot, found_node.state -> 'subscription' <> 'null', connection);
+		IF anew OR clerk_internal.citus_replication(asked.id, asked.state)
+			IN ('unknown', 'none', 'incomplete', 'lost') THEN
+			RETURN QUERY SELECT clerk_internal.citus_node_statements(asked.id,
+				coalesce(asked.state -> 'subscription', 'null') <> 'null', connection);
 		END IF;
 	END LOOP;
-	RETURN QUERY SELECT format('SELECT pg_drop_replication_slot(%L)', slot_name)
-		FROM pg_replication_slots
-		WHERE slot_name ^@ format('clerk_rls_%s_', (SELECT oid FROM pg_database WHERE datname = current_database())) AND NOT active
-			AND slot_name NOT IN (SELECT nodes.slot FROM clerk_internal.citus_nodes() AS nodes WHERE nodes.slot IS NOT NULL);
+	RETURN QUERY SELECT clerk_internal.citus_orphan_statements();
 END
 $$;
 COMMENT ON FUNCTION clerk.citus_setup(text, boolean) IS
-	'the statements that are missing so that every node of a Citus cluster verifies for itself, to be run one by one (\gexec): on the coordinator, after each citus_add_node(); anew: every node gets all of it again';
+	'the statements that the nodes of a Citus cluster lack to verify, for \gexec; anew: as if they had nothing';
 
-CREATE FUNCTION clerk.citus_status() RETURNS TABLE (node text, version text, instances bigint, keys bigint, revocations bigint, mapped_ids bigint,
-	memberships bigint, replication text, lag_bytes numeric, problem text, fix text)
+CREATE FUNCTION clerk_internal.citus_orphan_statements() RETURNS SETOF text
+	LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+	AS $$
+BEGIN
+	RETURN QUERY EXECUTE '
+		SELECT format(''SELECT pg_drop_replication_slot(%L)'', slot_name)
+		FROM pg_catalog.pg_replication_slots
+		WHERE NOT active AND database = current_database() AND slot_name ^@ ''clerk_rls_''
+			AND slot_name NOT IN (SELECT clerk_internal.citus_slot(nodeid) FROM pg_catalog.pg_dist_node)';
+END
+$$;
+COMMENT ON FUNCTION clerk_internal.citus_orphan_statements() IS
+	'the statements by which the coordinator of a Citus cluster keeps no WAL for nodes that were removed';
+
+CREATE FUNCTION clerk_internal.citus_problem(node_id integer, state jsonb, failure text, reference jsonb,
+	OUT problem text, OUT fix text)
+	LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+	AS $$
+	SELECT found.problem, found.fix
+	FROM clerk_internal.citus_replication(node_id, state) AS replication, LATERAL (VALUES
+		(failure IS NOT NULL, failure, 'SELECT clerk.citus_setup()'),
+		(state ->> 'version' <> reference ->> 'version',
+			'it has another version of clerk_rls than the coordinator',
+			format('SELECT clerk_internal.citus_run(%s, %L)', node_id, 'ALTER EXTENSION clerk_rls UPDATE')),
+		(node_id <> 0 AND replication IN ('none', 'incomplete', 'lost'), 'it does not follow the coordinator',
+			'SELECT clerk.citus_setup()'),
+		(node_id <> 0 AND replication = 'disabled', 'its subscription is disabled',
+			format('SELECT clerk_internal.citus_run(%s, %L)', node_id,
+				format('ALTER SUBSCRIPTION %I ENABLE', clerk_internal.citus_slot(node_id)))),
+		(node_id <> 0 AND replication IN ('copying', 'disconnected'),
+			'it does not follow the coordinator at this moment'
+				|| coalesce('; errors: ' || nullif(state #>> '{subscription,errors}', '0'), ''),
+			'SELECT * FROM clerk.citus_status()'),
+		(state -> 'tables' <> reference -> 'tables', 'it has other rows than the coordinator: ' || (
+			SELECT string_agg(key, ', ' ORDER BY key) FROM jsonb_each(state -> 'tables')
+			WHERE value <> reference -> 'tables' -> key), 'SELECT clerk.citus_setup(anew => true)'),
+		(state -> 'missing' <> '[]', 'its sessions lack ' || (state #>> '{missing,0}'),
+			'SELECT clerk.citus_setup()')
+	) AS found (is_there, problem, fix)
+	WHERE found.is_there
+	LIMIT 1
+$$;
+COMMENT ON FUNCTION clerk_internal.citus_problem(integer, jsonb, text, jsonb) IS
+	'what is wrong with a node of the Citus cluster, beside the coordinator''s state; no row: nothing';
+
+CREATE FUNCTION clerk.citus_status() RETURNS TABLE (node text, version text,
+	instances bigint, keys bigint, revocations bigint, mapped_ids bigint, memberships bigint,
+	replication text, lag_bytes numeric, problem text, fix text)
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 	AS $$
 BEGIN
 	PERFORM clerk_internal.check_citus_coordinator();
 	RETURN QUERY
-	WITH nodes AS MATERIALIZED (
-		SELECT * FROM clerk_internal.citus_nodes()
-	), judged AS (
-		SELECT nodes.*, lag.bytes, CASE WHEN NOT nodes.is_coordinator THEN clerk_internal.citus_replication(nodes.state, nodes.slot) END AS replication,
-			coordinator.state AS reference
-		FROM nodes
+		WITH nodes AS MATERIALIZED (
+			SELECT * FROM clerk_internal.citus_nodes()
+		)
+		SELECT asked.node, asked.state ->> 'version',
+			(tables #> '{clerk.instances,rows}')::bigint, (tables #> '{clerk.jwks,rows}')::bigint,
+			(tables #> '{clerk.revocations,rows}')::bigint, (tables #> '{clerk.id_map,rows}')::bigint,
+			(tables #> '{clerk.org_memberships,rows}')::bigint,
+			CASE WHEN NOT asked.is_coordinator
+				THEN clerk_internal.citus_replication(asked.id, asked.state) END,
+			(SELECT pg_wal_lsn_diff(pg_current_wal_lsn(), confirmed_flush_lsn) FROM pg_replication_slots
+				WHERE slot_name = clerk_internal.citus_slot(asked.id)),
+			found.problem, found.fix
+		FROM nodes AS asked
 		JOIN nodes AS coordinator ON coordinator.is_coordinator
-		LEFT JOIN LATERAL (SELECT pg_wal_lsn_diff(pg_current_wal_lsn(), confirmed_flush_lsn) FROM pg_replication_slots WHERE slot_name = nodes.slot) AS lag (bytes) ON true
-	)
-	SELECT judged.node, judged.state ->> 'version', (judged.state #>> '{tables,clerk.instances,rows}')::bigint, (judged.state #>> '{tables,clerk.jwks,rows}')::bigint,
-		(judged.state #>> '{tables,clerk.revocations,rows}')::bigint, (judged.state #>> '{tables,clerk.id_map,rows}')::bigint,
-		(judged.state #>> '{tables,clerk.org_memberships,rows}')::bigint, judged.replication, judged.bytes, found.problem, found.fix
-	FROM judged LEFT JOIN LATERAL (
-		SELECT * FROM (VALUES
-			(judged.failure IS NOT NULL, coalesce(judged.failure, ''), 'SELECT clerk.citus_setup()'),
-			(judged.state ->> 'version' <> judged.reference ->> 'version', 'it has another version of clerk_rls than the coordinator', 'ALTER EXTENSION clerk_rls UPDATE'),
-			(judged.replication IN ('none', 'incomplete', 'lost'), 'it does not follow the coordinator', 'SELECT clerk.citus_setup()'),
-			(judged.replication IN ('disabled', 'copying', 'disconnected'), 'it does not follow the coordinator at this moment'
-				|| coalesce('; errors: ' || nullif(judged.state #>> '{subscription,errors}', '0'), ''),
-				CASE judged.replication WHEN 'disabled' THEN format('ALTER SUBSCRIPTION %I ENABLE', judged.slot) ELSE 'SELECT * FROM clerk.citus_status()' END),
-			(judged.state -> 'tables' <> judged.reference -> 'tables', format('it has other rows than the coordinator: %s',
-				(SELECT string_agg(mine.key, ', ' ORDER BY mine.key) FROM jsonb_each(judged.state -> 'tables') AS mine WHERE mine.value <> judged.reference -> 'tables' -> mine.key)),
-				'SELECT clerk.citus_setup(anew => true)'),
-			(judged.state -> 'missing' <> '[]', 'its sessions lack settings: ' || (judged.state #>> '{missing,0}') || ' ...', 'SELECT clerk.citus_setup()')
-		) AS problems (is_there, problem, fix) WHERE is_there LIMIT 1
-	) AS found ON true
-	ORDER BY judged.id;
+		CROSS JOIN LATERAL (SELECT asked.state -> 'tables') AS has (tables)
+		LEFT JOIN LATERAL clerk_internal.citus_problem(asked.id, asked.state, asked.failure,
+			coordinator.state) AS found ON true
+		ORDER BY asked.id;
 END
 $$;
-COMMENT ON FUNCTION clerk.citus_status() IS 'each node of the Citus cluster: what it has, how far it is behind the coordinator, and what is wrong';
+COMMENT ON FUNCTION clerk.citus_status() IS
+	'each node of the Citus cluster: what it has, how far it is behind the coordinator, and what is wrong';
 
-CREATE FUNCTION clerk_internal.audit_citus() RETURNS TABLE (severity text, finding text, object text, detail text, fix text)
+CREATE FUNCTION clerk_internal.audit_citus()
+	RETURNS TABLE (severity text, finding text, object text, detail text, fix text)
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 	AS $$
 BEGIN
 	IF to_regclass('pg_catalog.pg_dist_partition') IS NOT NULL THEN
-		RETURN QUERY EXECUTE $find$
-			SELECT 'error', 'citus-table', format('table %s', logicalrelid), 'Citus has taken its rows elsewhere, so it counts as unreadable: nobody is signed in, or has a local id',
-				format('SELECT undistribute_table(%L)', logicalrelid::regclass)
-			FROM pg_catalog.pg_dist_partition JOIN pg_catalog.pg_depend ON objid = logicalrelid AND classid = 'pg_class'::regclass AND deptype = 'e'
-				AND refobjid = (SELECT oid FROM pg_extension WHERE extname = 'clerk_rls')
-		$find$;
+		RETURN QUERY EXECUTE '
+			SELECT ''error'', ''citus-table'', format(''table %s'', logicalrelid),
+				''Citus has its rows, so it counts as one that cannot be read, and who asks is nobody'',
+				''DROP EXTENSION clerk_rls''
+			FROM pg_catalog.pg_dist_partition
+			JOIN pg_catalog.pg_depend
+				ON objid = logicalrelid AND classid = ''pg_class''::regclass AND deptype = ''e''
+			WHERE refobjid = (SELECT oid FROM pg_catalog.pg_extension WHERE extname = ''clerk_rls'')
+				AND logicalrelid IN (SELECT tab FROM clerk_internal.citus_published())';
 	END IF;
 	IF clerk_internal.is_citus_coordinator() THEN
-		RETURN QUERY SELECT 'error', 'citus-node', format('node %s', status.node), status.problem, status.fix FROM clerk.citus_status() AS status WHERE status.problem IS NOT NULL;
+		RETURN QUERY SELECT 'error', 'citus-node', format('node %s', status.node), status.problem, status.fix
+			FROM clerk.citus_status() AS status WHERE status.problem IS NOT NULL;
 	END IF;
 END
 $$;

@@ -16,7 +16,8 @@ COMMENT ON FUNCTION clerk_internal.refuse(text, text, text, text) IS
 
 CREATE FUNCTION clerk_internal.tell_citus() RETURNS void
 	AS 'MODULE_PATHNAME', 'clerk_rls_tell_citus' LANGUAGE C VOLATILE PARALLEL UNSAFE;
-COMMENT ON FUNCTION clerk_internal.tell_citus() IS 'tells the other nodes of a Citus cluster who the request is from';
+COMMENT ON FUNCTION clerk_internal.tell_citus() IS
+	'tells the other nodes of a Citus cluster who the request is from';
 
 -- src/pg/keys.c
 

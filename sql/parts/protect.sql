@@ -146,8 +146,9 @@ CREATE FUNCTION clerk_internal.column_changes(tab regclass, column_name name, is
 			(CASE WHEN (SELECT pg_get_expr(adbin, adrelid) FROM pg_attrdef WHERE adrelid = tab
 				AND adnum = attnum) IS DISTINCT FROM caller
 				THEN CASE WHEN clerk_internal.is_distributed_by(tab, attname)
-					THEN '-- Citus refuses a default where rows are distributed by it: undistribute_table(), protect, and distribute again'
-					ELSE format('ALTER TABLE %s ALTER COLUMN %I SET DEFAULT %s', tab, attname, caller) END END),
+					THEN '-- its rows are distributed by the column, so that it can get no default any more'
+					ELSE format('ALTER TABLE %s ALTER COLUMN %I SET DEFAULT %s', tab, attname, caller)
+				END END),
 			(CASE WHEN NOT EXISTS (SELECT FROM pg_index WHERE indrelid = tab AND indisvalid
 				AND indpred IS NULL AND indkey[0] = attnum)
 				THEN format('CREATE INDEX ON %s (%I)', tab, attname) END)

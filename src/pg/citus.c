@@ -95,14 +95,6 @@ sets_are_propagated(void)
 	return citus == PRESENT && strcmp(GetConfigOption(name, false, false), "local") == 0;
 }
 
-/* In a request, a token that a pooled connection had before is not the request's. */
-static bool
-is_left_over(ClerkSetting setting)
-{
-	return setting == CLERK_SETTING_TOKEN && clerk_config_is_request() &&
-		   clerk_config_origin(setting) != CLERK_ORIGIN_TRANSACTION;
-}
-
 /* Each setting, as it counts here. */
 static void
 set_each_local(void)
@@ -110,9 +102,11 @@ set_each_local(void)
 	for (int i = 0; i < CLERK_N_SETTINGS; i++)
 	{
 		ClerkSlice value = clerk_config_setting(i);
+		bool counts = value.data != NULL &&
+					  !(i == CLERK_SETTING_TOKEN && clerk_source_is_left_over(i));
 
 		clerk_config_repeat(i);
-		set_local(i, value.data != NULL && !is_left_over(i) ? pstrdup(value.data) : "");
+		set_local(i, counts ? pstrdup(value.data) : "");
 	}
 	clerk_config_repeat(CLERK_N_SETTINGS);
 	told_generation = clerk_config_generation;

@@ -90,13 +90,6 @@ extern bool clerk_config_trusts_claims(void);
 extern int clerk_config_max_cached_tokens(void);
 extern const char *clerk_config_anon_role(void);
 
-/* citus.c */
-extern void clerk_citus_init(void);
-extern void clerk_citus_tell(void);
-extern void clerk_citus_tell_before_run(void);
-extern void clerk_citus_set_token(const char *token);
-extern bool clerk_citus_has_taken(Oid relid);
-
 /* source.c */
 typedef enum ClerkSource
 {
@@ -127,10 +120,18 @@ typedef struct ClerkRequest
 	ClerkCandidate *candidates;
 } ClerkRequest;
 
+extern bool clerk_source_is_left_over(ClerkSetting setting);
 extern void clerk_source_read(ClerkRequest *request);
 extern void clerk_source_free(ClerkRequest *request);
 extern text *clerk_source_header(const char *name);
 extern const char *clerk_source_name(ClerkSource source);
+
+/* citus.c */
+extern void clerk_citus_init(void);
+extern void clerk_citus_tell(void);
+extern void clerk_citus_tell_before_run(void);
+extern void clerk_citus_set_token(const char *token);
+extern bool clerk_citus_has_taken(Oid relid);
 
 /* table.c */
 typedef struct ClerkColumn
