@@ -126,9 +126,7 @@ COMMENT ON FUNCTION clerk_internal.citus_subscription() IS
 	'how this node gets what the coordinator of a Citus cluster has; NULL: it does not';
 
 CREATE FUNCTION clerk_internal.citus_node_state() RETURNS jsonb
-	-- the hashes are of how these show a time
-	LANGUAGE plpgsql STABLE
-	SET search_path = pg_catalog, pg_temp SET timezone = 'UTC' SET intervalstyle = 'postgres'
+	LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 	AS $$
 DECLARE
 	counted record;
@@ -137,11 +135,11 @@ DECLARE
 BEGIN
 	PERFORM clerk.is_authenticated();	-- loads the library, which knows the anonymous role
 	FOR counted IN
-		SELECT tab, coalesce('(SELECT c FROM (SELECT ' || columns || ') AS c)', 't') AS of_row
+		SELECT tab, coalesce('ROW(' || columns || ')', 't') AS of_row
 		FROM clerk_internal.citus_published()
 	LOOP
 		EXECUTE format('SELECT jsonb_build_object(''rows'', count(*), ''hash'','
-			' sum(hashtextextended(to_jsonb(%s)::text, 0))) FROM %s AS t', counted.of_row, counted.tab)
+			' sum(hash_record_extended(%s, 0))) FROM %s AS t', counted.of_row, counted.tab)
 			INTO found;
 		tables := tables || jsonb_build_object(counted.tab, found);
 	END LOOP;
@@ -434,7 +432,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION clerk.citus_setup(text, boolean) IS
-	'the statements that the nodes of a Citus cluster lack to verify, for \gexec; anew: as if they had nothing';
+	'what the nodes of a Citus cluster lack to verify tokens, as statements for \gexec; anew: all of it';
 
 CREATE FUNCTION clerk_internal.citus_orphan_statements() RETURNS SETOF text
 	LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp

@@ -72,5 +72,6 @@ GRANT EXECUTE ON FUNCTION clerk.audit(),
 	clerk_internal.wanted_policies(regclass, name, name, text),
 		clerk_internal.policy_changes(regclass, name, name, text, name),
 	clerk_internal.column_changes(regclass, name, boolean),
-		clerk_internal.caller_expression(regclass, name, boolean)
+		clerk_internal.caller_expression(regclass, name, boolean),
+	clerk_internal.is_distributed_by(regclass, name)
 	TO pg_database_owner;
