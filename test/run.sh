@@ -123,13 +123,14 @@ isolation()
 # As a user that may run a server, so in a copy that is theirs.
 tap()
 {
-	local copy="$SCRATCH/tap"
+	local copy="$SCRATCH/tap" module
 
 	copy_sources "$copy"
 	mkdir "$copy/build"
 	cp build/mint "$copy/build"
-	# shellcheck disable=SC2046 # flags are words
-	cc -shared -fPIC -I"$("$PG_CONFIG" --includedir-server)" -o "$copy/build/settings_taker.so" test/modules/settings_taker.c
+	for module in test/modules/*.c; do
+		cc -shared -fPIC -I"$("$PG_CONFIG" --includedir-server)" -o "$copy/build/$(basename "$module" .c).so" "$module"
+	done
 	chown -R "$scratch_user" "$copy"
 	(
 		unset PGHOST PGPORT PGUSER PGDATABASE
