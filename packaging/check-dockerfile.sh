@@ -98,7 +98,7 @@ try_compose()
 		as_postgres psql -X -q -v ON_ERROR_STOP=1 -d "$POSTGRES_DB" -f /tmp/tokens.sql -f /tmp/compose.sql >/tmp/log.app
 		. /tmp/postgrest.env
 		postgrest >/tmp/log.postgrest 2>&1 &
-		for i in $(seq 100); do curl -fs -o /dev/null http://localhost:3000/ && break; sleep 0.1; done
+		for i in $(seq 300); do curl -fs -o /dev/null http://localhost:3000/ && break; sleep 0.1; done
 		curl -sS http://localhost:3000/notes -H "Authorization: Bearer $(cat /tmp/alice)"
 		curl -sS http://localhost:3000/notes
 		as_postgres psql -XAt -d "$POSTGRES_DB" -c "SELECT '', count(*) FROM clerk.doctor() WHERE outcome = 'error'"
@@ -117,6 +117,7 @@ try_compose()
 		echo 'ok - the services of packaging/compose.yml: a request sees its own rows, nobody none, and doctor() no error'
 	else
 		echo "not ok - the services of packaging/compose.yml: $answer"
+		tail -n 10 "$stage"/tmp/log.*
 		return 1
 	fi
 }
