@@ -92,7 +92,6 @@ return {
 		},
 		skip => {
 			'251387' => "the numbers are somebody's",
-			'warnings 0' => "the findings are somebody's",
 			'groups:' => 'test/t/020_operations.pl reads it',
 		},
 		expect => [
