@@ -33,8 +33,7 @@ PARTS = $(patsubst %,sql/parts/%.sql, \
 	explain \
 	protect \
 	audit \
-	doctor \
-	report \
+	admin \
 	privileges)
 
 # In the order in which they may call each other: a file calls only files above it.

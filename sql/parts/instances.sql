@@ -229,7 +229,7 @@ CREATE FUNCTION clerk.add_instance(
 	accept_templates boolean DEFAULT true,
 	max_token_age interval DEFAULT NULL,
 	jwks_url text DEFAULT NULL) RETURNS text
-	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+	LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 	AS $$
 #variable_conflict use_variable
 DECLARE
@@ -329,7 +329,7 @@ COMMENT ON FUNCTION clerk_internal.refuse_unregistered(text) IS
 	'raises, for functions that are given an instance that is not registered';
 
 CREATE FUNCTION clerk.drop_instance(issuer text) RETURNS void
-	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+	LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 	AS $$
 BEGIN
 	DELETE FROM clerk.instances AS instance WHERE instance.issuer = drop_instance.issuer;

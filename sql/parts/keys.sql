@@ -139,7 +139,7 @@ COMMENT ON FUNCTION clerk_internal.usable_jwks(jsonb) IS
 
 CREATE FUNCTION clerk.load_jwks(issuer text, jwks jsonb, grace interval DEFAULT '10 minutes')
 	RETURNS TABLE (kid text, change text)
-	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+	LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 	AS $$
 #variable_conflict use_column
 DECLARE
@@ -210,7 +210,7 @@ COMMENT ON FUNCTION clerk_internal.jwk_thumbprint(jsonb) IS
 	'SHA-256 thumbprint of a public JSON Web Key (RFC 7638)';
 
 CREATE FUNCTION clerk.load_pem(issuer text, pem text, kid text DEFAULT NULL) RETURNS text
-	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+	LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 	AS $$
 #variable_conflict use_variable
 DECLARE
@@ -241,7 +241,7 @@ COMMENT ON FUNCTION clerk.load_pem(text, text, text) IS
 	'it verifies tokens whose kid the instance does not know';
 
 CREATE FUNCTION clerk.retire_key(issuer text, kid text) RETURNS void
-	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+	LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 	AS $$
 BEGIN
 	PERFORM clerk_internal.lock_instance(retire_key.issuer);

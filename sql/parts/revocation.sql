@@ -62,19 +62,19 @@ COMMENT ON FUNCTION clerk_internal.revoke(text, text, text) IS
 	'what revoke_session() and revoke_user() have in common';
 
 CREATE FUNCTION clerk.revoke_session(session_id text, reason text DEFAULT NULL) RETURNS void
-	LANGUAGE sql SET search_path = pg_catalog, pg_temp
+	LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 	AS $$ SELECT clerk_internal.revoke(session_id, 'sess_', reason) $$;
 COMMENT ON FUNCTION clerk.revoke_session(text, text) IS
 	'refuses every token of a session from the next statement on';
 
 CREATE FUNCTION clerk.revoke_user(clerk_id text, reason text DEFAULT NULL) RETURNS void
-	LANGUAGE sql SET search_path = pg_catalog, pg_temp
+	LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 	AS $$ SELECT clerk_internal.revoke(clerk_id, 'user_', reason) $$;
 COMMENT ON FUNCTION clerk.revoke_user(text, text) IS
 	'refuses every token of a user from the next statement on, until clerk.unrevoke()';
 
 CREATE FUNCTION clerk.unrevoke(id text) RETURNS void
-	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+	LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 	AS $$
 BEGIN
 	DELETE FROM clerk.revocations AS revocation WHERE revocation.id = unrevoke.id;

@@ -6,7 +6,7 @@
 --
 
 CREATE FUNCTION clerk.prune(older_than interval) RETURNS TABLE (events bigint, sessions bigint)
-	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+	LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 	AS $$
 BEGIN
 	IF coalesce(older_than < interval '1 day', true) THEN

@@ -51,7 +51,7 @@ SELECT pg_catalog.pg_extension_config_dump('clerk.webhook_events', '');
 SELECT pg_catalog.pg_extension_config_dump('clerk.event_handlers', '');
 
 CREATE FUNCTION clerk.add_webhook_secret(issuer text, secret text) RETURNS void
-	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+	LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 	AS $$
 BEGIN
 	IF NOT clerk_internal.lock_instance(add_webhook_secret.issuer) THEN
@@ -67,7 +67,7 @@ COMMENT ON FUNCTION clerk.add_webhook_secret(text, text) IS
 	'adds the signing secret of an endpoint of an instance; an instance may have several';
 
 CREATE FUNCTION clerk.drop_webhook_secret(issuer text, secret text) RETURNS void
-	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+	LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 	AS $$
 BEGIN
 	PERFORM clerk_internal.lock_instance(drop_webhook_secret.issuer);
@@ -134,7 +134,7 @@ COMMENT ON FUNCTION clerk_internal.parse_event(text) IS
 	'the body of a webhook, with what jsonb cannot hold replaced';
 
 CREATE FUNCTION clerk.receive_webhook(id text, ts text, signature text, body text) RETURNS json
-	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+	LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 	AS $$
 #variable_conflict use_variable
 DECLARE
@@ -169,7 +169,7 @@ COMMENT ON FUNCTION clerk.receive_webhook(text, text, text, text) IS
 		'applies it once';
 
 CREATE FUNCTION clerk.webhook(json) RETURNS json
-	LANGUAGE sql SET search_path = pg_catalog, pg_temp
+	LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 	AS $$
 	SELECT clerk.receive_webhook(clerk_internal.webhook_header('id'),
 		clerk_internal.webhook_header('timestamp'), clerk_internal.webhook_header('signature'), $1::text)
@@ -217,6 +217,35 @@ $$;
 COMMENT ON FUNCTION clerk.expose_webhook(name, name) IS
 	'makes PostgREST take webhooks at /rpc/<function_name>: a function in a schema it serves, which only '
 		'its owner and the anonymous role may call';
+
+-- INVOKER: whoever writes a handler into the table, by whatever way, must have the role it runs as.
+CREATE FUNCTION clerk_internal.check_handler() RETURNS trigger
+	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+	AS $$
+DECLARE
+	owner oid;
+BEGIN
+	SELECT proowner INTO owner FROM pg_proc WHERE oid = to_regprocedure(new.handler);
+	IF NOT coalesce(pg_has_role(owner, 'USAGE'),
+		(SELECT rolsuper FROM pg_roles WHERE rolname = current_user)) THEN
+		RAISE EXCEPTION USING
+			ERRCODE = 'insufficient_privilege',
+			MESSAGE = format('%s cannot handle events', new.handler),
+			DETAIL = CASE WHEN owner IS NULL THEN 'There is no such function; write it with its schema.'
+				ELSE format('It would run as its owner %s, whose role %I does not have.', owner::regrole,
+					current_user) END;
+	END IF;
+	RETURN new;
+END
+$$;
+COMMENT ON FUNCTION clerk_internal.check_handler() IS
+	'trigger: a handler runs as its owner, so nobody makes one of another role''s function';
+
+-- ALWAYS: also under session_replication_role = replica.
+CREATE TRIGGER check_handler BEFORE INSERT OR UPDATE ON clerk.event_handlers
+	FOR EACH ROW EXECUTE FUNCTION clerk_internal.check_handler();
+ALTER TABLE clerk.event_handlers ENABLE ALWAYS TRIGGER check_handler;
+COMMENT ON TRIGGER check_handler ON clerk.event_handlers IS 'nobody runs a function as somebody else';
 
 CREATE FUNCTION clerk.add_event_handler(pattern text, handler regprocedure) RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp

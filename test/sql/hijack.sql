@@ -146,6 +146,10 @@ SELECT clerk.set_supabase_keys('{"keys":[{"kty":"oct","k":"c3VwZXItc2VjcmV0LWp3d
 SELECT clerk.supabase_pre_config();
 SELECT count(*) FROM clerk.audit() \g /dev/null
 SELECT clerk.set_supabase_keys(NULL);
+CREATE ROLE regress_admin;
+SELECT clerk.grant_admin('regress_admin');
+DROP OWNED BY regress_admin;
+DROP ROLE regress_admin;
 SELECT clerk.drop_instance('https://clerk.evil.example');
 RESET search_path;
 
