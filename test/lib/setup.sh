@@ -254,6 +254,7 @@ missing_packages()
 		[ "$(id -u)" != 0 ] || have mmdebstrap || echo mmdebstrap
 		perl -MIPC::Run -e 1 2>/dev/null || echo libipc-run-perl
 		[ -x /usr/sbin/pgbouncer ] || echo pgbouncer
+		[ -x /usr/sbin/nginx ] || echo nginx-light
 		# without the windows of the whole chromium, which would do as well
 		have chromium-headless-shell || have chromium || echo chromium-headless-shell
 		missing_extensions
