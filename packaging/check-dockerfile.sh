@@ -53,7 +53,7 @@ make_base()
 		grep -E '^(root|postgres):' /etc/group >/base/etc/group
 		cp /bin/busybox /base/bin/busybox
 		for name in $(/bin/busybox --list); do
-			ln -s busybox /base/bin/$name
+			[ $name = busybox ] || ln -s busybox /base/bin/$name
 		done
 		for file in $pg/usr/lib/postgresql/*/bin/* $pg/usr/lib/postgresql/*/lib/*.so; do
 			ldd "$file" 2>/dev/null | sed -n 's/.*=> \(\/[^ ]*\) .*/\1/p'
