@@ -33,6 +33,8 @@ PARTS = $(patsubst %,sql/parts/%.sql, \
 	explain \
 	protect \
 	audit \
+	doctor \
+	report \
 	admin \
 	privileges)
 

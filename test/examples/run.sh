@@ -54,8 +54,7 @@ examples_tokens()
 examples_supabase()
 {
 	printf '%s' 'a JWT_SECRET of at least 32 characters' >"$SCRATCH/jwt_secret"
-	sed -n '/^SELECT clerk\.set_supabase_keys(/p' docs/supabase.md |
-		sed "s/the JWT_SECRET of your .env/$(cat "$SCRATCH/jwt_secret")/"
+	scratch_sql -o "$SCRATCH/setup.out" -c "SELECT clerk.set_supabase_keys('$(cat "$SCRATCH/jwt_secret")')"
 }
 
 examples_database()
@@ -184,7 +183,6 @@ examples_database
 [[ " ${examples[*]} " != *' nextjs '* ]] || examples_nextjs
 scratch_postgrest 12 examples 'db-schemas = "public"' 'db-anon-role = "anon"' 'db-pool = 2' \
 	'db-pre-request = "clerk.pre_request"' 'db-pre-config = "clerk.supabase_pre_config"'
-examples_pgbouncer
 examples_copy
 examples_gateway
 SUPABASE_ANON_KEY=$("$MINT" token --alg HS256 --secret-file "$SCRATCH/jwt_secret" --kid - \

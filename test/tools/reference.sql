@@ -22,7 +22,7 @@ INSERT INTO section (title, about, names) VALUES
 		'{add_instance,drop_instance,load_jwks,load_pem,retire_key,refresh_jwks,schedule_jwks_refresh,run_jwks_refresh}'),
 	('Webhooks and revocation', 'For administrators, but for `webhook()`: see [webhooks](webhooks.md).',
 		'{expose_webhook,add_webhook_secret,drop_webhook_secret,webhook,receive_webhook,verify_webhook,add_event_handler,drop_event_handler,revoke_session,revoke_user,unrevoke,prune,schedule_prune,import_users,import_organizations,import_memberships,drift}'),
-	('Why, and what is wrong', 'See [troubleshooting](troubleshooting.md) and [policies](policies.md).', '{diagnose,explain_access,health,audit,protect,grant_admin}');
+	('Why, and what is wrong', 'See [troubleshooting](troubleshooting.md) and [policies](policies.md).', '{diagnose,explain_access,health,audit,doctor,report,expose_report,protect,grant_admin}');
 
 CREATE TEMP VIEW reference AS
 SELECT coalesce(section.n, (SELECT max(n) FROM section)) AS section, coalesce(array_position(names, p.proname::text), 0) AS place,
