@@ -224,7 +224,7 @@ CREATE FUNCTION clerk_internal.audit_instances() RETURNS TABLE (severity text, f
 	FROM clerk.health() AS health WHERE health.refresh_failure IS NOT NULL
 	UNION ALL
 	SELECT 'notice', 'keys-unattended', format('instance %s', health.issuer), 'its newest key is older than 90 days, and nothing in the database fetches keys',
-		format('SELECT clerk.schedule_jwks_refresh(%L)', '15 minutes')
+		format('SELECT clerk.schedule_jwks_refresh(%L)', '5 minutes')
 	FROM clerk.health() AS health
 	WHERE health.newest_key_age > interval '90 days' AND coalesce(health.refreshed_at < now() - interval '1 day', true)
 	UNION ALL

@@ -45,8 +45,9 @@ CREATE FUNCTION clerk_internal.doctor_instances() RETURNS TABLE (subject text, o
 			coalesce(array_to_string(authorized_parties, ', '), 'any')), CASE
 				WHEN authorized_parties IS NULL OR wrong_parties > 0 THEN 'warning' ELSE 'ok' END, CASE
 				WHEN authorized_parties IS NULL
-					THEN 'A token that was made for any other site counts: set authorized_parties of the '
-						|| 'instance to the origins of your application'
+					THEN format('A token that was made for any other site counts: '
+					|| 'UPDATE clerk.instances SET authorized_parties = %L WHERE issuer = %L',
+						'{https://app.example.com}', issuer)
 				WHEN wrong_parties > 0
 					THEN format('%s tokens were made for another site and refused: whose was it?',
 						wrong_parties) END

