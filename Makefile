@@ -127,6 +127,8 @@ fuzz:
 stress:
 	bash test/stress/run.sh ubsan regress isolation
 	bash test/stress/run.sh valgrind regress isolation
+	bash test/stress/run.sh invalidate regress isolation
+	CLERK_SEED=`date +%s` CLERK_STEPS=100000 CLERK_SEQUENCES=5000 bash test/run.sh --show tap
 	bash test/stress/upgrade.sh
 	bash test/matrix.sh
 	bash test/fresh.sh --test all

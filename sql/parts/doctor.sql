@@ -37,7 +37,7 @@ CREATE FUNCTION clerk_internal.doctor_instances() RETURNS TABLE (subject text, o
 				WHEN refresh_failure IS NOT NULL THEN format('Fetching them has failed: %s', refresh_failure)
 				WHEN coalesce(refreshed_at < now() - interval '1 day', true)
 					THEN 'Nothing in the database has fetched them for a day, so a new key locks people out: '
-						|| 'SELECT clerk.schedule_jwks_refresh(''15 minutes''), or load them from cron' END
+						|| 'SELECT clerk.schedule_jwks_refresh(''5 minutes''), or load them from cron' END
 		FROM instance ORDER BY issuer) AS refreshes
 	UNION ALL
 	SELECT * FROM (
@@ -45,9 +45,8 @@ CREATE FUNCTION clerk_internal.doctor_instances() RETURNS TABLE (subject text, o
 			coalesce(array_to_string(authorized_parties, ', '), 'any')), CASE
 				WHEN authorized_parties IS NULL OR wrong_parties > 0 THEN 'warning' ELSE 'ok' END, CASE
 				WHEN authorized_parties IS NULL
-					THEN format('A token that was made for any other site counts: '
-					|| 'UPDATE clerk.instances SET authorized_parties = %L WHERE issuer = %L',
-						'{https://app.example.com}', issuer)
+					THEN 'A token that was made for any other site counts: set authorized_parties of the '
+						|| 'instance to the origins of your application'
 				WHEN wrong_parties > 0
 					THEN format('%s tokens were made for another site and refused: whose was it?',
 						wrong_parties) END

@@ -580,29 +580,34 @@ claims_name_another(Verification *verification, ClerkSession *session)
 	return false;
 }
 
+static bool
+is_same_slice(ClerkSlice a, ClerkSlice b)
+{
+	return a.len == b.len && memcmp(a.data, b.data, a.len) == 0;
+}
+
 /*
- * Does a token of the request other than the chosen one, or any of them if chosen is -1, name
- * another user than the session's?  Cookies count only beside each other, and a header with
+ * Does a token of the request name another user than the session's?  All are asked but the
+ * chosen one; with -1, all.  Cookies are asked only if one was chosen, and a header with
  * several values may name anybody.
  */
 static bool
 others_name_another(Verification *verification, int chosen, const ClerkSession *session)
 {
 	const ClerkRequest *request = &verification->request;
-	const ClerkCandidate *candidate = chosen >= 0 ? &request->candidates[chosen] : NULL;
+	const ClerkCandidate *choice = chosen >= 0 ? &request->candidates[chosen] : NULL;
 
 	for (int i = 0; i < request->n_candidates; i++)
 	{
 		const ClerkCandidate *other = &request->candidates[i];
 
-		if (other == candidate ||
+		if (other == choice ||
 			(other->source == CLERK_SOURCE_COOKIE &&
-			 (candidate == NULL || candidate->source != CLERK_SOURCE_COOKIE)))
+			 (choice == NULL || choice->source != CLERK_SOURCE_COOKIE)))
 			continue;
 		if (other->status != CLERK_OK)
 			return true;
-		if (candidate != NULL && other->token.len == candidate->token.len &&
-			memcmp(other->token.data, candidate->token.data, other->token.len) == 0)
+		if (choice != NULL && is_same_slice(other->token, choice->token))
 			continue;
 		if (token_names_another(verification, other, session))
 			return true;

@@ -2,7 +2,8 @@
 #
 # run.sh
 #		The examples of docs/clients.md with real clients: supabase-js, postgrest-js, node-postgres,
-#		Drizzle, a browser and the application of examples/nextjs, through PostgREST and PgBouncer.
+#		Drizzle, the package clients/js, Python, Go, a browser and the application of examples/nextjs,
+#		through PostgREST and PgBouncer.
 #
 # usage: test/examples/run.sh [EXAMPLE...]	(default: all)
 #		test/examples/run.sh --serve		(the application, to look at: until Ctrl-C)
@@ -10,7 +11,7 @@
 # --serve first installs what is missing, unless CLERK_SETUP=no.
 #
 # Prints TAP, and at the end "N passed, N failed".  Owns the servers and the tokens; each folder
-# has an example, which is there to be copied, and its test.mjs.  What cannot be run here, since
+# has an example, which is there to be copied, or is in examples/ or clients/, and its test.  What cannot be run here, since
 # setup.sh could not install it, is skipped by name.
 #
 set -euo pipefail
@@ -128,6 +129,23 @@ examples_copy()
 	[ ! -d build/nextjs ] || ln -s "$PWD/build/nextjs/node_modules" "$SCRATCH/examples/nextjs/node_modules"
 }
 
+# The package, built, in the folder of its test, which imports it by its name.  Prisma looks for an
+# engine of its migrations before it generates a client, which needs none.
+examples_js()
+{
+	local folder=$SCRATCH/examples/js
+
+	ln -s "$PWD/build/clients-js/node_modules" "$folder/node_modules"
+	cp -r clients/js "$folder/package"
+	mkdir "$folder/package/node_modules"
+	ln -s "$PWD"/build/clients-js/node_modules/{drizzle-orm,kysely} "$folder/package/node_modules"
+	scratch_quietly node "$folder/node_modules/typescript/bin/tsc" -p "$folder/package"
+	cp clients/js/package.json "$folder"
+	ln -s package/dist "$folder/dist"
+	scratch_quietly env CHECKPOINT_DISABLE=1 PRISMA_HIDE_UPDATE_MESSAGE=1 PRISMA_SCHEMA_ENGINE_BINARY=/bin/true \
+		node "$folder/node_modules/prisma/build/index.js" generate --schema "$folder/schema.prisma"
+}
+
 examples_gateway()
 {
 	local i
@@ -143,11 +161,43 @@ examples_gateway()
 	export SUPABASE_URL
 }
 
+# The test of an example: a script, which prints TAP, or Go's own.
+examples_test()
+{
+	local folder=$SCRATCH/examples/$1
+
+	case $1 in
+		python)
+			cp examples/python/*.py "$folder"
+			timeout 60 "$PWD/build/python/bin/python" "$folder/test.py"
+			;;
+		go)
+			cp examples/go/{*.go,go.mod,go.sum} "$folder"
+			(cd "$folder" && examples_go_env timeout 180 go test -count=1 -v .) | awk '
+				/^ +--- (PASS|FAIL): / {
+					good = /--- PASS/
+					sub(/^[^\/]*\//, ""); sub(/ \([^)]*\)$/, ""); gsub(/_/, " ")
+					print (good ? "ok" : "not ok"), ++n, "-", $0
+					next
+				}
+				/^(===|---|PASS|FAIL|ok)/ { next }
+				{ print "#", $0 }'
+			;;
+		*) timeout 300 node "$folder/test.mjs" ;;
+	esac
+}
+
+# With the modules that setup.sh has fetched, and nothing from elsewhere.
+examples_go_env()
+{
+	env GOMODCACHE="$SCRATCH_TOP/build/go/modules" GOCACHE="$SCRATCH_TOP/build/go/cache" GOPROXY=off GOFLAGS=-modcacherw GOTOOLCHAIN=local "$@"
+}
+
 # example NAME: its TAP, with its name.  A script that died counts, though no line says so.
 example()
 {
 	scratch_say "$1"
-	timeout 180 node "$SCRATCH/examples/$1/test.mjs" 2>&1 | sed "s/^\(\(not \)\?ok [0-9]*\) - /\1 - $1: /" |
+	examples_test "$1" 2>&1 | sed "s/^\(\(not \)\?ok [0-9]*\) - /\1 - $1: /" |
 		tee -a "$SCRATCH/tap.out" || broken=$((broken + 1))
 }
 
@@ -156,6 +206,9 @@ examples_missing()
 {
 	case $1 in
 		browser) [ "$CHROMIUM" ] || echo 'there is no chromium-headless-shell and no chromium' ;;
+		python) [ -e build/python/complete ] || echo 'psycopg, SQLAlchemy and FastAPI are not there' ;;
+		go) [ -e build/go/complete ] || echo 'pgx is not there' ;;
+		js) [ -d build/clients-js ] || echo 'Prisma wants Node.js 20.19 or later, and test/lib/setup.sh --with-tests' ;;
 		nextjs)
 			[ -d build/nextjs ] && [ -d build/clerk-browser ] || echo 'Next.js wants Node.js 20.9 or later, and test/lib/setup.sh --with-tests'
 			[ "$CHROMIUM" ] || [ "$serve" ] || echo 'there is no chromium-headless-shell and no chromium'
@@ -163,7 +216,7 @@ examples_missing()
 	esac
 }
 
-[ $# -gt 0 ] || set -- supabase-js postgrest-js pg drizzle browser nextjs
+[ $# -gt 0 ] || set -- supabase-js postgrest-js pg drizzle js python go browser nextjs
 CHROMIUM=$(command -v chromium-headless-shell || command -v chromium || true)
 examples=()
 for name; do
@@ -184,6 +237,7 @@ examples_database
 scratch_postgrest 12 examples 'db-schemas = "public"' 'db-anon-role = "anon"' 'db-pool = 2' \
 	'db-pre-request = "clerk.pre_request"' 'db-pre-config = "clerk.supabase_pre_config"'
 examples_copy
+[[ " ${examples[*]} " != *' js '* ]] || examples_js
 examples_gateway
 SUPABASE_ANON_KEY=$("$MINT" token --alg HS256 --secret-file "$SCRATCH/jwt_secret" --kid - \
 	'{"role":"anon","iss":"supabase","exp":4102444800}')

@@ -10,8 +10,8 @@
 #	sql		into one psql for the whole page, as superuser.  A line with "-- fails: X" must raise an
 #			error with X in it, and nothing else may raise one.
 #	sh		into one shell for the whole page, in a checkout.  No command may fail.
-#	ini		PostgREST is started with it.  If its first comment says "environment", that is its
-#			environment; if it says postgresql.conf, that file gets it added, and the server is restarted.
+#	ini		PostgREST is started with it; if its first comment says postgresql.conf, that file gets it
+#			added, and the server is restarted
 #	js		into Node.js, within the program that pages.pl has around it
 #	yaml	each "query:" in it is SQL that the role exporter may run
 #	none, text, json	what the block before it prints, if no title is between.  Spaces, lines of -+- and
@@ -22,6 +22,7 @@ use warnings;
 
 use FindBin;
 use lib $FindBin::Bin;
+use File::Glob qw(:bsd_glob);
 use IPC::Run qw(start timeout);
 use JSON::PP;
 use MIME::Base64 qw(encode_base64);
@@ -199,14 +200,14 @@ sub free_ports
 # Starts PostgREST with these settings, and returns what it says when it does not get ready.
 sub start_postgrest
 {
-	my ($conf, %env) = @_;
+	my ($conf) = @_;
 	my ($port, $admin_port) = free_ports();
 	my $log = "$dir/postgrest.log";
 
 	$postgrest->kill_kill if $postgrest;
 	spew("$dir/postgrest.conf", "$conf\nserver-host = \"127.0.0.1\"\nserver-port = $port\nadmin-server-port = $admin_port\n");
 	$postgrest = start([ $ENV{JOURNEY_POSTGREST}, "$dir/postgrest.conf" ], '<', \'', '>', $log, '2>&1',
-		init => sub { %ENV = (PATH => $ENV{PATH}, %env) });
+		init => sub { %ENV = (PATH => $ENV{PATH}) });
 	$api = "http://127.0.0.1:$port";
 	for (1 .. 100)
 	{
@@ -214,7 +215,7 @@ sub start_postgrest
 		select(undef, undef, undef, 0.1);
 	}
 	# somebody else may have taken a port between our look and PostgREST's
-	return slurp($log) =~ /already in use|resource busy/ ? start_postgrest($conf, %env) : "PostgREST is not ready\n" . slurp($log);
+	return slurp($log) =~ /already in use|resource busy/ ? start_postgrest($conf) : "PostgREST is not ready\n" . slurp($log);
 }
 
 # How often PostgREST has read the schema.
@@ -264,11 +265,10 @@ my %run = (
 		{
 			spew("$ENV{PGHOST}/data/postgresql.conf", $text, '>>');
 			undef $psql;
-			my $failed = system("$ENV{JOURNEY_PG_CTL} -m fast restart >$dir/restart.log 2>&1");
+			my $failed = system("$ENV{JOURNEY_RESTART} >$dir/restart.log 2>&1");
 			return ('', $failed ? slurp("$dir/restart.log") : '');
 		}
-		my @env = $text =~ /^# .*environment/ ? (with_values($plan{env}) . "\n$text") =~ /^(\w+)=(.*)$/mg : ();
-		return ('', start_postgrest(@env ? '' : $text, @env));
+		return ('', start_postgrest($text));
 	},
 	js => sub {
 		my ($text) = @_;

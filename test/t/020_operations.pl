@@ -1,6 +1,7 @@
 # 020_operations.pl
 #	What docs/operations.md says to run, run: doctor() in a script, the report, backup and
-#	restore, the drills.  And that its alerts ask for what its queries bring.
+#	restore, the drills, each with what it is for (test/journeys runs the page from top to bottom).
+#	And that its alerts ask for what its queries bring.
 
 use strict;
 use warnings FATAL => 'all';
@@ -173,9 +174,5 @@ isnt(who(vector('alice_next_key')), '', 'until they are loaded again');
 $node->safe_psql($app, q(SELECT clerk.add_webhook_secret('https://clerk.example.com', 'whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw')));
 $node->safe_psql($app, $secrets =~ s/whsec_new…/whsec_C2FVsBQIhrscChlQIMVb5sSYspob7oDx/r =~ s/whsec_old…/whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw/r);
 is($node->safe_psql($app, 'SELECT secret FROM clerk.webhook_secrets'), 'whsec_C2FVsBQIhrscChlQIMVb5sSYspob7oDx', 'a stolen webhook secret is replaced');
-
-# the trail, and what the exporter needs, are for 010_documents.pl
-$node->safe_psql($app, (blocks('How tokens fare', 'sql'))[0]);
-is(scalar(() = $document =~ /^```(?:sql|sh)$/mg), 18, 'and these are all of its commands');
 
 done_testing();

@@ -179,6 +179,7 @@ test_request(void)
 	const struct CMUnitTest tests[] = {
 		unit_case(test_may_use_cookies),
 		unit_case(test_sources),
+		unit_case(test_may_use_cookies),
 	};
 
 	return cmocka_run_group_tests_name("request", tests, NULL, NULL);
