@@ -2,8 +2,8 @@
 -- report.sql
 --		One page for eyes: clerk.report() as HTML, alone or served by PostgREST.
 --
--- Uses library, instances, keys, refresh, revocation, webhook, stats, changes, upkeep, roles, explain,
--- audit, doctor.
+-- Uses schema, library, instances, keys, refresh, revocation, webhook, stats, changes, upkeep, roles,
+-- explain, audit, doctor.
 --
 -- Whatever comes from the database passes clerk_internal.html() once: the pieces below take plain text
 -- and give HTML. The page holds no script, loads nothing, and its Content-Security-Policy lets it do
@@ -546,6 +546,8 @@ COMMENT ON FUNCTION clerk_internal.serve_report()
 CREATE FUNCTION clerk.expose_report(schema name, role name) RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 	AS $$
+DECLARE
+	is_new constant boolean := to_regprocedure(quote_ident(schema) || '.clerk_report()') IS NULL;
 BEGIN
 	IF to_regnamespace(quote_ident(schema)) IS NULL THEN
 		RAISE EXCEPTION USING
@@ -562,13 +564,23 @@ BEGIN
 		EXECUTE format('CREATE DOMAIN %I."text/html" AS text', schema);
 		EXECUTE format('COMMENT ON DOMAIN %I."text/html" IS %L', schema,
 			'for PostgREST: what is returned as it is, with this Content-Type');
+	ELSIF EXISTS (
+		SELECT FROM pg_type JOIN pg_roles ON pg_roles.oid = typowner
+		WHERE pg_type.oid = to_regtype(format('%I."text/html"', schema))
+			AND rolname <> current_user AND NOT rolsuper) THEN
+		RAISE EXCEPTION USING
+			ERRCODE = 'insufficient_privilege',
+			MESSAGE = format('domain %I."text/html" belongs to another role', schema),
+			DETAIL = 'Its owner could give it a constraint, which would run with the rights of the owner of '
+				'clerk_report().',
+			HINT = 'Use a schema that only you create in, and add it to the db-schemas of PostgREST.';
 	END IF;
 	EXECUTE format('CREATE OR REPLACE FUNCTION %1$I.clerk_report() RETURNS %1$I."text/html"
 		LANGUAGE sql VOLATILE SECURITY DEFINER
 		SET search_path = pg_catalog, pg_temp RETURN clerk_internal.serve_report()', schema);
 	EXECUTE format('COMMENT ON FUNCTION %I.clerk_report() IS %L', schema, 'see clerk.report()');
-	EXECUTE format('REVOKE ALL ON FUNCTION %I.clerk_report() FROM PUBLIC', schema);
-	EXECUTE format('GRANT EXECUTE ON FUNCTION %I.clerk_report() TO %I', schema, role);
+	-- beside those whom it was exposed to before
+	PERFORM clerk_internal.expose(format('%I.clerk_report()', schema)::regprocedure, role, alone => is_new);
 	PERFORM pg_notify('pgrst', 'reload schema');
 END
 $$;
