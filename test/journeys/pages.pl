@@ -82,12 +82,9 @@ return {
 		],
 	},
 	'docs/operations.md' => {
-		follows => 'docs/webhooks.md',
 		replace => {
 			'sk_live_…' => 'sk_live_x',
 			'ins_2abc…' => 'ins_2abc',
-			'whsec_old…' => 'whsec_…',
-			'whsec_new…' => 'whsec_C2FVsBQIhrscChlQIMVb5sSYspob7oDx',
 			'SELECT clerk.schedule_jwks_refresh(NULL);' => '',
 		},
 		skip => {
