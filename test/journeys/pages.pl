@@ -41,6 +41,9 @@ return {
 			[ sql => "SELECT count(*) AS n FROM clerk.add_instance('pk_live_…', authorized_parties => '{https://app.example.com}');", 'n 1', 'the instance can be added twice' ],
 		],
 	},
+	'docs/citus.md' => {
+		skip => { 'citus' => 'test/citus/run.sh runs it, where Citus is', 'for Citus' => 'test/citus/run.sh starts it' },
+	},
 	'docs/clients.md' => {
 		skip => {
 			map({ $_ => $examples } 'import', 'async function', 'authenticate', 'user_session'),

@@ -3,7 +3,7 @@
  *		A module that does with SET LOCAL what Citus does: keeps the statements for the servers
  *		that it will connect to in this transaction, and forgets those of a savepoint when that
  *		is released or rolled back.  SHOW citus_likeness.told, which is no statement that the
- *		executor runs, says what such a server would be sent.  For test/t/020_citus.pl.
+ *		executor runs, says what such a server would be sent.  For test/t/021_citus.pl.
  */
 #include "postgres.h"
 

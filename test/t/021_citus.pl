@@ -1,4 +1,4 @@
-# 020_citus.pl
+# 021_citus.pl
 #	What Citus would be told, without Citus: a module stands in for it, as that keeps SET LOCAL
 #	for the servers it connects to.  With Citus itself it is test/citus/run.sh.
 
