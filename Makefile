@@ -32,6 +32,7 @@ PARTS = $(patsubst %,sql/parts/%.sql, \
 	import \
 	upkeep \
 	roles \
+	citus \
 	explain \
 	protect \
 	audit \
@@ -69,6 +70,7 @@ OBJS = \
 	src/pg/variable.o \
 	src/pg/config.o \
 	src/pg/source.o \
+	src/pg/citus.o \
 	src/pg/table.o \
 	src/pg/keys.o \
 	src/pg/unknown_kid.o \

@@ -114,7 +114,7 @@ SELECT pg_catalog.set_config('clerk_rls.before', (
 
 --
 -- revoke.sql
---		Taking back what default privileges have given away.
+--		Rights on what is made: taking back what default privileges have given, and giving.
 --
 
 CREATE OR REPLACE FUNCTION clerk_internal.revoke_all(catalog regclass, object oid) RETURNS void
@@ -146,6 +146,30 @@ $$;
 COMMENT ON FUNCTION clerk_internal.revoke_all(regclass, oid) IS
 	'takes every right on a schema, a table, a view, a sequence or a function from everybody '
 		'but its owner, whoever default privileges have given it to';
+
+-- Asked when it has been made or replaced: nobody else can do so until the end of the transaction.
+CREATE OR REPLACE FUNCTION clerk_internal.expose(function regprocedure, role name, alone boolean) RETURNS void
+	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+	AS $$
+DECLARE
+	owner constant regrole := (SELECT proowner FROM pg_proc WHERE oid = function);
+BEGIN
+	IF owner <> quote_ident(current_user)::regrole THEN
+		RAISE EXCEPTION USING
+			ERRCODE = 'insufficient_privilege',
+			MESSAGE = format('function %s belongs to %s', function, owner),
+			DETAIL = 'Its owner could replace it again, and it would run with the rights of its owner.',
+			HINT = 'Drop it, or give another name or schema.';
+	END IF;
+	IF alone THEN
+		PERFORM clerk_internal.revoke_all('pg_proc', function);
+	END IF;
+	EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO %s, %I', function, owner, role);
+END
+$$;
+COMMENT ON FUNCTION clerk_internal.expose(regprocedure, name, boolean) IS
+	'lets the owner, who must be the caller, and this role call a function; alone: and nobody else, '
+		'whatever default privileges say';
 
 --
 -- json.sql
@@ -4652,7 +4676,6 @@ CREATE OR REPLACE FUNCTION clerk.expose_webhook(schema name, function_name name 
 DECLARE
 	anon name;
 	exposed regprocedure;
-	owner regrole;
 BEGIN
 	anon := clerk_internal.anon_role();
 	IF to_regnamespace(quote_ident(schema)) IS NULL THEN
@@ -4667,18 +4690,8 @@ BEGIN
 	EXECUTE format('CREATE OR REPLACE FUNCTION %I.%I(json) RETURNS json LANGUAGE sql VOLATILE SECURITY DEFINER
 		SET search_path = pg_catalog, pg_temp RETURN clerk.webhook($1)', schema, function_name);
 	exposed := format('%I.%I(json)', schema, function_name);
-	-- now that it is there, and nobody else can replace it until the end of the transaction
-	SELECT proowner INTO owner FROM pg_proc WHERE oid = exposed;
-	IF owner <> quote_ident(current_user)::regrole THEN
-		RAISE EXCEPTION USING
-			ERRCODE = 'insufficient_privilege',
-			MESSAGE = format('function %s belongs to %s', exposed, owner),
-			DETAIL = 'Its owner could replace it again, and it would run with the rights of its owner.',
-			HINT = 'Drop it, or give another name.';
-	END IF;
 	EXECUTE format('COMMENT ON FUNCTION %s IS ''webhooks of Clerk, see clerk.webhook()''', exposed);
-	PERFORM clerk_internal.revoke_all('pg_proc', exposed);
-	EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO %s, %I', exposed, owner, anon);
+	PERFORM clerk_internal.expose(exposed, anon, alone => true);
 	PERFORM pg_notify('pgrst', 'reload schema');
 END
 $$;
@@ -5335,6 +5348,19 @@ COMMENT ON FUNCTION clerk_internal.roles_reaching(oid, text) IS
 	'the API roles that may do one of these with a table, PUBLIC''s rights included; NULL: none';
 
 --
+-- citus.sql
+--		Citus is the extension's; where there is none, no table is distributed.
+--
+-- Uses library.
+--
+
+CREATE OR REPLACE FUNCTION clerk_internal.is_distributed_by(tab regclass, column_name name) RETURNS boolean
+	LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+	AS $$ SELECT false $$;
+COMMENT ON FUNCTION clerk_internal.is_distributed_by(regclass, name) IS
+	'false: whether Citus distributes a table by this column is known by the extension only';
+
+--
 -- explain.sql
 --		Which policy lets or stops which row.
 --
@@ -5667,7 +5693,7 @@ COMMENT ON FUNCTION clerk.explain_access(regclass, text, text, text, name, text)
 -- protect.sql
 --		Row-level security for a table: the common policies, written as one call.
 --
--- Uses library, settings, explain.
+-- Uses library, settings, citus, explain.
 --
 
 CREATE OR REPLACE FUNCTION clerk_internal.caller_expression(tab regclass, column_name name, is_org boolean,
@@ -5811,7 +5837,10 @@ CREATE OR REPLACE FUNCTION clerk_internal.column_changes(tab regclass, column_na
 	FROM pg_attribute, clerk_internal.caller_expression(tab, column_name, is_org), LATERAL (VALUES
 			(CASE WHEN (SELECT pg_get_expr(adbin, adrelid) FROM pg_attrdef WHERE adrelid = tab
 				AND adnum = attnum) IS DISTINCT FROM caller
-				THEN format('ALTER TABLE %s ALTER COLUMN %I SET DEFAULT %s', tab, attname, caller) END),
+				THEN CASE WHEN clerk_internal.is_distributed_by(tab, attname)
+					THEN '-- its rows are distributed by the column, so that it can get no default any more'
+					ELSE format('ALTER TABLE %s ALTER COLUMN %I SET DEFAULT %s', tab, attname, caller)
+				END END),
 			(CASE WHEN NOT EXISTS (SELECT FROM pg_index WHERE indrelid = tab AND indisvalid
 				AND indpred IS NULL AND indkey[0] = attnum)
 				THEN format('CREATE INDEX ON %s (%I)', tab, attname) END)
@@ -5854,7 +5883,7 @@ COMMENT ON FUNCTION clerk.protect(regclass, name, name, text, name, boolean) IS
 -- audit.sql
 --		What will not do what it seems to: tables, policies, functions, roles, instances.
 --
--- Uses library, instances, refresh, shim, webhook, supabase, upkeep, roles, protect.
+-- Uses library, instances, refresh, shim, webhook, supabase, upkeep, roles, protect, citus.
 --
 
 CREATE OR REPLACE FUNCTION clerk_internal.is_audited(catalog regclass, object oid, schema oid) RETURNS boolean
@@ -6103,6 +6132,7 @@ BEGIN
 			SELECT * FROM clerk_internal.audit_tables() UNION ALL SELECT * FROM clerk_internal.audit_policies() UNION ALL SELECT * FROM clerk_internal.audit_indexes()
 			UNION ALL SELECT * FROM clerk_internal.audit_presets() UNION ALL SELECT * FROM clerk_internal.audit_calls() UNION ALL SELECT * FROM clerk_internal.audit_supabase()
 			UNION ALL SELECT * FROM clerk_internal.audit_functions() UNION ALL SELECT * FROM clerk_internal.audit_roles() UNION ALL SELECT * FROM clerk_internal.audit_instances()
+			UNION ALL SELECT * FROM clerk_internal.audit_citus()
 		) AS f
 		ORDER BY array_position('{error,warning,notice}', f.severity), f.finding COLLATE "C", f.object COLLATE "C", f.fix COLLATE "C";
 END
@@ -6413,8 +6443,8 @@ COMMENT ON FUNCTION clerk.doctor() IS
 -- report.sql
 --		One page for eyes: clerk.report() as HTML, alone or served by PostgREST.
 --
--- Uses library, instances, keys, refresh, revocation, webhook, stats, changes, upkeep, roles, explain,
--- audit, doctor.
+-- Uses revoke, library, instances, keys, refresh, revocation, webhook, stats, changes, upkeep, roles,
+-- explain, audit, doctor.
 --
 -- Whatever comes from the database passes clerk_internal.html() once: the pieces below take plain text
 -- and give HTML. The page holds no script, loads nothing, and its Content-Security-Policy lets it do
@@ -6856,7 +6886,7 @@ $page$;
 COMMENT ON FUNCTION clerk_internal.report_page(text, text, text)
 	IS 'the page around the sections of the report';
 
-CREATE OR REPLACE FUNCTION clerk_internal.report_summary() RETURNS text
+CREATE OR REPLACE FUNCTION clerk_internal.report_summary(checks text[], findings text[]) RETURNS text
 	LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 	AS $$
 	SELECT format(E'<dl>\n%s</dl>\n', string_agg(
@@ -6868,36 +6898,44 @@ CREATE OR REPLACE FUNCTION clerk_internal.report_summary() RETURNS text
 			''),
 		(4, 'tokens refused', (SELECT coalesce(sum(tokens), 0) FROM clerk.stats WHERE reason <> 'verified'),
 			''),
-		(5, 'errors found', (SELECT count(*) FROM clerk.doctor() AS d WHERE d.outcome = 'error'),
-			(SELECT 'error' FROM clerk.doctor() AS d WHERE d.outcome = 'error' LIMIT 1)),
-		(6, 'tables reached', (SELECT count(*) FROM clerk_internal.reached_relations()), '')
+		(5, 'checks failed', cardinality(array_positions(checks, 'error')),
+			CASE WHEN 'error' = ANY (checks) THEN 'error' END),
+		(6, 'errors in findings', cardinality(array_positions(findings, 'error')),
+			CASE WHEN 'error' = ANY (findings) THEN 'error' END)
 	) AS tile (n, name, value, class)
 $$;
-COMMENT ON FUNCTION clerk_internal.report_summary() IS 'the numbers at the head of the report';
+COMMENT ON FUNCTION clerk_internal.report_summary(text[], text[]) IS
+	'the numbers at the head of the report, of the outcomes of clerk.doctor() and clerk.audit()';
 
 -- SECURITY DEFINER, as clerk.audit().
 CREATE OR REPLACE FUNCTION clerk.report(token text DEFAULT NULL) RETURNS text
 	LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 	AS $$
+DECLARE
+	checks text[];
+	findings text[];
+	outcomes text[];
+	severities text[];
 BEGIN
 	PERFORM clerk.is_authenticated();	-- loads the library, which knows the setting
+	SELECT array_agg(ARRAY[d."check", d.outcome, d."what to do"]), array_agg(d.outcome) INTO checks, outcomes
+	FROM clerk.doctor() AS d;
+	SELECT array_agg(ARRAY[a.finding, a.severity, a.object, a.detail, a.fix]), array_agg(a.severity)
+	INTO findings, severities FROM clerk.audit() AS a;
 	RETURN clerk_internal.report_page(format('clerk_rls in %s', current_database()),
 		format('PostgreSQL %s, %s%s.', split_part(current_setting('server_version'), ' ', 1),
 			format('clerk_rls %s, ', split_part(clerk.version(), ' ', 1)),
 			to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI "UTC"')),
 		concat(
-			clerk_internal.report_summary(),
+			clerk_internal.report_summary(outcomes, coalesce(severities, '{}')),
 			CASE WHEN token IS NOT NULL THEN clerk_internal.html_section('token', 'This token',
 				clerk_internal.report_way(token)) END,
 			clerk_internal.html_section('doctor', 'Before going live',
 				clerk_internal.html_table('What clerk.doctor() says', '{check,outcome,what to do}',
-					(SELECT array_agg(ARRAY[d."check", d.outcome, d."what to do"])
-						FROM clerk.doctor() AS d), '')),
+					checks, '')),
 			clerk_internal.html_section('findings', 'Findings',
 				clerk_internal.html_table('What clerk.audit() finds, and the statement that fixes it',
-					'{finding,severity,object,detail,`fix}',
-					(SELECT array_agg(ARRAY[a.finding, a.severity, a.object, a.detail, a.fix])
-						FROM clerk.audit() AS a), 'Nothing.')),
+					'{finding,severity,object,detail,`fix}', findings, 'Nothing.')),
 			clerk_internal.html_section('instances', 'Instances and keys', clerk_internal.report_instances()),
 			clerk_internal.html_section('tokens', 'Tokens', clerk_internal.report_tokens()),
 			clerk_internal.html_section('webhooks', 'Webhooks', clerk_internal.report_webhooks()),
@@ -6949,6 +6987,8 @@ COMMENT ON FUNCTION clerk_internal.serve_report()
 CREATE OR REPLACE FUNCTION clerk.expose_report(schema name, role name) RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 	AS $$
+DECLARE
+	is_new constant boolean := to_regprocedure(quote_ident(schema) || '.clerk_report()') IS NULL;
 BEGIN
 	IF to_regnamespace(quote_ident(schema)) IS NULL THEN
 		RAISE EXCEPTION USING
@@ -6965,13 +7005,23 @@ BEGIN
 		EXECUTE format('CREATE DOMAIN %I."text/html" AS text', schema);
 		EXECUTE format('COMMENT ON DOMAIN %I."text/html" IS %L', schema,
 			'for PostgREST: what is returned as it is, with this Content-Type');
+	ELSIF EXISTS (
+		SELECT FROM pg_type JOIN pg_roles ON pg_roles.oid = typowner
+		WHERE pg_type.oid = to_regtype(format('%I."text/html"', schema))
+			AND rolname <> current_user AND NOT rolsuper) THEN
+		RAISE EXCEPTION USING
+			ERRCODE = 'insufficient_privilege',
+			MESSAGE = format('domain %I."text/html" belongs to another role', schema),
+			DETAIL = 'Its owner could give it a constraint, which would run with the rights of the owner of '
+				'clerk_report().',
+			HINT = 'Use a schema that only you create in, and add it to the db-schemas of PostgREST.';
 	END IF;
 	EXECUTE format('CREATE OR REPLACE FUNCTION %1$I.clerk_report() RETURNS %1$I."text/html"
 		LANGUAGE sql VOLATILE SECURITY DEFINER
 		SET search_path = pg_catalog, pg_temp RETURN clerk_internal.serve_report()', schema);
 	EXECUTE format('COMMENT ON FUNCTION %I.clerk_report() IS %L', schema, 'see clerk.report()');
-	EXECUTE format('REVOKE ALL ON FUNCTION %I.clerk_report() FROM PUBLIC', schema);
-	EXECUTE format('GRANT EXECUTE ON FUNCTION %I.clerk_report() TO %I', schema, role);
+	-- beside those whom it was exposed to before
+	PERFORM clerk_internal.expose(format('%I.clerk_report()', schema)::regprocedure, role, alone => is_new);
 	PERFORM pg_notify('pgrst', 'reload schema');
 END
 $$;
@@ -6998,7 +7048,7 @@ BEGIN
 		RAISE EXCEPTION USING
 			ERRCODE = 'undefined_object',
 			MESSAGE = format('role %s does not exist', coalesce(quote_ident(role), 'NULL'));
-	ELSIF role IN (SELECT clerk_internal.api_roles()) THEN
+	ELSIF EXISTS (SELECT FROM clerk_internal.api_roles() AS api WHERE pg_has_role(api, role, 'MEMBER')) THEN
 		RAISE EXCEPTION USING
 			ERRCODE = 'invalid_parameter_value',
 			MESSAGE = format('role %I is one that requests have', role),
@@ -7017,7 +7067,8 @@ BEGIN
 			clerk.verify_webhook(text, text, text, text)',
 		'EXECUTE ON FUNCTION clerk.import_users(jsonb, text), clerk.import_organizations(jsonb, text),
 			clerk.import_memberships(jsonb, text), clerk.drift(regclass, jsonb), clerk.prune(interval)',
-		'EXECUTE ON FUNCTION clerk.set_supabase_keys(text), clerk.health(), clerk_internal.count_tokens()',
+		'EXECUTE ON FUNCTION clerk.set_supabase_keys(text), clerk.health(), clerk_internal.count_tokens(),
+			clerk.doctor(), clerk.report(text)',
 		-- the settings of an instance are changed by UPDATE, and checked by a trigger
 		'SELECT, UPDATE ON clerk.instances',
 		'EXECUTE ON FUNCTION clerk_internal.is_clerks(text, text), clerk_internal.origin_problem(text)',
@@ -7039,9 +7090,14 @@ BEGIN
 			clerk_internal.track_id()',
 		'SELECT, INSERT, UPDATE, DELETE ON clerk.id_map',
 		-- a function of the caller's as the endpoint, and others as handlers
-		'EXECUTE ON FUNCTION clerk.expose_webhook(name, name), clerk_internal.revoke_all(regclass, oid),
-			clerk.add_event_handler(text, regprocedure), clerk.drop_event_handler(text, regprocedure)',
-		'SELECT, INSERT, DELETE ON clerk.event_handlers'
+		'EXECUTE ON FUNCTION clerk.expose_webhook(name, name),
+			clerk_internal.expose(regprocedure, name, boolean),
+			clerk_internal.revoke_all(regclass, oid), clerk.add_event_handler(text, regprocedure),
+			clerk.drop_event_handler(text, regprocedure)',
+		'SELECT, INSERT, DELETE ON clerk.event_handlers',
+		-- and one as the page for eyes
+		'EXECUTE ON FUNCTION clerk.expose_report(name, name), clerk_internal.check_report_role(name),
+			clerk_internal.serve_report(), clerk_internal.api_roles()'
 	] LOOP
 		EXECUTE format('GRANT %s TO %I', privilege, role);
 	END LOOP;
@@ -7136,6 +7192,8 @@ GRANT EXECUTE ON FUNCTION clerk.authenticate(text) TO PUBLIC;
 GRANT EXECUTE ON FUNCTION clerk.pre_request() TO PUBLIC;
 GRANT EXECUTE ON FUNCTION clerk.pre_config() TO PUBLIC;
 GRANT EXECUTE ON FUNCTION clerk.diagnose(text) TO PUBLIC;
+-- the executor calls it, as whoever runs the statement
+GRANT EXECUTE ON FUNCTION clerk_internal.tell_citus() TO PUBLIC;
 GRANT EXECUTE ON FUNCTION clerk.health() TO pg_monitor;
 GRANT EXECUTE ON FUNCTION clerk_internal.count_tokens() TO pg_monitor;
 GRANT SELECT ON clerk.stats TO pg_monitor;
@@ -7156,7 +7214,8 @@ GRANT EXECUTE ON FUNCTION clerk.audit(),
 	clerk_internal.wanted_policies(regclass, name, name, text),
 		clerk_internal.policy_changes(regclass, name, name, text, name),
 	clerk_internal.column_changes(regclass, name, boolean),
-		clerk_internal.caller_expression(regclass, name, boolean), clerk_internal.once(text)
+		clerk_internal.caller_expression(regclass, name, boolean), clerk_internal.once(text),
+	clerk_internal.is_distributed_by(regclass, name)
 	TO pg_database_owner;
 
 --

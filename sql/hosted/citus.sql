@@ -1,0 +1,12 @@
+--
+-- citus.sql
+--		Citus is the extension's; where there is none, no table is distributed.
+--
+-- Uses library.
+--
+
+CREATE FUNCTION clerk_internal.is_distributed_by(tab regclass, column_name name) RETURNS boolean
+	LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+	AS $$ SELECT false $$;
+COMMENT ON FUNCTION clerk_internal.is_distributed_by(regclass, name) IS
+	'false: whether Citus distributes a table by this column is known by the extension only';
