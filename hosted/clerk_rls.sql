@@ -95,7 +95,8 @@ $$;
 CREATE SCHEMA IF NOT EXISTS clerk;
 CREATE SCHEMA IF NOT EXISTS clerk_internal;
 COMMENT ON SCHEMA clerk IS 'clerk_rls: who is signed in with Clerk, for row-level security policies';
-COMMENT ON SCHEMA clerk_internal IS 'clerk_rls: what the functions of schema clerk are made of; it may change without notice';
+COMMENT ON SCHEMA clerk_internal IS
+	'clerk_rls: what the functions of schema clerk are made of; it may change without notice';
 
 -- Nobody's default privileges reach what is made here, and nobody's grants on what was there
 -- already are changed: default_privileges.sql and the end compare with this.
@@ -186,7 +187,8 @@ CREATE OR REPLACE FUNCTION clerk_internal.base64url_decode(encoded text) RETURNS
 			WHEN 3 THEN right(encoded, 1) ~ '[AEIMQUYcgkosw048]'
 			ELSE false END
 		THEN decode(translate(encoded, '-_', '+/') || repeat('=', -length(encoded) & 3), 'base64') END;
-COMMENT ON FUNCTION clerk_internal.base64url_decode(text) IS 'the bytes that a text in strict base64url stands for; NULL: it is none';
+COMMENT ON FUNCTION clerk_internal.base64url_decode(text) IS
+	'the bytes that a text in strict base64url stands for; NULL: it is none';
 
 CREATE OR REPLACE FUNCTION clerk_internal.base64url_encode(bytes bytea) RETURNS text
 	LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
@@ -196,7 +198,8 @@ COMMENT ON FUNCTION clerk_internal.base64url_encode(bytea) IS 'bytes in base64ur
 CREATE OR REPLACE FUNCTION clerk_internal.without_strings(document text) RETURNS text
 	LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
 	RETURN regexp_replace(document, '"(?:[^"\\]|\\.)*"', '', 'g');
-COMMENT ON FUNCTION clerk_internal.without_strings(text) IS 'a JSON text without its strings: each colon is a member''s, each bracket a level''s';
+COMMENT ON FUNCTION clerk_internal.without_strings(text) IS
+	'a JSON text without its strings: each colon is a member''s, each bracket a level''s';
 
 CREATE OR REPLACE FUNCTION clerk_internal.count_of(characters text, string text) RETURNS integer
 	LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
@@ -222,7 +225,8 @@ BEGIN
 	RETURN false;
 END
 $$;
-COMMENT ON FUNCTION clerk_internal.is_too_deep(text) IS 'whether a JSON text, without its strings, has more than 256 levels';
+COMMENT ON FUNCTION clerk_internal.is_too_deep(text) IS
+	'whether a JSON text, without its strings, has more than 256 levels';
 
 -- What is asked before the cast keeps it from raising what no handler should have to catch.
 CREATE OR REPLACE FUNCTION clerk_internal.json_object(document text) RETURNS jsonb
@@ -246,7 +250,8 @@ EXCEPTION WHEN data_exception OR program_limit_exceeded THEN
 	RETURN NULL;
 END
 $$;
-COMMENT ON FUNCTION clerk_internal.json_object(text) IS 'a JSON object whose members have names of their own, of at most 256 levels; NULL: it is none';
+COMMENT ON FUNCTION clerk_internal.json_object(text) IS
+	'a JSON object whose members have names of their own, of at most 256 levels; NULL: it is none';
 
 CREATE OR REPLACE FUNCTION clerk_internal.json_object_of_part(part text) RETURNS jsonb
 	LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp
@@ -257,7 +262,8 @@ EXCEPTION WHEN data_exception THEN
 	RETURN NULL;
 END
 $$;
-COMMENT ON FUNCTION clerk_internal.json_object_of_part(text) IS 'the object in a part of a token; NULL: there is none';
+COMMENT ON FUNCTION clerk_internal.json_object_of_part(text) IS
+	'the object in a part of a token; NULL: there is none';
 
 -- Nothing that anything is decided on is beyond what a double holds.
 CREATE OR REPLACE FUNCTION clerk_internal.json_number(value jsonb) RETURNS numeric
@@ -277,7 +283,8 @@ CREATE OR REPLACE FUNCTION clerk_internal.is_truthy(value jsonb) RETURNS boolean
 		WHEN 'number' THEN value::numeric <> 0
 		WHEN 'boolean' THEN value::boolean
 		ELSE jsonb_typeof(value) <> 'null' END, false);
-COMMENT ON FUNCTION clerk_internal.is_truthy(jsonb) IS 'whether JavaScript takes a value, which may be absent, for true';
+COMMENT ON FUNCTION clerk_internal.is_truthy(jsonb) IS
+	'whether JavaScript takes a value, which may be absent, for true';
 
 --
 -- rsa.sql
@@ -320,7 +327,8 @@ BEGIN
 	RETURN div(('1e' || digits)::numeric, modulus) * ('1e-' || digits)::numeric;
 END
 $$;
-COMMENT ON FUNCTION clerk_internal.reciprocal(numeric) IS 'the reciprocal of a modulus, rounded down, to a third more than twice its digits';
+COMMENT ON FUNCTION clerk_internal.reciprocal(numeric) IS
+	'the reciprocal of a modulus, rounded down, to a third more than twice its digits';
 
 CREATE OR REPLACE FUNCTION clerk_internal.power(base numeric, exponent numeric, modulus numeric, reciprocal numeric) RETURNS numeric
 	LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp
@@ -348,7 +356,8 @@ BEGIN
 	RETURN power % modulus;
 END
 $$;
-COMMENT ON FUNCTION clerk_internal.power(numeric, numeric, numeric, numeric) IS 'a power modulo a number whose reciprocal is given';
+COMMENT ON FUNCTION clerk_internal.power(numeric, numeric, numeric, numeric) IS
+	'a power modulo a number whose reciprocal is given';
 
 -- Of a key that is in use, made once (library.sql).
 CREATE TABLE IF NOT EXISTS clerk_internal.moduli (
@@ -357,7 +366,8 @@ CREATE TABLE IF NOT EXISTS clerk_internal.moduli (
 	modulus numeric NOT NULL,
 	reciprocal numeric NOT NULL
 );
-COMMENT ON TABLE clerk_internal.moduli IS 'the numbers of the RSA keys in clerk.jwks, kept by a trigger: they only save time';
+COMMENT ON TABLE clerk_internal.moduli IS
+	'the numbers of the RSA keys in clerk.jwks, kept by a trigger: they only save time';
 COMMENT ON COLUMN clerk_internal.moduli.n IS '"n" of the key';
 COMMENT ON COLUMN clerk_internal.moduli.size IS 'its bytes';
 COMMENT ON COLUMN clerk_internal.moduli.modulus IS 'the number';
@@ -373,7 +383,8 @@ BEGIN
 	RETURN ROW(n, length(bytes), modulus, clerk_internal.reciprocal(modulus))::clerk_internal.moduli;
 END
 $$;
-COMMENT ON FUNCTION clerk_internal.modulus_of(text) IS 'the numbers of an RSA key, which has been checked, by its "n"';
+COMMENT ON FUNCTION clerk_internal.modulus_of(text) IS
+	'the numbers of an RSA key, which has been checked, by its "n"';
 
 -- EMSA-PKCS1-v1_5 (RFC 8017 section 9.2): 00 01 FF ... FF 00, what says which hash, the hash.
 CREATE OR REPLACE FUNCTION clerk_internal.encoded_hash(hash bytea, size integer) RETURNS numeric
@@ -390,7 +401,8 @@ BEGIN
 		+ clerk_internal.bytes_to_numeric(digest_info);
 END
 $$;
-COMMENT ON FUNCTION clerk_internal.encoded_hash(bytea, integer) IS 'what the signature of a hash by a key of so many bytes encrypts to';
+COMMENT ON FUNCTION clerk_internal.encoded_hash(bytea, integer) IS
+	'what the signature of a hash by a key of so many bytes encrypts to';
 
 CREATE OR REPLACE FUNCTION clerk_internal.verify_rsa(jwk jsonb, alg text, signed text, signature bytea) RETURNS boolean
 	LANGUAGE plpgsql STABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp
@@ -414,7 +426,8 @@ BEGIN
 			= clerk_internal.encoded_hash(hash, key.size), false);
 END
 $$;
-COMMENT ON FUNCTION clerk_internal.verify_rsa(jsonb, text, text, bytea) IS 'whether a key has made this signature, by RS256, RS384 or RS512';
+COMMENT ON FUNCTION clerk_internal.verify_rsa(jsonb, text, text, bytea) IS
+	'whether a key has made this signature, by RS256, RS384 or RS512';
 
 --
 -- library.sql
@@ -438,7 +451,8 @@ BEGIN
 	RAISE EXCEPTION USING ERRCODE = sqlstate, MESSAGE = message, DETAIL = detail, HINT = hint;
 END
 $$;
-COMMENT ON FUNCTION clerk_internal.refuse(text, text, text, text) IS 'raises; the statement is in the server log, unlike with the extension';
+COMMENT ON FUNCTION clerk_internal.refuse(text, text, text, text) IS
+	'raises; the statement is in the server log, unlike with the extension';
 
 -- No backend keeps keys, but the numbers that they are made of.
 CREATE OR REPLACE FUNCTION clerk_internal.invalidate() RETURNS trigger
@@ -456,7 +470,8 @@ BEGIN
 	RETURN NULL;
 END
 $$;
-COMMENT ON FUNCTION clerk_internal.invalidate() IS 'trigger: keeps clerk_internal.moduli in step with clerk.jwks';
+COMMENT ON FUNCTION clerk_internal.invalidate() IS
+	'trigger: keeps clerk_internal.moduli in step with clerk.jwks';
 
 CREATE OR REPLACE FUNCTION clerk_internal.check_jwk(jwk jsonb, OUT ignored boolean, OUT problem text)
 	LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp
@@ -500,7 +515,8 @@ BEGIN
 	END IF;
 END
 $$;
-COMMENT ON FUNCTION clerk_internal.check_jwk(jsonb) IS 'why a JSON Web Key cannot be used (NULL: it can), and whether a JWKS may hold it all the same';
+COMMENT ON FUNCTION clerk_internal.check_jwk(jsonb) IS
+	'why a JSON Web Key cannot be used (NULL: it can), and whether a JWKS may hold it all the same';
 
 -- One element of DER (X.690): what it is, where its content begins and where it ends.
 CREATE OR REPLACE FUNCTION clerk_internal.der_element(der bytea, place integer, OUT tag integer, OUT start integer, OUT stop integer)
@@ -529,7 +545,8 @@ EXCEPTION WHEN array_subscript_error THEN
 	RETURN;
 END
 $$;
-COMMENT ON FUNCTION clerk_internal.der_element(bytea, integer) IS 'the element at a place in DER; tag NULL: there is none';
+COMMENT ON FUNCTION clerk_internal.der_element(bytea, integer) IS
+	'the element at a place in DER; tag NULL: there is none';
 
 CREATE OR REPLACE FUNCTION clerk_internal.der_elements(der bytea, start integer, stop integer) RETURNS TABLE (n integer, tag integer, "from" integer, "to" integer)
 	LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp
@@ -550,7 +567,8 @@ BEGIN
 	END LOOP;
 END
 $$;
-COMMENT ON FUNCTION clerk_internal.der_elements(bytea, integer, integer) IS 'the elements that stand between two places in DER';
+COMMENT ON FUNCTION clerk_internal.der_elements(bytea, integer, integer) IS
+	'the elements that stand between two places in DER';
 
 CREATE OR REPLACE FUNCTION clerk_internal.refuse_key(detail text, hint text) RETURNS void
 	LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp
@@ -602,12 +620,14 @@ BEGIN
 		'n', clerk_internal.base64url_encode(ltrim(numbers[1], '\x00')), 'e', clerk_internal.base64url_encode(ltrim(numbers[2], '\x00')));
 END
 $$;
-COMMENT ON FUNCTION clerk_internal.jwk_of_spki(bytea) IS 'the public key in a SubjectPublicKeyInfo, or in a certificate, as a JSON Web Key';
+COMMENT ON FUNCTION clerk_internal.jwk_of_spki(bytea) IS
+	'the public key in a SubjectPublicKeyInfo, or in a certificate, as a JSON Web Key';
 
 CREATE OR REPLACE FUNCTION clerk_internal.unknown_kid_at(issuer text) RETURNS timestamptz
 	LANGUAGE sql STABLE STRICT SET search_path = pg_catalog, pg_temp
 	AS $$ SELECT NULL::timestamptz $$;
-COMMENT ON FUNCTION clerk_internal.unknown_kid_at(text) IS 'NULL: that a token named an unknown key is noted by the extension only';
+COMMENT ON FUNCTION clerk_internal.unknown_kid_at(text) IS
+	'NULL: that a token named an unknown key is noted by the extension only';
 
 CREATE OR REPLACE FUNCTION clerk_internal.count_tokens() RETURNS TABLE (issuer text, reason text, tokens bigint, since timestamptz)
 	LANGUAGE sql STABLE STRICT ROWS 20 SET search_path = pg_catalog, pg_temp
@@ -699,7 +719,8 @@ BEGIN
 	WHERE r.status = reason.status;
 END
 $$;
-COMMENT ON FUNCTION clerk_internal.reason(text) IS 'the reason code of a status, its texts, and the step of the verification it belongs to';
+COMMENT ON FUNCTION clerk_internal.reason(text) IS
+	'the reason code of a status, its texts, and the step of the verification it belongs to';
 
 CREATE OR REPLACE FUNCTION clerk_internal.steps() RETURNS text[]
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE
@@ -721,7 +742,8 @@ COMMENT ON FUNCTION clerk_internal.raise(text) IS 'raises for a status other tha
 CREATE OR REPLACE FUNCTION clerk_internal.is_anonymous(status text) RETURNS boolean
 	LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
 	RETURN status IN ('no_token', 'cookie_cross_site', 'issuer_unknown', 'issuer_legacy');
-COMMENT ON FUNCTION clerk_internal.is_anonymous(text) IS 'whether the request is one without a token of ours, rather than one with a bad token';
+COMMENT ON FUNCTION clerk_internal.is_anonymous(text) IS
+	'whether the request is one without a token of ours, rather than one with a bad token';
 
 --
 -- settings.sql
@@ -799,7 +821,8 @@ BEGIN
 		GROUP BY p.object, p.alter_policy, polqual, polwithcheck, polrelid;
 END
 $$;
-COMMENT ON FUNCTION clerk_internal.audit_calls() IS 'what clerk.audit() finds in how policies call functions of clerk';
+COMMENT ON FUNCTION clerk_internal.audit_calls() IS
+	'what clerk.audit() finds in how policies call functions of clerk';
 
 --
 -- instances.sql
@@ -1852,7 +1875,8 @@ BEGIN
 	status := CASE WHEN FOUND THEN 'ok' ELSE 'issuer_unknown' END;
 END
 $$;
-COMMENT ON FUNCTION clerk_internal.identify(jsonb) IS 'the registered instance whose claims these are; they stay unverified';
+COMMENT ON FUNCTION clerk_internal.identify(jsonb) IS
+	'the registered instance whose claims these are; they stay unverified';
 
 CREATE OR REPLACE FUNCTION clerk_internal.header_status(header jsonb) RETURNS text
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE
@@ -1862,7 +1886,8 @@ CREATE OR REPLACE FUNCTION clerk_internal.header_status(header jsonb) RETURNS te
 		WHEN jsonb_typeof(header -> 'alg') IS DISTINCT FROM 'string' OR jsonb_typeof(header -> 'kid') <> 'string'
 			OR jsonb_typeof(header -> 'typ') <> 'string' OR jsonb_typeof(header -> 'cat') <> 'string' THEN 'header_member'
 		ELSE 'ok' END;
-COMMENT ON FUNCTION clerk_internal.header_status(jsonb) IS 'whether the header of a token is in order (RFC 7515 section 4; RFC 7797)';
+COMMENT ON FUNCTION clerk_internal.header_status(jsonb) IS
+	'whether the header of a token is in order (RFC 7515 section 4; RFC 7797)';
 
 CREATE OR REPLACE FUNCTION clerk_internal.request_header(name text, OUT status text, OUT value text)
 	LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
@@ -1892,7 +1917,8 @@ EXCEPTION WHEN data_exception OR statement_too_complex THEN
 	value := NULL;
 END
 $$;
-COMMENT ON FUNCTION clerk_internal.request_header(text) IS 'a header of the request: ok, no_token when there is none, or source_ambiguous';
+COMMENT ON FUNCTION clerk_internal.request_header(text) IS
+	'a header of the request: ok, no_token when there is none, or source_ambiguous';
 
 -- A browser sends cookies along with what any page starts, so the page must be of the same origin,
 -- which no script can make Sec-Fetch-Site say, or of an origin among the authorized parties. Without
@@ -1909,7 +1935,8 @@ BEGIN
 			ELSE coalesce(origin.value = ANY (authorized_parties), false) END;
 END
 $$;
-COMMENT ON FUNCTION clerk_internal.may_use_cookies(text[]) IS 'whether the request was started by a page that may sign in by cookie';
+COMMENT ON FUNCTION clerk_internal.may_use_cookies(text[]) IS
+	'whether the request was started by a page that may sign in by cookie';
 
 -- A cookie counts only where the
 -- instance says which sites may. And HS256 is PostgREST's alone, while an application moves away from it.
@@ -1960,7 +1987,8 @@ BEGIN
 	END IF;
 END
 $$;
-COMMENT ON FUNCTION clerk_internal.read_token(text, text) IS 'what a token says, unverified, if it is one of a registered instance';
+COMMENT ON FUNCTION clerk_internal.read_token(text, text) IS
+	'what a token says, unverified, if it is one of a registered instance';
 
 -- The same key also signs OAuth access tokens, id tokens and machine tokens.
 CREATE OR REPLACE FUNCTION clerk_internal.check_type(header jsonb, claims jsonb, instance clerk.instances) RETURNS text
@@ -1989,7 +2017,8 @@ BEGIN
 		ELSE 'ok' END;
 END
 $$;
-COMMENT ON FUNCTION clerk_internal.check_type(jsonb, jsonb, clerk.instances) IS 'whether it is the token of a user''s session, or what the instance takes';
+COMMENT ON FUNCTION clerk_internal.check_type(jsonb, jsonb, clerk.instances) IS
+	'whether it is the token of a user''s session, or what the instance takes';
 
 CREATE OR REPLACE FUNCTION clerk_internal.verify_with_key(key clerk.jwks, header jsonb, signed text, signature bytea) RETURNS text
 	LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
@@ -2004,7 +2033,8 @@ BEGIN
 		ELSE 'signature_invalid' END;
 END
 $$;
-COMMENT ON FUNCTION clerk_internal.verify_with_key(clerk.jwks, jsonb, text, bytea) IS 'whether a key has signed a token; the algorithm belongs to the key, and not to the token';
+COMMENT ON FUNCTION clerk_internal.verify_with_key(clerk.jwks, jsonb, text, bytea) IS
+	'whether a key has signed a token; the algorithm belongs to the key, and not to the token';
 
 -- By the key that the token names; if the instance has none of that name, by one of those that it
 -- has for any, which come from a PEM file without a kid.
@@ -2027,13 +2057,15 @@ BEGIN
 	RETURN status;
 END
 $$;
-COMMENT ON FUNCTION clerk_internal.verify_signature(text, jsonb, text, bytea) IS 'whether a key of the instance has signed a token';
+COMMENT ON FUNCTION clerk_internal.verify_signature(text, jsonb, text, bytea) IS
+	'whether a key of the instance has signed a token';
 
 -- Null is absent, as templates write it for what is empty; a NumericDate may be fractional.
 CREATE OR REPLACE FUNCTION clerk_internal.numeric_date(value jsonb) RETURNS numeric
 	LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
 	RETURN CASE WHEN abs(clerk_internal.json_number(value)) <= 9.2e12 THEN floor(clerk_internal.json_number(value) * 1000000) / 1000000 END;
-COMMENT ON FUNCTION clerk_internal.numeric_date(jsonb) IS 'a NumericDate (RFC 7519 section 2), in seconds, to the microsecond; NULL: it is none';
+COMMENT ON FUNCTION clerk_internal.numeric_date(jsonb) IS
+	'a NumericDate (RFC 7519 section 2), in seconds, to the microsecond; NULL: it is none';
 
 CREATE OR REPLACE FUNCTION clerk_internal.check_claim(step text, claims jsonb, instance clerk.instances) RETURNS text
 	LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
@@ -2087,7 +2119,8 @@ BEGIN
 	RETURN 'ok';
 END
 $$;
-COMMENT ON FUNCTION clerk_internal.check_claim(text, jsonb, clerk.instances) IS 'one of the checks that the claims themselves can be asked, those of Clerk''s packages or stricter';
+COMMENT ON FUNCTION clerk_internal.check_claim(text, jsonb, clerk.instances) IS
+	'one of the checks that the claims themselves can be asked, those of Clerk''s packages or stricter';
 
 CREATE OR REPLACE FUNCTION clerk_internal.check_revocation(claims jsonb) RETURNS text
 	LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
@@ -2104,7 +2137,8 @@ BEGIN
 	RETURN CASE WHEN NOT FOUND THEN 'ok' WHEN revoked = claims ->> 'sid' THEN 'session_revoked' ELSE 'user_revoked' END;
 END
 $$;
-COMMENT ON FUNCTION clerk_internal.check_revocation(jsonb) IS 'whether the session or the user of a token was revoked';
+COMMENT ON FUNCTION clerk_internal.check_revocation(jsonb) IS
+	'whether the session or the user of a token was revoked';
 
 CREATE OR REPLACE FUNCTION clerk_internal.check_claims(claims jsonb, instance clerk.instances) RETURNS text
 	LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
@@ -2122,7 +2156,8 @@ BEGIN
 	RETURN clerk_internal.check_revocation(claims);
 END
 $$;
-COMMENT ON FUNCTION clerk_internal.check_claims(jsonb, clerk.instances) IS 'everything that the claims of a verified token are asked';
+COMMENT ON FUNCTION clerk_internal.check_claims(jsonb, clerk.instances) IS
+	'everything that the claims of a verified token are asked';
 
 CREATE OR REPLACE FUNCTION clerk_internal.verify_token(token text, source text, OUT status text, OUT claims jsonb, OUT instance clerk.instances)
 	LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
@@ -2149,7 +2184,8 @@ EXCEPTION WHEN syntax_error_or_access_rule_violation THEN
 	claims := NULL;
 END
 $$;
-COMMENT ON FUNCTION clerk_internal.verify_token(text, text) IS 'the claims of a token from a source, if it verifies; else why not';
+COMMENT ON FUNCTION clerk_internal.verify_token(text, text) IS
+	'the claims of a token from a source, if it verifies; else why not';
 
 --
 -- caller.sql
@@ -2173,7 +2209,8 @@ BEGIN
 	END IF;
 END
 $$;
-COMMENT ON FUNCTION clerk_internal.request_cookies() IS 'the session cookies, those of an instance before the plain one';
+COMMENT ON FUNCTION clerk_internal.request_cookies() IS
+	'the session cookies, those of an instance before the plain one';
 
 -- credentials = "Bearer" 1*SP b64token, or the bare token, as Clerk's SDKs take it; those of another
 -- scheme are no concern of ours.
@@ -2223,7 +2260,9 @@ BEGIN
 	END LOOP;
 END
 $$;
-COMMENT ON FUNCTION clerk_internal.candidates() IS 'where the request may carry a token, in order of precedence; and its claims, where those are believed';
+COMMENT ON FUNCTION clerk_internal.candidates() IS
+	'where the request may carry a token, in order of precedence; and its claims, where those are '
+		'believed';
 
 CREATE OR REPLACE FUNCTION clerk_internal.believe_claims(OUT status text, OUT claims jsonb, OUT instance clerk.instances)
 	LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
@@ -2248,13 +2287,15 @@ EXCEPTION WHEN syntax_error_or_access_rule_violation THEN
 	claims := NULL;
 END
 $$;
-COMMENT ON FUNCTION clerk_internal.believe_claims() IS 'the claims that the gateway has verified, if nothing but the signature is left to ask';
+COMMENT ON FUNCTION clerk_internal.believe_claims() IS
+	'the claims that the gateway has verified, if nothing but the signature is left to ask';
 
 CREATE OR REPLACE FUNCTION clerk_internal.is_not_ours(status text) RETURNS boolean
 	LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
 	RETURN status IN ('no_token', 'source_ambiguous', 'cookie_cross_site', 'token_too_large', 'token_not_compact', 'token_not_base64url', 'header_not_json',
 		'header_member', 'header_critical', 'payload_not_json', 'issuer_unknown', 'issuer_legacy');
-COMMENT ON FUNCTION clerk_internal.is_not_ours(text) IS 'whether a token, or what is in its place, says nothing about a registered issuer';
+COMMENT ON FUNCTION clerk_internal.is_not_ours(text) IS
+	'whether a token, or what is in its place, says nothing about a registered issuer';
 
 -- Does the status of a candidate that was none of ours say more than that of one before? Not that
 -- of a cookie which is no token, as other software uses the name __session as well.
@@ -2262,7 +2303,8 @@ CREATE OR REPLACE FUNCTION clerk_internal.says_more(status text, source text, ke
 	LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
 	RETURN (source <> 'cookie' OR status = 'cookie_cross_site') AND (kept = 'no_token'
 		OR (kept <> 'issuer_legacy' AND clerk_internal.is_anonymous(kept) AND NOT clerk_internal.is_anonymous(status)));
-COMMENT ON FUNCTION clerk_internal.says_more(text, text, text) IS 'whether the status of a candidate is to be kept in the place of another''s';
+COMMENT ON FUNCTION clerk_internal.says_more(text, text, text) IS
+	'whether the status of a candidate is to be kept in the place of another''s';
 
 -- It is a token, or claims, and somebody else may read what we cannot.
 CREATE OR REPLACE FUNCTION clerk_internal.names_another(status text, named jsonb, issuer text, subject text) RETURNS boolean
@@ -2343,7 +2385,8 @@ EXCEPTION WHEN syntax_error_or_access_rule_violation THEN
 	claims := NULL;
 END
 $$;
-COMMENT ON FUNCTION clerk_internal.decide() IS 'who makes this request, or why it is nobody; nobody else decides that';
+COMMENT ON FUNCTION clerk_internal.decide() IS
+	'who makes this request, or why it is nobody; nobody else decides that';
 
 -- Two keys of NMAC, which nobody but the owner reads.
 CREATE TABLE IF NOT EXISTS clerk_internal.seal (
@@ -2351,7 +2394,9 @@ CREATE TABLE IF NOT EXISTS clerk_internal.seal (
 	inner_key bytea NOT NULL,
 	outer_key bytea NOT NULL
 );
-COMMENT ON TABLE clerk_internal.seal IS 'what clerk_internal.caller() signs its answer with, as it is kept where everybody may write; deleted, it is made anew by running this file again';
+COMMENT ON TABLE clerk_internal.seal IS
+	'what clerk_internal.caller() signs its answer with, as it is kept where everybody may write; '
+		'deleted, it is made anew by running this file again';
 COMMENT ON COLUMN clerk_internal.seal.is_only IS 'there is one';
 COMMENT ON COLUMN clerk_internal.seal.inner_key IS 'the key of the inner hash';
 COMMENT ON COLUMN clerk_internal.seal.outer_key IS 'the key of the outer hash';
@@ -2453,7 +2498,8 @@ BEGIN
 	RETURN NULL;
 END
 $$;
-COMMENT ON FUNCTION clerk_internal.apply_settings() IS 'trigger: a changed setting counts from the next statement on';
+COMMENT ON FUNCTION clerk_internal.apply_settings() IS
+	'trigger: a changed setting counts from the next statement on';
 
 CREATE OR REPLACE TRIGGER apply_settings AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON clerk.settings
 	FOR EACH STATEMENT EXECUTE FUNCTION clerk_internal.apply_settings();
@@ -2541,12 +2587,14 @@ BEGIN
 	RETURN user_id;
 END
 $$;
-COMMENT ON FUNCTION clerk.authenticate(text) IS 'makes the rest of the transaction the token''s user and returns the user id; NULL signs out';
+COMMENT ON FUNCTION clerk.authenticate(text) IS
+	'makes the rest of the transaction the token''s user and returns the user id; NULL signs out';
 
 CREATE OR REPLACE FUNCTION clerk_internal.mentions(claims jsonb, value text) RETURNS boolean
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE
 	RETURN coalesce(jsonb_path_exists(claims, 'strict $.** ? (@ == $value)', jsonb_build_object('value', value)), false);
-COMMENT ON FUNCTION clerk_internal.mentions(jsonb, text) IS 'whether a text is one of the strings anywhere in the claims';
+COMMENT ON FUNCTION clerk_internal.mentions(jsonb, text) IS
+	'whether a text is one of the strings anywhere in the claims';
 
 -- PostgREST adds the role that it has chosen to the claims, so what the token asked for is in the
 -- token alone, also where its claims are believed.
@@ -2564,7 +2612,8 @@ BEGIN
 	RETURN clerk_internal.mentions(coalesce(claims, decided.claims), value);
 END
 $$;
-COMMENT ON FUNCTION clerk_internal.token_mentions(text) IS 'whether a text is one of the strings anywhere in the token of the signed-in user';
+COMMENT ON FUNCTION clerk_internal.token_mentions(text) IS
+	'whether a text is one of the strings anywhere in the token of the signed-in user';
 
 -- PostgREST runs a request as its anonymous role, or another one that it has fallen back to, where
 -- no token asks for one: then the claims that it hands over are those of no token, or of ours.
@@ -2610,7 +2659,8 @@ BEGIN
 	END IF;
 END
 $$;
-COMMENT ON FUNCTION clerk.pre_request() IS 'for PostgREST''s db-pre-request: refuses bad tokens with 401, gives verified callers their role';
+COMMENT ON FUNCTION clerk.pre_request() IS
+	'for PostgREST''s db-pre-request: refuses bad tokens with 401, gives verified callers their role';
 
 --
 -- grants.sql
@@ -2631,7 +2681,8 @@ COMMENT ON FUNCTION clerk_internal.elements(text) IS 'the elements that commas s
 CREATE OR REPLACE FUNCTION clerk_internal.text_member(object jsonb, name text) RETURNS text
 	LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
 	RETURN nullif(clerk_internal.json_string(CASE WHEN jsonb_typeof(object) = 'object' THEN object -> name END), '');
-COMMENT ON FUNCTION clerk_internal.text_member(jsonb, text) IS 'a member that is a string, and not empty; NULL: there is none';
+COMMENT ON FUNCTION clerk_internal.text_member(jsonb, text) IS
+	'a member that is a string, and not empty; NULL: there is none';
 
 -- scope:slug, with the scopes o, u, ou and uo. An element without a colon makes the list unreadable.
 CREATE OR REPLACE FUNCTION clerk_internal.is_readable(list text) RETURNS boolean
@@ -2657,7 +2708,8 @@ BEGIN
 		FROM unnest(clerk_internal.elements(list)) AS element), false);
 END
 $$;
-COMMENT ON FUNCTION clerk_internal.is_entitled(text, text) IS 'whether a feature or a plan is in a list of them';
+COMMENT ON FUNCTION clerk_internal.is_entitled(text, text) IS
+	'whether a feature or a plan is in a list of them';
 
 -- A mask has a bit for each permission, the least significant first; what is no number has none.
 CREATE OR REPLACE FUNCTION clerk_internal.has_bit(mask text, n integer) RETURNS boolean
@@ -2692,7 +2744,8 @@ BEGIN
 	RETURN permissions;
 END
 $$;
-COMMENT ON FUNCTION clerk_internal.masked_permissions(text, text, text) IS 'the permissions that a token of version 2 has packed';
+COMMENT ON FUNCTION clerk_internal.masked_permissions(text, text, text) IS
+	'the permissions that a token of version 2 has packed';
 
 -- Where Clerk's own parser throws, nothing at all is granted (unreadable).
 CREATE OR REPLACE FUNCTION clerk_internal.organization(claims jsonb, OUT unreadable boolean, OUT id text, OUT slug text, OUT role text, OUT permissions text[])
@@ -2705,7 +2758,8 @@ DECLARE
 	fpm jsonb;
 BEGIN
 	unreadable := false;
-	IF clerk_internal.json_number(claims -> 'v') IS DISTINCT FROM 2 THEN
+	-- a number of JavaScript's
+	IF clerk_internal.json_number(claims -> 'v')::double precision IS DISTINCT FROM 2 THEN
 		id := clerk_internal.text_member(claims, 'org_id');
 		IF id IS NOT NULL THEN
 			slug := clerk_internal.text_member(claims, 'org_slug');
@@ -2738,7 +2792,8 @@ BEGIN
 	END IF;
 END
 $$;
-COMMENT ON FUNCTION clerk_internal.organization(jsonb) IS 'the active organization in verified claims of either version, and what they grant in it';
+COMMENT ON FUNCTION clerk_internal.organization(jsonb) IS
+	'the active organization in verified claims of either version, and what they grant in it';
 
 -- Were the factors of this level verified less than so many minutes before the token was issued? A
 -- second factor that the user does not have (-1) is not asked for.
@@ -2769,7 +2824,8 @@ BEGIN
 		WHEN 'multi_factor' THEN first_is_fresh AND (second = -1 OR second_is_fresh) END, false);
 END
 $$;
-COMMENT ON FUNCTION clerk_internal.is_reverified(jsonb, text, double precision) IS 'whether verified claims say that a level was met within so many minutes';
+COMMENT ON FUNCTION clerk_internal.is_reverified(jsonb, text, double precision) IS
+	'whether verified claims say that a level was met within so many minutes';
 
 CREATE OR REPLACE FUNCTION clerk_internal.is_reverified_as(claims jsonb, preset text) RETURNS boolean
 	LANGUAGE sql IMMUTABLE
@@ -2811,7 +2867,8 @@ BEGIN
 		WHEN 'plan' THEN NOT org.unreadable AND clerk_internal.is_entitled(clerk_internal.text_member(claims, 'pla'), name) END, false);
 END
 $$;
-COMMENT ON FUNCTION clerk_internal.is_granted(jsonb, text, jsonb) IS 'whether verified claims meet one thing that has() can be asked';
+COMMENT ON FUNCTION clerk_internal.is_granted(jsonb, text, jsonb) IS
+	'whether verified claims meet one thing that has() can be asked';
 
 -- SECURITY DEFINER: who asks about the signed-in user need not be able to ask about others' claims.
 CREATE OR REPLACE FUNCTION clerk.org_id() RETURNS text
@@ -2832,7 +2889,8 @@ COMMENT ON FUNCTION clerk.org_role() IS 'the user''s role in the active organiza
 CREATE OR REPLACE FUNCTION clerk.org_permissions() RETURNS text[]
 	LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 	AS $$ SELECT (clerk_internal.organization(clerk_internal.caller())).permissions $$;
-COMMENT ON FUNCTION clerk.org_permissions() IS 'the user''s permissions in the active organization, such as org:invoices:create';
+COMMENT ON FUNCTION clerk.org_permissions() IS
+	'the user''s permissions in the active organization, such as org:invoices:create';
 
 CREATE OR REPLACE FUNCTION clerk.has(params jsonb) RETURNS boolean
 	LANGUAGE plpgsql STABLE SECURITY DEFINER COST 500 SET search_path = pg_catalog, pg_temp
@@ -2855,32 +2913,38 @@ BEGIN
 	RETURN asked;
 END
 $$;
-COMMENT ON FUNCTION clerk.has(jsonb) IS 'Clerk''s has({role, permission, feature, plan, reverification}): all that is asked must be met';
+COMMENT ON FUNCTION clerk.has(jsonb) IS
+	'Clerk''s has({role, permission, feature, plan, reverification}): all that is asked must be met';
 
 CREATE OR REPLACE FUNCTION clerk.has_role(role text) RETURNS boolean
 	LANGUAGE sql STABLE SECURITY DEFINER COST 500 SET search_path = pg_catalog, pg_temp
 	AS $$ SELECT clerk_internal.is_granted(clerk_internal.caller(), 'role', to_jsonb(role)) $$;
-COMMENT ON FUNCTION clerk.has_role(text) IS 'whether the user has this role in the active organization; org: may be left out';
+COMMENT ON FUNCTION clerk.has_role(text) IS
+	'whether the user has this role in the active organization; org: may be left out';
 
 CREATE OR REPLACE FUNCTION clerk.has_permission(permission text) RETURNS boolean
 	LANGUAGE sql STABLE SECURITY DEFINER COST 500 SET search_path = pg_catalog, pg_temp
 	AS $$ SELECT clerk_internal.is_granted(clerk_internal.caller(), 'permission', to_jsonb(permission)) $$;
-COMMENT ON FUNCTION clerk.has_permission(text) IS 'whether the user has this permission in the active organization; org: may be left out';
+COMMENT ON FUNCTION clerk.has_permission(text) IS
+	'whether the user has this permission in the active organization; org: may be left out';
 
 CREATE OR REPLACE FUNCTION clerk.has_feature(feature text) RETURNS boolean
 	LANGUAGE sql STABLE SECURITY DEFINER COST 500 SET search_path = pg_catalog, pg_temp
 	AS $$ SELECT clerk_internal.is_granted(clerk_internal.caller(), 'feature', to_jsonb(feature)) $$;
-COMMENT ON FUNCTION clerk.has_feature(text) IS 'whether the user, or the active organization, has this feature: slug, or o:slug, u:slug';
+COMMENT ON FUNCTION clerk.has_feature(text) IS
+	'whether the user, or the active organization, has this feature: slug, or o:slug, u:slug';
 
 CREATE OR REPLACE FUNCTION clerk.has_plan(plan text) RETURNS boolean
 	LANGUAGE sql STABLE SECURITY DEFINER COST 500 SET search_path = pg_catalog, pg_temp
 	AS $$ SELECT clerk_internal.is_granted(clerk_internal.caller(), 'plan', to_jsonb(plan)) $$;
-COMMENT ON FUNCTION clerk.has_plan(text) IS 'whether the user, or the active organization, has this plan: slug, or o:slug, u:slug';
+COMMENT ON FUNCTION clerk.has_plan(text) IS
+	'whether the user, or the active organization, has this plan: slug, or o:slug, u:slug';
 
 CREATE OR REPLACE FUNCTION clerk.has_reverified(preset text) RETURNS boolean
 	LANGUAGE sql STABLE SECURITY DEFINER COST 500 SET search_path = pg_catalog, pg_temp
 	AS $$ SELECT clerk_internal.is_reverified_as(clerk_internal.caller(), preset) $$;
-COMMENT ON FUNCTION clerk.has_reverified(text) IS 'whether the user has verified credentials again: strict_mfa, strict, moderate or lax';
+COMMENT ON FUNCTION clerk.has_reverified(text) IS
+	'whether the user has verified credentials again: strict_mfa, strict, moderate or lax';
 
 CREATE OR REPLACE FUNCTION clerk.has_reverified(level text, within interval) RETURNS boolean
 	LANGUAGE sql STABLE SECURITY DEFINER COST 500 SET search_path = pg_catalog, pg_temp
@@ -2890,7 +2954,9 @@ CREATE OR REPLACE FUNCTION clerk.has_reverified(level text, within interval) RET
 		((extract(year FROM within) * 12 + extract(month FROM within)) * 30 * 1440 + extract(day FROM within) * 1440
 			+ extract(hour FROM within) * 60 + extract(minute FROM within) + extract(second FROM within) / 60)::double precision)
 	$$;
-COMMENT ON FUNCTION clerk.has_reverified(text, interval) IS 'whether the user has verified credentials again: first_factor, second_factor or multi_factor, within this time';
+COMMENT ON FUNCTION clerk.has_reverified(text, interval) IS
+	'whether the user has verified credentials again: first_factor, second_factor or multi_factor, '
+		'within this time';
 
 --
 -- mapping.sql
@@ -2968,7 +3034,8 @@ BEGIN
 	RETURN encode(hash, 'hex')::uuid;
 END
 $$;
-COMMENT ON FUNCTION clerk_internal.uuid_v5(text) IS 'the UUID of version 5 (RFC 9562 section 5.5) of a Clerk id';
+COMMENT ON FUNCTION clerk_internal.uuid_v5(text) IS
+	'the UUID of version 5 (RFC 9562 section 5.5) of a Clerk id';
 
 -- Of what Clerk id a UUID was derived cannot be seen, so any but one's own may be another's.
 CREATE OR REPLACE FUNCTION clerk_internal.is_reserved_id(clerk_id text, mapped_id text) RETURNS boolean
@@ -3056,12 +3123,14 @@ COMMENT ON FUNCTION clerk_internal.mapped_org() IS 'local id of the active organ
 CREATE OR REPLACE FUNCTION clerk.mapped_id() RETURNS uuid
 	LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 	AS $$ SELECT clerk_internal.as_uuid(clerk_internal.mapped_caller()) $$;
-COMMENT ON FUNCTION clerk.mapped_id() IS 'local id of the signed-in user as uuid; NULL also when it is no uuid';
+COMMENT ON FUNCTION clerk.mapped_id() IS
+	'local id of the signed-in user as uuid; NULL also when it is no uuid';
 
 CREATE OR REPLACE FUNCTION clerk.mapped_bigint() RETURNS bigint
 	LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 	AS $$ SELECT clerk_internal.as_bigint(clerk_internal.mapped_caller()) $$;
-COMMENT ON FUNCTION clerk.mapped_bigint() IS 'local id of the signed-in user as bigint; NULL also when it is no bigint';
+COMMENT ON FUNCTION clerk.mapped_bigint() IS
+	'local id of the signed-in user as bigint; NULL also when it is no bigint';
 
 CREATE OR REPLACE FUNCTION clerk.mapped_text() RETURNS text
 	LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
@@ -3076,7 +3145,8 @@ COMMENT ON FUNCTION clerk.mapped_org_id() IS 'local id of the active organizatio
 CREATE OR REPLACE FUNCTION clerk.mapped_org_bigint() RETURNS bigint
 	LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 	AS $$ SELECT clerk_internal.as_bigint(clerk_internal.mapped_org()) $$;
-COMMENT ON FUNCTION clerk.mapped_org_bigint() IS 'local id of the active organization as bigint; NULL also when it is no bigint';
+COMMENT ON FUNCTION clerk.mapped_org_bigint() IS
+	'local id of the active organization as bigint; NULL also when it is no bigint';
 
 CREATE OR REPLACE FUNCTION clerk.mapped_org_text() RETURNS text
 	LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
@@ -3164,7 +3234,8 @@ BEGIN
 	RETURN NULL;
 END
 $$;
-COMMENT ON FUNCTION clerk_internal.track_id() IS 'trigger: keeps clerk.id_map in step with a table that clerk.track_ids() tracks';
+COMMENT ON FUNCTION clerk_internal.track_id() IS
+	'trigger: keeps clerk.id_map in step with a table that clerk.track_ids() tracks';
 
 --
 -- svix.sql
@@ -3189,12 +3260,14 @@ BEGIN
 	RETURN NULL;
 END
 $$;
-COMMENT ON FUNCTION clerk_internal.decode_webhook_secret(text) IS 'the key in the signing secret of an endpoint; NULL: it is none';
+COMMENT ON FUNCTION clerk_internal.decode_webhook_secret(text) IS
+	'the key in the signing secret of an endpoint; NULL: it is none';
 
 CREATE OR REPLACE FUNCTION clerk_internal.is_webhook_secret(secret text) RETURNS boolean
 	LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
 	RETURN clerk_internal.decode_webhook_secret(secret) IS NOT NULL;
-COMMENT ON FUNCTION clerk_internal.is_webhook_secret(text) IS 'whether this could be the signing secret of an endpoint';
+COMMENT ON FUNCTION clerk_internal.is_webhook_secret(text) IS
+	'whether this could be the signing secret of an endpoint';
 
 CREATE OR REPLACE FUNCTION clerk_internal.hmac_sha256(message bytea, key bytea) RETURNS bytea
 	LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp
@@ -3223,7 +3296,8 @@ CREATE OR REPLACE FUNCTION clerk_internal.check_webhook(id text, ts text, signat
 		WHEN ts::bigint > floor(extract(epoch FROM clock_timestamp())) + 300 THEN 'webhook_too_new'
 		ELSE 'ok' END
 $$;
-COMMENT ON FUNCTION clerk_internal.check_webhook(text, text, text) IS 'whether the headers of a webhook are in order, and the delivery recent';
+COMMENT ON FUNCTION clerk_internal.check_webhook(text, text, text) IS
+	'whether the headers of a webhook are in order, and the delivery recent';
 
 -- Compared are hashes of the codes, so that the time it takes says nothing of them.
 CREATE OR REPLACE FUNCTION clerk_internal.webhook_issuer(id text, ts text, signature text, body text) RETURNS text
@@ -3245,7 +3319,8 @@ EXCEPTION WHEN syntax_error_or_access_rule_violation THEN
 	RETURN NULL;
 END
 $$;
-COMMENT ON FUNCTION clerk_internal.webhook_issuer(text, text, text, text) IS 'the instance whose secret has signed a webhook; NULL: none';
+COMMENT ON FUNCTION clerk_internal.webhook_issuer(text, text, text, text) IS
+	'the instance whose secret has signed a webhook; NULL: none';
 
 CREATE OR REPLACE FUNCTION clerk.verify_webhook(id text, ts text, signature text, body text) RETURNS boolean
 	LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp
@@ -3278,7 +3353,8 @@ COMMENT ON FUNCTION clerk_internal.authenticate_webhook(text, text, text, text) 
 CREATE OR REPLACE FUNCTION clerk_internal.webhook_header(name text) RETURNS text
 	LANGUAGE sql STABLE STRICT SET search_path = pg_catalog, pg_temp
 	AS $$ SELECT coalesce((clerk_internal.request_header('svix-' || name)).value, (clerk_internal.request_header('webhook-' || name)).value) $$;
-COMMENT ON FUNCTION clerk_internal.webhook_header(text) IS 'header svix-<name>, or webhook-<name>, of the request';
+COMMENT ON FUNCTION clerk_internal.webhook_header(text) IS
+	'header svix-<name>, or webhook-<name>, of the request';
 
 -- Who is no superuser cannot become the owner of a function here, so the only handlers are one's own.
 CREATE OR REPLACE FUNCTION clerk_internal.run_event_handler(handler regprocedure, event jsonb) RETURNS void
@@ -3304,7 +3380,8 @@ BEGIN
 	EXECUTE format('SELECT %s($1)', handler::regproc) USING event;
 END
 $$;
-COMMENT ON FUNCTION clerk_internal.run_event_handler(regprocedure, jsonb) IS 'calls a function of the role that receives webhooks';
+COMMENT ON FUNCTION clerk_internal.run_event_handler(regprocedure, jsonb) IS
+	'calls a function of the role that receives webhooks';
 
 CREATE OR REPLACE FUNCTION clerk_internal.plain_string(string text, ascii boolean) RETURNS text
 	LANGUAGE sql IMMUTABLE STRICT SET search_path = pg_catalog, pg_temp
@@ -3315,7 +3392,8 @@ CREATE OR REPLACE FUNCTION clerk_internal.plain_string(string text, ascii boolea
 	FROM regexp_matches(string, '\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|\\u[0-9a-fA-F]{4}|\\.|[^\\]+', 'g')
 		WITH ORDINALITY AS units (matched, n), LATERAL (SELECT matched[1]) AS u (unit)
 $$;
-COMMENT ON FUNCTION clerk_internal.plain_string(text, boolean) IS 'a JSON string with U+0000 and half characters replaced; one of more than 1 MiB becomes empty';
+COMMENT ON FUNCTION clerk_internal.plain_string(text, boolean) IS
+	'a JSON string with U+0000 and half characters replaced; one of more than 1 MiB becomes empty';
 
 -- What jsonb takes stays as it is.
 CREATE OR REPLACE FUNCTION clerk_internal.plain_json(body text, ascii boolean) RETURNS text
@@ -3382,13 +3460,15 @@ CREATE OR REPLACE FUNCTION clerk_internal.shown_time(epoch numeric) RETURNS text
 		THEN regexp_replace(to_char('epoch'::timestamptz + (epoch * 1000000)::double precision * interval '1 microsecond', 'YYYY-MM-DD HH24:MI:SS.USOF'),
 			'[.]?0+(?=[-+][0-9:]+$)', '')
 		ELSE '(timestamp out of range)' END;
-COMMENT ON FUNCTION clerk_internal.shown_time(numeric) IS 'a time in seconds since the Unix epoch, for people';
+COMMENT ON FUNCTION clerk_internal.shown_time(numeric) IS
+	'a time in seconds since the Unix epoch, for people';
 
 CREATE OR REPLACE FUNCTION clerk_internal.shown_date(name text, claims jsonb, status text) RETURNS text
 	LANGUAGE sql STABLE PARALLEL SAFE
 	RETURN CASE WHEN status LIKE '%invalid' THEN NULL WHEN claims ->> name IS NULL THEN name || ' absent'
 		ELSE name || ' ' || clerk_internal.shown_time(clerk_internal.numeric_date(claims -> name)) END;
-COMMENT ON FUNCTION clerk_internal.shown_date(text, jsonb, text) IS 'a time that a token says; NULL: it is none';
+COMMENT ON FUNCTION clerk_internal.shown_date(text, jsonb, text) IS
+	'a time that a token says; NULL: it is none';
 
 CREATE OR REPLACE FUNCTION clerk_internal.similar_issuer(issuer text) RETURNS text
 	LANGUAGE sql STABLE STRICT SET search_path = pg_catalog, pg_temp
@@ -3398,7 +3478,8 @@ CREATE OR REPLACE FUNCTION clerk_internal.similar_issuer(issuer text) RETURNS te
 		AND rtrim(substring(i.issuer FROM '://(.*)'), '/') = rtrim(coalesce(substring(similar_issuer.issuer FROM '://(.*)'), similar_issuer.issuer), '/')
 	ORDER BY i.issuer DESC LIMIT 1
 $$;
-COMMENT ON FUNCTION clerk_internal.similar_issuer(text) IS 'a registered issuer that differs from this one by the scheme or a slash';
+COMMENT ON FUNCTION clerk_internal.similar_issuer(text) IS
+	'a registered issuer that differs from this one by the scheme or a slash';
 
 CREATE OR REPLACE FUNCTION clerk_internal.describe_step(step text, status text, header jsonb, claims jsonb, instance clerk.instances) RETURNS text
 	LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
@@ -3423,7 +3504,8 @@ BEGIN
 		WHEN 'session status' THEN 'sts ' || clerk_internal.shown(clerk_internal.json_string(claims -> 'sts')) END;
 END
 $$;
-COMMENT ON FUNCTION clerk_internal.describe_step(text, text, jsonb, jsonb, clerk.instances) IS 'what a step of the verification has looked at';
+COMMENT ON FUNCTION clerk_internal.describe_step(text, text, jsonb, jsonb, clerk.instances) IS
+	'what a step of the verification has looked at';
 
 CREATE OR REPLACE FUNCTION clerk_internal.describe_source(source text) RETURNS text
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE
@@ -3503,7 +3585,8 @@ BEGIN
 			CASE WHEN clerk_internal.as_uuid(found.mapped_id) IS NULL THEN 'NULL, since it is no uuid' ELSE 'this uuid' END) END;
 END
 $$;
-COMMENT ON FUNCTION clerk_internal.describe_mapping(jsonb) IS 'where the local id of a user comes from, and whether it fits a uuid';
+COMMENT ON FUNCTION clerk_internal.describe_mapping(jsonb) IS
+	'where the local id of a user comes from, and whether it fits a uuid';
 
 -- SECURITY DEFINER: who asks need not read the tables.
 CREATE OR REPLACE FUNCTION clerk_internal.explain_token(given text, role name) RETURNS TABLE (step text, outcome text, detail text)
@@ -3594,7 +3677,8 @@ COMMENT ON FUNCTION clerk_internal.explain_token(text, name) IS 'what clerk.diag
 CREATE OR REPLACE FUNCTION clerk.diagnose(token text DEFAULT NULL) RETURNS TABLE (step text, outcome text, detail text)
 	LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 	AS $$ SELECT e.step, e.outcome, e.detail FROM clerk_internal.explain_token(token, current_user) AS e $$;
-COMMENT ON FUNCTION clerk.diagnose(text) IS 'each step of the verification of this request, or of that token, with its outcome';
+COMMENT ON FUNCTION clerk.diagnose(text) IS
+	'each step of the verification of this request, or of that token, with its outcome';
 
 --
 -- idmap.sql

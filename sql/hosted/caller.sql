@@ -20,7 +20,8 @@ BEGIN
 	END IF;
 END
 $$;
-COMMENT ON FUNCTION clerk_internal.request_cookies() IS 'the session cookies, those of an instance before the plain one';
+COMMENT ON FUNCTION clerk_internal.request_cookies() IS
+	'the session cookies, those of an instance before the plain one';
 
 -- credentials = "Bearer" 1*SP b64token, or the bare token, as Clerk's SDKs take it; those of another
 -- scheme are no concern of ours.
@@ -70,7 +71,9 @@ BEGIN
 	END LOOP;
 END
 $$;
-COMMENT ON FUNCTION clerk_internal.candidates() IS 'where the request may carry a token, in order of precedence; and its claims, where those are believed';
+COMMENT ON FUNCTION clerk_internal.candidates() IS
+	'where the request may carry a token, in order of precedence; and its claims, where those are '
+		'believed';
 
 CREATE FUNCTION clerk_internal.believe_claims(OUT status text, OUT claims jsonb, OUT instance clerk.instances)
 	LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
@@ -95,13 +98,15 @@ EXCEPTION WHEN syntax_error_or_access_rule_violation THEN
 	claims := NULL;
 END
 $$;
-COMMENT ON FUNCTION clerk_internal.believe_claims() IS 'the claims that the gateway has verified, if nothing but the signature is left to ask';
+COMMENT ON FUNCTION clerk_internal.believe_claims() IS
+	'the claims that the gateway has verified, if nothing but the signature is left to ask';
 
 CREATE FUNCTION clerk_internal.is_not_ours(status text) RETURNS boolean
 	LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
 	RETURN status IN ('no_token', 'source_ambiguous', 'cookie_cross_site', 'token_too_large', 'token_not_compact', 'token_not_base64url', 'header_not_json',
 		'header_member', 'header_critical', 'payload_not_json', 'issuer_unknown', 'issuer_legacy');
-COMMENT ON FUNCTION clerk_internal.is_not_ours(text) IS 'whether a token, or what is in its place, says nothing about a registered issuer';
+COMMENT ON FUNCTION clerk_internal.is_not_ours(text) IS
+	'whether a token, or what is in its place, says nothing about a registered issuer';
 
 -- Does the status of a candidate that was none of ours say more than that of one before? Not that
 -- of a cookie which is no token, as other software uses the name __session as well.
@@ -109,7 +114,8 @@ CREATE FUNCTION clerk_internal.says_more(status text, source text, kept text) RE
 	LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
 	RETURN (source <> 'cookie' OR status = 'cookie_cross_site') AND (kept = 'no_token'
 		OR (kept <> 'issuer_legacy' AND clerk_internal.is_anonymous(kept) AND NOT clerk_internal.is_anonymous(status)));
-COMMENT ON FUNCTION clerk_internal.says_more(text, text, text) IS 'whether the status of a candidate is to be kept in the place of another''s';
+COMMENT ON FUNCTION clerk_internal.says_more(text, text, text) IS
+	'whether the status of a candidate is to be kept in the place of another''s';
 
 -- It is a token, or claims, and somebody else may read what we cannot.
 CREATE FUNCTION clerk_internal.names_another(status text, named jsonb, issuer text, subject text) RETURNS boolean
@@ -190,7 +196,8 @@ EXCEPTION WHEN syntax_error_or_access_rule_violation THEN
 	claims := NULL;
 END
 $$;
-COMMENT ON FUNCTION clerk_internal.decide() IS 'who makes this request, or why it is nobody; nobody else decides that';
+COMMENT ON FUNCTION clerk_internal.decide() IS
+	'who makes this request, or why it is nobody; nobody else decides that';
 
 -- Two keys of NMAC, which nobody but the owner reads.
 CREATE TABLE clerk_internal.seal (
@@ -198,7 +205,9 @@ CREATE TABLE clerk_internal.seal (
 	inner_key bytea NOT NULL,
 	outer_key bytea NOT NULL
 );
-COMMENT ON TABLE clerk_internal.seal IS 'what clerk_internal.caller() signs its answer with, as it is kept where everybody may write; deleted, it is made anew by running this file again';
+COMMENT ON TABLE clerk_internal.seal IS
+	'what clerk_internal.caller() signs its answer with, as it is kept where everybody may write; '
+		'deleted, it is made anew by running this file again';
 COMMENT ON COLUMN clerk_internal.seal.is_only IS 'there is one';
 COMMENT ON COLUMN clerk_internal.seal.inner_key IS 'the key of the inner hash';
 COMMENT ON COLUMN clerk_internal.seal.outer_key IS 'the key of the outer hash';

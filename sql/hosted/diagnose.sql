@@ -19,13 +19,15 @@ CREATE FUNCTION clerk_internal.shown_time(epoch numeric) RETURNS text
 		THEN regexp_replace(to_char('epoch'::timestamptz + (epoch * 1000000)::double precision * interval '1 microsecond', 'YYYY-MM-DD HH24:MI:SS.USOF'),
 			'[.]?0+(?=[-+][0-9:]+$)', '')
 		ELSE '(timestamp out of range)' END;
-COMMENT ON FUNCTION clerk_internal.shown_time(numeric) IS 'a time in seconds since the Unix epoch, for people';
+COMMENT ON FUNCTION clerk_internal.shown_time(numeric) IS
+	'a time in seconds since the Unix epoch, for people';
 
 CREATE FUNCTION clerk_internal.shown_date(name text, claims jsonb, status text) RETURNS text
 	LANGUAGE sql STABLE PARALLEL SAFE
 	RETURN CASE WHEN status LIKE '%invalid' THEN NULL WHEN claims ->> name IS NULL THEN name || ' absent'
 		ELSE name || ' ' || clerk_internal.shown_time(clerk_internal.numeric_date(claims -> name)) END;
-COMMENT ON FUNCTION clerk_internal.shown_date(text, jsonb, text) IS 'a time that a token says; NULL: it is none';
+COMMENT ON FUNCTION clerk_internal.shown_date(text, jsonb, text) IS
+	'a time that a token says; NULL: it is none';
 
 CREATE FUNCTION clerk_internal.similar_issuer(issuer text) RETURNS text
 	LANGUAGE sql STABLE STRICT SET search_path = pg_catalog, pg_temp
@@ -35,7 +37,8 @@ CREATE FUNCTION clerk_internal.similar_issuer(issuer text) RETURNS text
 		AND rtrim(substring(i.issuer FROM '://(.*)'), '/') = rtrim(coalesce(substring(similar_issuer.issuer FROM '://(.*)'), similar_issuer.issuer), '/')
 	ORDER BY i.issuer DESC LIMIT 1
 $$;
-COMMENT ON FUNCTION clerk_internal.similar_issuer(text) IS 'a registered issuer that differs from this one by the scheme or a slash';
+COMMENT ON FUNCTION clerk_internal.similar_issuer(text) IS
+	'a registered issuer that differs from this one by the scheme or a slash';
 
 CREATE FUNCTION clerk_internal.describe_step(step text, status text, header jsonb, claims jsonb, instance clerk.instances) RETURNS text
 	LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
@@ -60,7 +63,8 @@ BEGIN
 		WHEN 'session status' THEN 'sts ' || clerk_internal.shown(clerk_internal.json_string(claims -> 'sts')) END;
 END
 $$;
-COMMENT ON FUNCTION clerk_internal.describe_step(text, text, jsonb, jsonb, clerk.instances) IS 'what a step of the verification has looked at';
+COMMENT ON FUNCTION clerk_internal.describe_step(text, text, jsonb, jsonb, clerk.instances) IS
+	'what a step of the verification has looked at';
 
 CREATE FUNCTION clerk_internal.describe_source(source text) RETURNS text
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE
@@ -140,7 +144,8 @@ BEGIN
 			CASE WHEN clerk_internal.as_uuid(found.mapped_id) IS NULL THEN 'NULL, since it is no uuid' ELSE 'this uuid' END) END;
 END
 $$;
-COMMENT ON FUNCTION clerk_internal.describe_mapping(jsonb) IS 'where the local id of a user comes from, and whether it fits a uuid';
+COMMENT ON FUNCTION clerk_internal.describe_mapping(jsonb) IS
+	'where the local id of a user comes from, and whether it fits a uuid';
 
 -- SECURITY DEFINER: who asks need not read the tables.
 CREATE FUNCTION clerk_internal.explain_token(given text, role name) RETURNS TABLE (step text, outcome text, detail text)
@@ -231,4 +236,5 @@ COMMENT ON FUNCTION clerk_internal.explain_token(text, name) IS 'what clerk.diag
 CREATE FUNCTION clerk.diagnose(token text DEFAULT NULL) RETURNS TABLE (step text, outcome text, detail text)
 	LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 	AS $$ SELECT e.step, e.outcome, e.detail FROM clerk_internal.explain_token(token, current_user) AS e $$;
-COMMENT ON FUNCTION clerk.diagnose(text) IS 'each step of the verification of this request, or of that token, with its outcome';
+COMMENT ON FUNCTION clerk.diagnose(text) IS
+	'each step of the verification of this request, or of that token, with its outcome';

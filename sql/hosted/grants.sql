@@ -17,7 +17,8 @@ COMMENT ON FUNCTION clerk_internal.elements(text) IS 'the elements that commas s
 CREATE FUNCTION clerk_internal.text_member(object jsonb, name text) RETURNS text
 	LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
 	RETURN nullif(clerk_internal.json_string(CASE WHEN jsonb_typeof(object) = 'object' THEN object -> name END), '');
-COMMENT ON FUNCTION clerk_internal.text_member(jsonb, text) IS 'a member that is a string, and not empty; NULL: there is none';
+COMMENT ON FUNCTION clerk_internal.text_member(jsonb, text) IS
+	'a member that is a string, and not empty; NULL: there is none';
 
 -- scope:slug, with the scopes o, u, ou and uo. An element without a colon makes the list unreadable.
 CREATE FUNCTION clerk_internal.is_readable(list text) RETURNS boolean
@@ -43,7 +44,8 @@ BEGIN
 		FROM unnest(clerk_internal.elements(list)) AS element), false);
 END
 $$;
-COMMENT ON FUNCTION clerk_internal.is_entitled(text, text) IS 'whether a feature or a plan is in a list of them';
+COMMENT ON FUNCTION clerk_internal.is_entitled(text, text) IS
+	'whether a feature or a plan is in a list of them';
 
 -- A mask has a bit for each permission, the least significant first; what is no number has none.
 CREATE FUNCTION clerk_internal.has_bit(mask text, n integer) RETURNS boolean
@@ -78,7 +80,8 @@ BEGIN
 	RETURN permissions;
 END
 $$;
-COMMENT ON FUNCTION clerk_internal.masked_permissions(text, text, text) IS 'the permissions that a token of version 2 has packed';
+COMMENT ON FUNCTION clerk_internal.masked_permissions(text, text, text) IS
+	'the permissions that a token of version 2 has packed';
 
 -- Where Clerk's own parser throws, nothing at all is granted (unreadable).
 CREATE FUNCTION clerk_internal.organization(claims jsonb, OUT unreadable boolean, OUT id text, OUT slug text, OUT role text, OUT permissions text[])
@@ -91,7 +94,8 @@ DECLARE
 	fpm jsonb;
 BEGIN
 	unreadable := false;
-	IF clerk_internal.json_number(claims -> 'v') IS DISTINCT FROM 2 THEN
+	-- a number of JavaScript's
+	IF clerk_internal.json_number(claims -> 'v')::double precision IS DISTINCT FROM 2 THEN
 		id := clerk_internal.text_member(claims, 'org_id');
 		IF id IS NOT NULL THEN
 			slug := clerk_internal.text_member(claims, 'org_slug');
@@ -124,7 +128,8 @@ BEGIN
 	END IF;
 END
 $$;
-COMMENT ON FUNCTION clerk_internal.organization(jsonb) IS 'the active organization in verified claims of either version, and what they grant in it';
+COMMENT ON FUNCTION clerk_internal.organization(jsonb) IS
+	'the active organization in verified claims of either version, and what they grant in it';
 
 -- Were the factors of this level verified less than so many minutes before the token was issued? A
 -- second factor that the user does not have (-1) is not asked for.
@@ -155,7 +160,8 @@ BEGIN
 		WHEN 'multi_factor' THEN first_is_fresh AND (second = -1 OR second_is_fresh) END, false);
 END
 $$;
-COMMENT ON FUNCTION clerk_internal.is_reverified(jsonb, text, double precision) IS 'whether verified claims say that a level was met within so many minutes';
+COMMENT ON FUNCTION clerk_internal.is_reverified(jsonb, text, double precision) IS
+	'whether verified claims say that a level was met within so many minutes';
 
 CREATE FUNCTION clerk_internal.is_reverified_as(claims jsonb, preset text) RETURNS boolean
 	LANGUAGE sql IMMUTABLE
@@ -197,7 +203,8 @@ BEGIN
 		WHEN 'plan' THEN NOT org.unreadable AND clerk_internal.is_entitled(clerk_internal.text_member(claims, 'pla'), name) END, false);
 END
 $$;
-COMMENT ON FUNCTION clerk_internal.is_granted(jsonb, text, jsonb) IS 'whether verified claims meet one thing that has() can be asked';
+COMMENT ON FUNCTION clerk_internal.is_granted(jsonb, text, jsonb) IS
+	'whether verified claims meet one thing that has() can be asked';
 
 -- SECURITY DEFINER: who asks about the signed-in user need not be able to ask about others' claims.
 CREATE FUNCTION clerk.org_id() RETURNS text
@@ -218,7 +225,8 @@ COMMENT ON FUNCTION clerk.org_role() IS 'the user''s role in the active organiza
 CREATE FUNCTION clerk.org_permissions() RETURNS text[]
 	LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 	AS $$ SELECT (clerk_internal.organization(clerk_internal.caller())).permissions $$;
-COMMENT ON FUNCTION clerk.org_permissions() IS 'the user''s permissions in the active organization, such as org:invoices:create';
+COMMENT ON FUNCTION clerk.org_permissions() IS
+	'the user''s permissions in the active organization, such as org:invoices:create';
 
 CREATE FUNCTION clerk.has(params jsonb) RETURNS boolean
 	LANGUAGE plpgsql STABLE SECURITY DEFINER COST 500 SET search_path = pg_catalog, pg_temp
@@ -241,32 +249,38 @@ BEGIN
 	RETURN asked;
 END
 $$;
-COMMENT ON FUNCTION clerk.has(jsonb) IS 'Clerk''s has({role, permission, feature, plan, reverification}): all that is asked must be met';
+COMMENT ON FUNCTION clerk.has(jsonb) IS
+	'Clerk''s has({role, permission, feature, plan, reverification}): all that is asked must be met';
 
 CREATE FUNCTION clerk.has_role(role text) RETURNS boolean
 	LANGUAGE sql STABLE SECURITY DEFINER COST 500 SET search_path = pg_catalog, pg_temp
 	AS $$ SELECT clerk_internal.is_granted(clerk_internal.caller(), 'role', to_jsonb(role)) $$;
-COMMENT ON FUNCTION clerk.has_role(text) IS 'whether the user has this role in the active organization; org: may be left out';
+COMMENT ON FUNCTION clerk.has_role(text) IS
+	'whether the user has this role in the active organization; org: may be left out';
 
 CREATE FUNCTION clerk.has_permission(permission text) RETURNS boolean
 	LANGUAGE sql STABLE SECURITY DEFINER COST 500 SET search_path = pg_catalog, pg_temp
 	AS $$ SELECT clerk_internal.is_granted(clerk_internal.caller(), 'permission', to_jsonb(permission)) $$;
-COMMENT ON FUNCTION clerk.has_permission(text) IS 'whether the user has this permission in the active organization; org: may be left out';
+COMMENT ON FUNCTION clerk.has_permission(text) IS
+	'whether the user has this permission in the active organization; org: may be left out';
 
 CREATE FUNCTION clerk.has_feature(feature text) RETURNS boolean
 	LANGUAGE sql STABLE SECURITY DEFINER COST 500 SET search_path = pg_catalog, pg_temp
 	AS $$ SELECT clerk_internal.is_granted(clerk_internal.caller(), 'feature', to_jsonb(feature)) $$;
-COMMENT ON FUNCTION clerk.has_feature(text) IS 'whether the user, or the active organization, has this feature: slug, or o:slug, u:slug';
+COMMENT ON FUNCTION clerk.has_feature(text) IS
+	'whether the user, or the active organization, has this feature: slug, or o:slug, u:slug';
 
 CREATE FUNCTION clerk.has_plan(plan text) RETURNS boolean
 	LANGUAGE sql STABLE SECURITY DEFINER COST 500 SET search_path = pg_catalog, pg_temp
 	AS $$ SELECT clerk_internal.is_granted(clerk_internal.caller(), 'plan', to_jsonb(plan)) $$;
-COMMENT ON FUNCTION clerk.has_plan(text) IS 'whether the user, or the active organization, has this plan: slug, or o:slug, u:slug';
+COMMENT ON FUNCTION clerk.has_plan(text) IS
+	'whether the user, or the active organization, has this plan: slug, or o:slug, u:slug';
 
 CREATE FUNCTION clerk.has_reverified(preset text) RETURNS boolean
 	LANGUAGE sql STABLE SECURITY DEFINER COST 500 SET search_path = pg_catalog, pg_temp
 	AS $$ SELECT clerk_internal.is_reverified_as(clerk_internal.caller(), preset) $$;
-COMMENT ON FUNCTION clerk.has_reverified(text) IS 'whether the user has verified credentials again: strict_mfa, strict, moderate or lax';
+COMMENT ON FUNCTION clerk.has_reverified(text) IS
+	'whether the user has verified credentials again: strict_mfa, strict, moderate or lax';
 
 CREATE FUNCTION clerk.has_reverified(level text, within interval) RETURNS boolean
 	LANGUAGE sql STABLE SECURITY DEFINER COST 500 SET search_path = pg_catalog, pg_temp
@@ -276,4 +290,6 @@ CREATE FUNCTION clerk.has_reverified(level text, within interval) RETURNS boolea
 		((extract(year FROM within) * 12 + extract(month FROM within)) * 30 * 1440 + extract(day FROM within) * 1440
 			+ extract(hour FROM within) * 60 + extract(minute FROM within) + extract(second FROM within) / 60)::double precision)
 	$$;
-COMMENT ON FUNCTION clerk.has_reverified(text, interval) IS 'whether the user has verified credentials again: first_factor, second_factor or multi_factor, within this time';
+COMMENT ON FUNCTION clerk.has_reverified(text, interval) IS
+	'whether the user has verified credentials again: first_factor, second_factor or multi_factor, '
+		'within this time';

@@ -43,7 +43,8 @@ BEGIN
 	RETURN NULL;
 END
 $$;
-COMMENT ON FUNCTION clerk_internal.apply_settings() IS 'trigger: a changed setting counts from the next statement on';
+COMMENT ON FUNCTION clerk_internal.apply_settings() IS
+	'trigger: a changed setting counts from the next statement on';
 
 CREATE TRIGGER apply_settings AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON clerk.settings
 	FOR EACH STATEMENT EXECUTE FUNCTION clerk_internal.apply_settings();
@@ -131,12 +132,14 @@ BEGIN
 	RETURN user_id;
 END
 $$;
-COMMENT ON FUNCTION clerk.authenticate(text) IS 'makes the rest of the transaction the token''s user and returns the user id; NULL signs out';
+COMMENT ON FUNCTION clerk.authenticate(text) IS
+	'makes the rest of the transaction the token''s user and returns the user id; NULL signs out';
 
 CREATE FUNCTION clerk_internal.mentions(claims jsonb, value text) RETURNS boolean
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE
 	RETURN coalesce(jsonb_path_exists(claims, 'strict $.** ? (@ == $value)', jsonb_build_object('value', value)), false);
-COMMENT ON FUNCTION clerk_internal.mentions(jsonb, text) IS 'whether a text is one of the strings anywhere in the claims';
+COMMENT ON FUNCTION clerk_internal.mentions(jsonb, text) IS
+	'whether a text is one of the strings anywhere in the claims';
 
 -- PostgREST adds the role that it has chosen to the claims, so what the token asked for is in the
 -- token alone, also where its claims are believed.
@@ -154,7 +157,8 @@ BEGIN
 	RETURN clerk_internal.mentions(coalesce(claims, decided.claims), value);
 END
 $$;
-COMMENT ON FUNCTION clerk_internal.token_mentions(text) IS 'whether a text is one of the strings anywhere in the token of the signed-in user';
+COMMENT ON FUNCTION clerk_internal.token_mentions(text) IS
+	'whether a text is one of the strings anywhere in the token of the signed-in user';
 
 -- PostgREST runs a request as its anonymous role, or another one that it has fallen back to, where
 -- no token asks for one: then the claims that it hands over are those of no token, or of ours.
@@ -200,4 +204,5 @@ BEGIN
 	END IF;
 END
 $$;
-COMMENT ON FUNCTION clerk.pre_request() IS 'for PostgREST''s db-pre-request: refuses bad tokens with 401, gives verified callers their role';
+COMMENT ON FUNCTION clerk.pre_request() IS
+	'for PostgREST''s db-pre-request: refuses bad tokens with 401, gives verified callers their role';

@@ -13,7 +13,8 @@ CREATE FUNCTION clerk_internal.base64url_decode(encoded text) RETURNS bytea
 			WHEN 3 THEN right(encoded, 1) ~ '[AEIMQUYcgkosw048]'
 			ELSE false END
 		THEN decode(translate(encoded, '-_', '+/') || repeat('=', -length(encoded) & 3), 'base64') END;
-COMMENT ON FUNCTION clerk_internal.base64url_decode(text) IS 'the bytes that a text in strict base64url stands for; NULL: it is none';
+COMMENT ON FUNCTION clerk_internal.base64url_decode(text) IS
+	'the bytes that a text in strict base64url stands for; NULL: it is none';
 
 CREATE FUNCTION clerk_internal.base64url_encode(bytes bytea) RETURNS text
 	LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
@@ -23,7 +24,8 @@ COMMENT ON FUNCTION clerk_internal.base64url_encode(bytea) IS 'bytes in base64ur
 CREATE FUNCTION clerk_internal.without_strings(document text) RETURNS text
 	LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
 	RETURN regexp_replace(document, '"(?:[^"\\]|\\.)*"', '', 'g');
-COMMENT ON FUNCTION clerk_internal.without_strings(text) IS 'a JSON text without its strings: each colon is a member''s, each bracket a level''s';
+COMMENT ON FUNCTION clerk_internal.without_strings(text) IS
+	'a JSON text without its strings: each colon is a member''s, each bracket a level''s';
 
 CREATE FUNCTION clerk_internal.count_of(characters text, string text) RETURNS integer
 	LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
@@ -49,7 +51,8 @@ BEGIN
 	RETURN false;
 END
 $$;
-COMMENT ON FUNCTION clerk_internal.is_too_deep(text) IS 'whether a JSON text, without its strings, has more than 256 levels';
+COMMENT ON FUNCTION clerk_internal.is_too_deep(text) IS
+	'whether a JSON text, without its strings, has more than 256 levels';
 
 -- What is asked before the cast keeps it from raising what no handler should have to catch.
 CREATE FUNCTION clerk_internal.json_object(document text) RETURNS jsonb
@@ -73,7 +76,8 @@ EXCEPTION WHEN data_exception OR program_limit_exceeded THEN
 	RETURN NULL;
 END
 $$;
-COMMENT ON FUNCTION clerk_internal.json_object(text) IS 'a JSON object whose members have names of their own, of at most 256 levels; NULL: it is none';
+COMMENT ON FUNCTION clerk_internal.json_object(text) IS
+	'a JSON object whose members have names of their own, of at most 256 levels; NULL: it is none';
 
 CREATE FUNCTION clerk_internal.json_object_of_part(part text) RETURNS jsonb
 	LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp
@@ -84,7 +88,8 @@ EXCEPTION WHEN data_exception THEN
 	RETURN NULL;
 END
 $$;
-COMMENT ON FUNCTION clerk_internal.json_object_of_part(text) IS 'the object in a part of a token; NULL: there is none';
+COMMENT ON FUNCTION clerk_internal.json_object_of_part(text) IS
+	'the object in a part of a token; NULL: there is none';
 
 -- Nothing that anything is decided on is beyond what a double holds.
 CREATE FUNCTION clerk_internal.json_number(value jsonb) RETURNS numeric
@@ -104,4 +109,5 @@ CREATE FUNCTION clerk_internal.is_truthy(value jsonb) RETURNS boolean
 		WHEN 'number' THEN value::numeric <> 0
 		WHEN 'boolean' THEN value::boolean
 		ELSE jsonb_typeof(value) <> 'null' END, false);
-COMMENT ON FUNCTION clerk_internal.is_truthy(jsonb) IS 'whether JavaScript takes a value, which may be absent, for true';
+COMMENT ON FUNCTION clerk_internal.is_truthy(jsonb) IS
+	'whether JavaScript takes a value, which may be absent, for true';

@@ -20,7 +20,8 @@ BEGIN
 	RAISE EXCEPTION USING ERRCODE = sqlstate, MESSAGE = message, DETAIL = detail, HINT = hint;
 END
 $$;
-COMMENT ON FUNCTION clerk_internal.refuse(text, text, text, text) IS 'raises; the statement is in the server log, unlike with the extension';
+COMMENT ON FUNCTION clerk_internal.refuse(text, text, text, text) IS
+	'raises; the statement is in the server log, unlike with the extension';
 
 -- No backend keeps keys, but the numbers that they are made of.
 CREATE FUNCTION clerk_internal.invalidate() RETURNS trigger
@@ -38,7 +39,8 @@ BEGIN
 	RETURN NULL;
 END
 $$;
-COMMENT ON FUNCTION clerk_internal.invalidate() IS 'trigger: keeps clerk_internal.moduli in step with clerk.jwks';
+COMMENT ON FUNCTION clerk_internal.invalidate() IS
+	'trigger: keeps clerk_internal.moduli in step with clerk.jwks';
 
 CREATE FUNCTION clerk_internal.check_jwk(jwk jsonb, OUT ignored boolean, OUT problem text)
 	LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp
@@ -82,7 +84,8 @@ BEGIN
 	END IF;
 END
 $$;
-COMMENT ON FUNCTION clerk_internal.check_jwk(jsonb) IS 'why a JSON Web Key cannot be used (NULL: it can), and whether a JWKS may hold it all the same';
+COMMENT ON FUNCTION clerk_internal.check_jwk(jsonb) IS
+	'why a JSON Web Key cannot be used (NULL: it can), and whether a JWKS may hold it all the same';
 
 -- One element of DER (X.690): what it is, where its content begins and where it ends.
 CREATE FUNCTION clerk_internal.der_element(der bytea, place integer, OUT tag integer, OUT start integer, OUT stop integer)
@@ -111,7 +114,8 @@ EXCEPTION WHEN array_subscript_error THEN
 	RETURN;
 END
 $$;
-COMMENT ON FUNCTION clerk_internal.der_element(bytea, integer) IS 'the element at a place in DER; tag NULL: there is none';
+COMMENT ON FUNCTION clerk_internal.der_element(bytea, integer) IS
+	'the element at a place in DER; tag NULL: there is none';
 
 CREATE FUNCTION clerk_internal.der_elements(der bytea, start integer, stop integer) RETURNS TABLE (n integer, tag integer, "from" integer, "to" integer)
 	LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp
@@ -132,7 +136,8 @@ BEGIN
 	END LOOP;
 END
 $$;
-COMMENT ON FUNCTION clerk_internal.der_elements(bytea, integer, integer) IS 'the elements that stand between two places in DER';
+COMMENT ON FUNCTION clerk_internal.der_elements(bytea, integer, integer) IS
+	'the elements that stand between two places in DER';
 
 CREATE FUNCTION clerk_internal.refuse_key(detail text, hint text) RETURNS void
 	LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp
@@ -184,12 +189,14 @@ BEGIN
 		'n', clerk_internal.base64url_encode(ltrim(numbers[1], '\x00')), 'e', clerk_internal.base64url_encode(ltrim(numbers[2], '\x00')));
 END
 $$;
-COMMENT ON FUNCTION clerk_internal.jwk_of_spki(bytea) IS 'the public key in a SubjectPublicKeyInfo, or in a certificate, as a JSON Web Key';
+COMMENT ON FUNCTION clerk_internal.jwk_of_spki(bytea) IS
+	'the public key in a SubjectPublicKeyInfo, or in a certificate, as a JSON Web Key';
 
 CREATE FUNCTION clerk_internal.unknown_kid_at(issuer text) RETURNS timestamptz
 	LANGUAGE sql STABLE STRICT SET search_path = pg_catalog, pg_temp
 	AS $$ SELECT NULL::timestamptz $$;
-COMMENT ON FUNCTION clerk_internal.unknown_kid_at(text) IS 'NULL: that a token named an unknown key is noted by the extension only';
+COMMENT ON FUNCTION clerk_internal.unknown_kid_at(text) IS
+	'NULL: that a token named an unknown key is noted by the extension only';
 
 CREATE FUNCTION clerk_internal.count_tokens() RETURNS TABLE (issuer text, reason text, tokens bigint, since timestamptz)
 	LANGUAGE sql STABLE STRICT ROWS 20 SET search_path = pg_catalog, pg_temp

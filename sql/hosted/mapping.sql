@@ -74,7 +74,8 @@ BEGIN
 	RETURN encode(hash, 'hex')::uuid;
 END
 $$;
-COMMENT ON FUNCTION clerk_internal.uuid_v5(text) IS 'the UUID of version 5 (RFC 9562 section 5.5) of a Clerk id';
+COMMENT ON FUNCTION clerk_internal.uuid_v5(text) IS
+	'the UUID of version 5 (RFC 9562 section 5.5) of a Clerk id';
 
 -- Of what Clerk id a UUID was derived cannot be seen, so any but one's own may be another's.
 CREATE FUNCTION clerk_internal.is_reserved_id(clerk_id text, mapped_id text) RETURNS boolean
@@ -162,12 +163,14 @@ COMMENT ON FUNCTION clerk_internal.mapped_org() IS 'local id of the active organ
 CREATE FUNCTION clerk.mapped_id() RETURNS uuid
 	LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 	AS $$ SELECT clerk_internal.as_uuid(clerk_internal.mapped_caller()) $$;
-COMMENT ON FUNCTION clerk.mapped_id() IS 'local id of the signed-in user as uuid; NULL also when it is no uuid';
+COMMENT ON FUNCTION clerk.mapped_id() IS
+	'local id of the signed-in user as uuid; NULL also when it is no uuid';
 
 CREATE FUNCTION clerk.mapped_bigint() RETURNS bigint
 	LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 	AS $$ SELECT clerk_internal.as_bigint(clerk_internal.mapped_caller()) $$;
-COMMENT ON FUNCTION clerk.mapped_bigint() IS 'local id of the signed-in user as bigint; NULL also when it is no bigint';
+COMMENT ON FUNCTION clerk.mapped_bigint() IS
+	'local id of the signed-in user as bigint; NULL also when it is no bigint';
 
 CREATE FUNCTION clerk.mapped_text() RETURNS text
 	LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
@@ -182,7 +185,8 @@ COMMENT ON FUNCTION clerk.mapped_org_id() IS 'local id of the active organizatio
 CREATE FUNCTION clerk.mapped_org_bigint() RETURNS bigint
 	LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 	AS $$ SELECT clerk_internal.as_bigint(clerk_internal.mapped_org()) $$;
-COMMENT ON FUNCTION clerk.mapped_org_bigint() IS 'local id of the active organization as bigint; NULL also when it is no bigint';
+COMMENT ON FUNCTION clerk.mapped_org_bigint() IS
+	'local id of the active organization as bigint; NULL also when it is no bigint';
 
 CREATE FUNCTION clerk.mapped_org_text() RETURNS text
 	LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
@@ -270,4 +274,5 @@ BEGIN
 	RETURN NULL;
 END
 $$;
-COMMENT ON FUNCTION clerk_internal.track_id() IS 'trigger: keeps clerk.id_map in step with a table that clerk.track_ids() tracks';
+COMMENT ON FUNCTION clerk_internal.track_id() IS
+	'trigger: keeps clerk.id_map in step with a table that clerk.track_ids() tracks';

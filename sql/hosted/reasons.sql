@@ -83,7 +83,8 @@ BEGIN
 	WHERE r.status = reason.status;
 END
 $$;
-COMMENT ON FUNCTION clerk_internal.reason(text) IS 'the reason code of a status, its texts, and the step of the verification it belongs to';
+COMMENT ON FUNCTION clerk_internal.reason(text) IS
+	'the reason code of a status, its texts, and the step of the verification it belongs to';
 
 CREATE FUNCTION clerk_internal.steps() RETURNS text[]
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE
@@ -105,4 +106,5 @@ COMMENT ON FUNCTION clerk_internal.raise(text) IS 'raises for a status other tha
 CREATE FUNCTION clerk_internal.is_anonymous(status text) RETURNS boolean
 	LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
 	RETURN status IN ('no_token', 'cookie_cross_site', 'issuer_unknown', 'issuer_legacy');
-COMMENT ON FUNCTION clerk_internal.is_anonymous(text) IS 'whether the request is one without a token of ours, rather than one with a bad token';
+COMMENT ON FUNCTION clerk_internal.is_anonymous(text) IS
+	'whether the request is one without a token of ours, rather than one with a bad token';

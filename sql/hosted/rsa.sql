@@ -39,7 +39,8 @@ BEGIN
 	RETURN div(('1e' || digits)::numeric, modulus) * ('1e-' || digits)::numeric;
 END
 $$;
-COMMENT ON FUNCTION clerk_internal.reciprocal(numeric) IS 'the reciprocal of a modulus, rounded down, to a third more than twice its digits';
+COMMENT ON FUNCTION clerk_internal.reciprocal(numeric) IS
+	'the reciprocal of a modulus, rounded down, to a third more than twice its digits';
 
 CREATE FUNCTION clerk_internal.power(base numeric, exponent numeric, modulus numeric, reciprocal numeric) RETURNS numeric
 	LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp
@@ -67,7 +68,8 @@ BEGIN
 	RETURN power % modulus;
 END
 $$;
-COMMENT ON FUNCTION clerk_internal.power(numeric, numeric, numeric, numeric) IS 'a power modulo a number whose reciprocal is given';
+COMMENT ON FUNCTION clerk_internal.power(numeric, numeric, numeric, numeric) IS
+	'a power modulo a number whose reciprocal is given';
 
 -- Of a key that is in use, made once (library.sql).
 CREATE TABLE clerk_internal.moduli (
@@ -76,7 +78,8 @@ CREATE TABLE clerk_internal.moduli (
 	modulus numeric NOT NULL,
 	reciprocal numeric NOT NULL
 );
-COMMENT ON TABLE clerk_internal.moduli IS 'the numbers of the RSA keys in clerk.jwks, kept by a trigger: they only save time';
+COMMENT ON TABLE clerk_internal.moduli IS
+	'the numbers of the RSA keys in clerk.jwks, kept by a trigger: they only save time';
 COMMENT ON COLUMN clerk_internal.moduli.n IS '"n" of the key';
 COMMENT ON COLUMN clerk_internal.moduli.size IS 'its bytes';
 COMMENT ON COLUMN clerk_internal.moduli.modulus IS 'the number';
@@ -92,7 +95,8 @@ BEGIN
 	RETURN ROW(n, length(bytes), modulus, clerk_internal.reciprocal(modulus))::clerk_internal.moduli;
 END
 $$;
-COMMENT ON FUNCTION clerk_internal.modulus_of(text) IS 'the numbers of an RSA key, which has been checked, by its "n"';
+COMMENT ON FUNCTION clerk_internal.modulus_of(text) IS
+	'the numbers of an RSA key, which has been checked, by its "n"';
 
 -- EMSA-PKCS1-v1_5 (RFC 8017 section 9.2): 00 01 FF ... FF 00, what says which hash, the hash.
 CREATE FUNCTION clerk_internal.encoded_hash(hash bytea, size integer) RETURNS numeric
@@ -109,7 +113,8 @@ BEGIN
 		+ clerk_internal.bytes_to_numeric(digest_info);
 END
 $$;
-COMMENT ON FUNCTION clerk_internal.encoded_hash(bytea, integer) IS 'what the signature of a hash by a key of so many bytes encrypts to';
+COMMENT ON FUNCTION clerk_internal.encoded_hash(bytea, integer) IS
+	'what the signature of a hash by a key of so many bytes encrypts to';
 
 CREATE FUNCTION clerk_internal.verify_rsa(jwk jsonb, alg text, signed text, signature bytea) RETURNS boolean
 	LANGUAGE plpgsql STABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp
@@ -133,4 +138,5 @@ BEGIN
 			= clerk_internal.encoded_hash(hash, key.size), false);
 END
 $$;
-COMMENT ON FUNCTION clerk_internal.verify_rsa(jsonb, text, text, bytea) IS 'whether a key has made this signature, by RS256, RS384 or RS512';
+COMMENT ON FUNCTION clerk_internal.verify_rsa(jsonb, text, text, bytea) IS
+	'whether a key has made this signature, by RS256, RS384 or RS512';

@@ -77,7 +77,8 @@ $$;
 CREATE SCHEMA clerk;
 CREATE SCHEMA clerk_internal;
 COMMENT ON SCHEMA clerk IS 'clerk_rls: who is signed in with Clerk, for row-level security policies';
-COMMENT ON SCHEMA clerk_internal IS 'clerk_rls: what the functions of schema clerk are made of; it may change without notice';
+COMMENT ON SCHEMA clerk_internal IS
+	'clerk_rls: what the functions of schema clerk are made of; it may change without notice';
 
 -- Nobody's default privileges reach what is made here, and nobody's grants on what was there
 -- already are changed: default_privileges.sql and the end compare with this.

@@ -74,4 +74,5 @@ BEGIN
 		GROUP BY p.object, p.alter_policy, polqual, polwithcheck, polrelid;
 END
 $$;
-COMMENT ON FUNCTION clerk_internal.audit_calls() IS 'what clerk.audit() finds in how policies call functions of clerk';
+COMMENT ON FUNCTION clerk_internal.audit_calls() IS
+	'what clerk.audit() finds in how policies call functions of clerk';

@@ -21,12 +21,14 @@ BEGIN
 	RETURN NULL;
 END
 $$;
-COMMENT ON FUNCTION clerk_internal.decode_webhook_secret(text) IS 'the key in the signing secret of an endpoint; NULL: it is none';
+COMMENT ON FUNCTION clerk_internal.decode_webhook_secret(text) IS
+	'the key in the signing secret of an endpoint; NULL: it is none';
 
 CREATE FUNCTION clerk_internal.is_webhook_secret(secret text) RETURNS boolean
 	LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
 	RETURN clerk_internal.decode_webhook_secret(secret) IS NOT NULL;
-COMMENT ON FUNCTION clerk_internal.is_webhook_secret(text) IS 'whether this could be the signing secret of an endpoint';
+COMMENT ON FUNCTION clerk_internal.is_webhook_secret(text) IS
+	'whether this could be the signing secret of an endpoint';
 
 CREATE FUNCTION clerk_internal.hmac_sha256(message bytea, key bytea) RETURNS bytea
 	LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp
@@ -55,7 +57,8 @@ CREATE FUNCTION clerk_internal.check_webhook(id text, ts text, signature text) R
 		WHEN ts::bigint > floor(extract(epoch FROM clock_timestamp())) + 300 THEN 'webhook_too_new'
 		ELSE 'ok' END
 $$;
-COMMENT ON FUNCTION clerk_internal.check_webhook(text, text, text) IS 'whether the headers of a webhook are in order, and the delivery recent';
+COMMENT ON FUNCTION clerk_internal.check_webhook(text, text, text) IS
+	'whether the headers of a webhook are in order, and the delivery recent';
 
 -- Compared are hashes of the codes, so that the time it takes says nothing of them.
 CREATE FUNCTION clerk_internal.webhook_issuer(id text, ts text, signature text, body text) RETURNS text
@@ -77,7 +80,8 @@ EXCEPTION WHEN syntax_error_or_access_rule_violation THEN
 	RETURN NULL;
 END
 $$;
-COMMENT ON FUNCTION clerk_internal.webhook_issuer(text, text, text, text) IS 'the instance whose secret has signed a webhook; NULL: none';
+COMMENT ON FUNCTION clerk_internal.webhook_issuer(text, text, text, text) IS
+	'the instance whose secret has signed a webhook; NULL: none';
 
 CREATE FUNCTION clerk.verify_webhook(id text, ts text, signature text, body text) RETURNS boolean
 	LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp
@@ -110,7 +114,8 @@ COMMENT ON FUNCTION clerk_internal.authenticate_webhook(text, text, text, text) 
 CREATE FUNCTION clerk_internal.webhook_header(name text) RETURNS text
 	LANGUAGE sql STABLE STRICT SET search_path = pg_catalog, pg_temp
 	AS $$ SELECT coalesce((clerk_internal.request_header('svix-' || name)).value, (clerk_internal.request_header('webhook-' || name)).value) $$;
-COMMENT ON FUNCTION clerk_internal.webhook_header(text) IS 'header svix-<name>, or webhook-<name>, of the request';
+COMMENT ON FUNCTION clerk_internal.webhook_header(text) IS
+	'header svix-<name>, or webhook-<name>, of the request';
 
 -- Who is no superuser cannot become the owner of a function here, so the only handlers are one's own.
 CREATE FUNCTION clerk_internal.run_event_handler(handler regprocedure, event jsonb) RETURNS void
@@ -136,7 +141,8 @@ BEGIN
 	EXECUTE format('SELECT %s($1)', handler::regproc) USING event;
 END
 $$;
-COMMENT ON FUNCTION clerk_internal.run_event_handler(regprocedure, jsonb) IS 'calls a function of the role that receives webhooks';
+COMMENT ON FUNCTION clerk_internal.run_event_handler(regprocedure, jsonb) IS
+	'calls a function of the role that receives webhooks';
 
 CREATE FUNCTION clerk_internal.plain_string(string text, ascii boolean) RETURNS text
 	LANGUAGE sql IMMUTABLE STRICT SET search_path = pg_catalog, pg_temp
@@ -147,7 +153,8 @@ CREATE FUNCTION clerk_internal.plain_string(string text, ascii boolean) RETURNS 
 	FROM regexp_matches(string, '\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|\\u[0-9a-fA-F]{4}|\\.|[^\\]+', 'g')
 		WITH ORDINALITY AS units (matched, n), LATERAL (SELECT matched[1]) AS u (unit)
 $$;
-COMMENT ON FUNCTION clerk_internal.plain_string(text, boolean) IS 'a JSON string with U+0000 and half characters replaced; one of more than 1 MiB becomes empty';
+COMMENT ON FUNCTION clerk_internal.plain_string(text, boolean) IS
+	'a JSON string with U+0000 and half characters replaced; one of more than 1 MiB becomes empty';
 
 -- What jsonb takes stays as it is.
 CREATE FUNCTION clerk_internal.plain_json(body text, ascii boolean) RETURNS text

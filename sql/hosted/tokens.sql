@@ -18,7 +18,8 @@ BEGIN
 	status := CASE WHEN FOUND THEN 'ok' ELSE 'issuer_unknown' END;
 END
 $$;
-COMMENT ON FUNCTION clerk_internal.identify(jsonb) IS 'the registered instance whose claims these are; they stay unverified';
+COMMENT ON FUNCTION clerk_internal.identify(jsonb) IS
+	'the registered instance whose claims these are; they stay unverified';
 
 CREATE FUNCTION clerk_internal.header_status(header jsonb) RETURNS text
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE
@@ -28,7 +29,8 @@ CREATE FUNCTION clerk_internal.header_status(header jsonb) RETURNS text
 		WHEN jsonb_typeof(header -> 'alg') IS DISTINCT FROM 'string' OR jsonb_typeof(header -> 'kid') <> 'string'
 			OR jsonb_typeof(header -> 'typ') <> 'string' OR jsonb_typeof(header -> 'cat') <> 'string' THEN 'header_member'
 		ELSE 'ok' END;
-COMMENT ON FUNCTION clerk_internal.header_status(jsonb) IS 'whether the header of a token is in order (RFC 7515 section 4; RFC 7797)';
+COMMENT ON FUNCTION clerk_internal.header_status(jsonb) IS
+	'whether the header of a token is in order (RFC 7515 section 4; RFC 7797)';
 
 CREATE FUNCTION clerk_internal.request_header(name text, OUT status text, OUT value text)
 	LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
@@ -58,7 +60,8 @@ EXCEPTION WHEN data_exception OR statement_too_complex THEN
 	value := NULL;
 END
 $$;
-COMMENT ON FUNCTION clerk_internal.request_header(text) IS 'a header of the request: ok, no_token when there is none, or source_ambiguous';
+COMMENT ON FUNCTION clerk_internal.request_header(text) IS
+	'a header of the request: ok, no_token when there is none, or source_ambiguous';
 
 -- A browser sends cookies along with what any page starts, so the page must be of the same origin,
 -- which no script can make Sec-Fetch-Site say, or of an origin among the authorized parties. Without
@@ -75,7 +78,8 @@ BEGIN
 			ELSE coalesce(origin.value = ANY (authorized_parties), false) END;
 END
 $$;
-COMMENT ON FUNCTION clerk_internal.may_use_cookies(text[]) IS 'whether the request was started by a page that may sign in by cookie';
+COMMENT ON FUNCTION clerk_internal.may_use_cookies(text[]) IS
+	'whether the request was started by a page that may sign in by cookie';
 
 -- A cookie counts only where the
 -- instance says which sites may. And HS256 is PostgREST's alone, while an application moves away from it.
@@ -126,7 +130,8 @@ BEGIN
 	END IF;
 END
 $$;
-COMMENT ON FUNCTION clerk_internal.read_token(text, text) IS 'what a token says, unverified, if it is one of a registered instance';
+COMMENT ON FUNCTION clerk_internal.read_token(text, text) IS
+	'what a token says, unverified, if it is one of a registered instance';
 
 -- The same key also signs OAuth access tokens, id tokens and machine tokens.
 CREATE FUNCTION clerk_internal.check_type(header jsonb, claims jsonb, instance clerk.instances) RETURNS text
@@ -155,7 +160,8 @@ BEGIN
 		ELSE 'ok' END;
 END
 $$;
-COMMENT ON FUNCTION clerk_internal.check_type(jsonb, jsonb, clerk.instances) IS 'whether it is the token of a user''s session, or what the instance takes';
+COMMENT ON FUNCTION clerk_internal.check_type(jsonb, jsonb, clerk.instances) IS
+	'whether it is the token of a user''s session, or what the instance takes';
 
 CREATE FUNCTION clerk_internal.verify_with_key(key clerk.jwks, header jsonb, signed text, signature bytea) RETURNS text
 	LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
@@ -170,7 +176,8 @@ BEGIN
 		ELSE 'signature_invalid' END;
 END
 $$;
-COMMENT ON FUNCTION clerk_internal.verify_with_key(clerk.jwks, jsonb, text, bytea) IS 'whether a key has signed a token; the algorithm belongs to the key, and not to the token';
+COMMENT ON FUNCTION clerk_internal.verify_with_key(clerk.jwks, jsonb, text, bytea) IS
+	'whether a key has signed a token; the algorithm belongs to the key, and not to the token';
 
 -- By the key that the token names; if the instance has none of that name, by one of those that it
 -- has for any, which come from a PEM file without a kid.
@@ -193,13 +200,15 @@ BEGIN
 	RETURN status;
 END
 $$;
-COMMENT ON FUNCTION clerk_internal.verify_signature(text, jsonb, text, bytea) IS 'whether a key of the instance has signed a token';
+COMMENT ON FUNCTION clerk_internal.verify_signature(text, jsonb, text, bytea) IS
+	'whether a key of the instance has signed a token';
 
 -- Null is absent, as templates write it for what is empty; a NumericDate may be fractional.
 CREATE FUNCTION clerk_internal.numeric_date(value jsonb) RETURNS numeric
 	LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
 	RETURN CASE WHEN abs(clerk_internal.json_number(value)) <= 9.2e12 THEN floor(clerk_internal.json_number(value) * 1000000) / 1000000 END;
-COMMENT ON FUNCTION clerk_internal.numeric_date(jsonb) IS 'a NumericDate (RFC 7519 section 2), in seconds, to the microsecond; NULL: it is none';
+COMMENT ON FUNCTION clerk_internal.numeric_date(jsonb) IS
+	'a NumericDate (RFC 7519 section 2), in seconds, to the microsecond; NULL: it is none';
 
 CREATE FUNCTION clerk_internal.check_claim(step text, claims jsonb, instance clerk.instances) RETURNS text
 	LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
@@ -253,7 +262,8 @@ BEGIN
 	RETURN 'ok';
 END
 $$;
-COMMENT ON FUNCTION clerk_internal.check_claim(text, jsonb, clerk.instances) IS 'one of the checks that the claims themselves can be asked, those of Clerk''s packages or stricter';
+COMMENT ON FUNCTION clerk_internal.check_claim(text, jsonb, clerk.instances) IS
+	'one of the checks that the claims themselves can be asked, those of Clerk''s packages or stricter';
 
 CREATE FUNCTION clerk_internal.check_revocation(claims jsonb) RETURNS text
 	LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
@@ -270,7 +280,8 @@ BEGIN
 	RETURN CASE WHEN NOT FOUND THEN 'ok' WHEN revoked = claims ->> 'sid' THEN 'session_revoked' ELSE 'user_revoked' END;
 END
 $$;
-COMMENT ON FUNCTION clerk_internal.check_revocation(jsonb) IS 'whether the session or the user of a token was revoked';
+COMMENT ON FUNCTION clerk_internal.check_revocation(jsonb) IS
+	'whether the session or the user of a token was revoked';
 
 CREATE FUNCTION clerk_internal.check_claims(claims jsonb, instance clerk.instances) RETURNS text
 	LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
@@ -288,7 +299,8 @@ BEGIN
 	RETURN clerk_internal.check_revocation(claims);
 END
 $$;
-COMMENT ON FUNCTION clerk_internal.check_claims(jsonb, clerk.instances) IS 'everything that the claims of a verified token are asked';
+COMMENT ON FUNCTION clerk_internal.check_claims(jsonb, clerk.instances) IS
+	'everything that the claims of a verified token are asked';
 
 CREATE FUNCTION clerk_internal.verify_token(token text, source text, OUT status text, OUT claims jsonb, OUT instance clerk.instances)
 	LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
@@ -315,4 +327,5 @@ EXCEPTION WHEN syntax_error_or_access_rule_violation THEN
 	claims := NULL;
 END
 $$;
-COMMENT ON FUNCTION clerk_internal.verify_token(text, text) IS 'the claims of a token from a source, if it verifies; else why not';
+COMMENT ON FUNCTION clerk_internal.verify_token(text, text) IS
+	'the claims of a token from a source, if it verifies; else why not';

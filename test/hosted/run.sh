@@ -71,6 +71,16 @@ for file in test/hosted/sql/*.sql; do
 	report $status "$name"
 	sed 's/^/# /' "$out/$name.diff"
 done
+# what Clerk's own packages answer
+node test/differential/pairs.mjs build/clerk 500 "${CLERK_PAIRS_SEED:-20261123}" RS256 >"$out/pairs.tsv"
+chmod a+r "$out/pairs.tsv"
+createdb -O hosted_owner -T hosted_template hosted_differential
+status=0
+sed '/^CREATE EXTENSION/d' test/differential/differential.sql |
+	psql -XqAt -d hosted_differential -v ON_ERROR_STOP=1 -v pairs="$PWD/$out/pairs.tsv" | tee "$out/differential.out" || status=1
+! grep -q '^not ok' "$out/differential.out" && [ $status = 0 ] || failed=1
+dropdb hosted_differential
+
 # PostgreSQL inside of Node: the newest version, on 32 bits, and nobody but a superuser
 if [ -d build/pglite ]; then
 	mkdir -p "$out/hosted/demo"
