@@ -91,10 +91,12 @@ $$;
 COMMENT ON FUNCTION clerk_internal.json_object_of_part(text) IS
 	'the object in a part of a token; NULL: there is none';
 
--- Nothing that anything is decided on is beyond what a double holds.
+-- As a double, which JavaScript has: what is too small for one is 0 (and would not be cast), and
+-- what is too large is no number: nothing that anything is decided on is beyond that.
 CREATE FUNCTION clerk_internal.json_number(value jsonb) RETURNS numeric
 	LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
-	RETURN CASE WHEN jsonb_typeof(value) = 'number' AND abs(value::numeric) < 1e308 THEN value::numeric END;
+	RETURN CASE WHEN jsonb_typeof(value) = 'number' AND abs(value::numeric) < 1e308
+		THEN CASE WHEN abs(value::numeric) < 5e-324 THEN 0 ELSE value::numeric END END;
 COMMENT ON FUNCTION clerk_internal.json_number(jsonb) IS 'a JSON number; NULL: it is none, or too large';
 
 CREATE FUNCTION clerk_internal.json_string(value jsonb) RETURNS text
@@ -106,7 +108,7 @@ CREATE FUNCTION clerk_internal.is_truthy(value jsonb) RETURNS boolean
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE
 	RETURN coalesce(CASE jsonb_typeof(value)
 		WHEN 'string' THEN value <> '""'
-		WHEN 'number' THEN value::numeric <> 0
+		WHEN 'number' THEN abs(value::numeric) >= 5e-324
 		WHEN 'boolean' THEN value::boolean
 		ELSE jsonb_typeof(value) <> 'null' END, false);
 COMMENT ON FUNCTION clerk_internal.is_truthy(jsonb) IS
