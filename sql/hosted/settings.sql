@@ -61,7 +61,7 @@ CREATE FUNCTION clerk_internal.audit_calls()
 	AS $$
 #variable_conflict use_column
 DECLARE
-	call constant text := format('(?<!SELECT )(clerk[.](?:%s)[(](?:''[^()]*)?[)])', CASE WHEN clerk_internal.believes_claims()
+	call constant text := format('(?<!SELECT )(clerk[.](?:%s)[(](?:''[^()]*|VARIADIC ARRAY[^()]*)?[)])', CASE WHEN clerk_internal.believes_claims()
 		THEN '(?!uid[(])\w+' ELSE '\w+' END);
 BEGIN
 	RETURN QUERY

@@ -1,14 +1,10 @@
 -- From the hosted file to the extension and back, by the statements of docs/hosted.md.
 \getenv vectors PG_ABS_SRCDIR
 \set ECHO none
-\set document :vectors '/../docs/hosted.md'
-\setenv DOCUMENT :document
 \set vectors :vectors '/vectors/tokens.sql'
 \i :vectors
-\set export `awk '/^## From this file/ { here = 1 } here && /^```$/ { exit } here && on { print } here && /^```sql$/ { on = 1 }' "$DOCUMENT" | sed 's/;$//'`
-\set import `echo "${TMPDIR:-/tmp}/clerk_rls_import.sql"`
-\setenv IMPORT :import
-\! awk '/^And this takes it/ { here = 1 } here && /^```$/ { exit } here && on { print } here && /^```sql$/ { on = 1 }' "$DOCUMENT" >"$IMPORT"
+\set export `bash "$PG_ABS_SRCDIR/hosted/block.sh" 1`
+\set import `bash "$PG_ABS_SRCDIR/hosted/block.sh" 2`
 \set ECHO all
 CREATE DATABASE hosted_from TEMPLATE hosted_template;
 CREATE DATABASE hosted_to;
@@ -20,9 +16,7 @@ SELECT clerk.map_id('user_alice', 'local'), clerk.revoke_user('user_bob', 'why')
 :export \gset
 \c hosted_to
 CREATE EXTENSION clerk_rls;
-\set ECHO none
-\i :import
-\set ECHO all
+:import;
 SELECT clerk.version() ~ 'extension' AS extension, (SELECT count(*) FROM clerk.jwks) AS keys, (SELECT count(*) FROM clerk.webhook_secrets) AS secrets,
 	(SELECT first_name FROM clerk.user_profiles) AS first_name, (SELECT reason FROM clerk.revocations) AS reason;
 SELECT who, set_config('clerk.token', token, false) = token AS set, clerk.uid(), clerk.mapped_text() FROM (VALUES ('alice', :'alice'), ('bob', :'bob')) AS v (who, token);
@@ -32,9 +26,7 @@ DELETE FROM clerk.instances;
 DELETE FROM clerk.id_map;
 DELETE FROM clerk.revocations;
 DELETE FROM clerk.user_profiles;
-\set ECHO none
-\i :import
-\set ECHO all
+:import;
 SELECT clerk.version() ~ 'hosted' AS hosted, (SELECT count(*) FROM clerk.jwks) AS keys, (SELECT count(*) FROM clerk.webhook_secrets) AS secrets,
 	(SELECT first_name FROM clerk.user_profiles) AS first_name, (SELECT reason FROM clerk.revocations) AS reason;
 SELECT who, set_config('clerk.token', token, false) = token AS set, clerk.uid(), clerk.mapped_text() FROM (VALUES ('alice', :'alice'), ('bob', :'bob')) AS v (who, token);
