@@ -19,6 +19,7 @@ PARTS = $(patsubst %,sql/parts/%.sql, \
 	postgrest \
 	revocation \
 	idmap \
+	roles \
 	track \
 	shim \
 	profiles \
@@ -28,9 +29,10 @@ PARTS = $(patsubst %,sql/parts/%.sql, \
 	changes \
 	import \
 	upkeep \
-	roles \
 	explain \
 	protect \
+	code \
+	fixes \
 	audit \
 	privileges)
 
