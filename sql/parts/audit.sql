@@ -65,10 +65,14 @@ COMMENT ON FUNCTION clerk_internal.storage_owner_pattern() IS
 	'the pattern of a policy of Supabase Storage that compares an owner with a local id';
 
 CREATE FUNCTION clerk_internal.plain_statement(statement text) RETURNS text
-	LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+	LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 	AS $$
-	SELECT clerk_internal.plain_code(concat_ws('; ', masked.code, clerk_internal.dynamic_code(masked.code, masked.pieces)))
-	FROM clerk_internal.mask_code(regexp_replace(statement, '\$(function|procedure)x*\$', ' ', 'g')) AS masked
+#variable_conflict use_column
+BEGIN
+	RETURN (
+		SELECT clerk_internal.plain_code(concat_ws('; ', masked.code, clerk_internal.dynamic_code(masked.code, masked.pieces)))
+		FROM clerk_internal.mask_code(regexp_replace(statement, '\$(function|procedure)x*\$', ' ', 'g')) AS masked);
+END
 $$;
 COMMENT ON FUNCTION clerk_internal.plain_statement(text) IS 'a statement as plain code, with the body of a function that it makes';
 
@@ -99,27 +103,31 @@ CREATE FUNCTION clerk_internal.audit_code(items clerk_internal.code_item[])
 			'-- compare owner_id with clerk.uid() there by hand'
 	), handed_on AS MATERIALIZED (
 		SELECT * FROM clerk_internal.id_functions(items)
+	), unverified AS MATERIALIZED (
+		SELECT to_regprocedure(signature)::oid AS function, CASE signature WHEN 'auth.uid()' THEN 'auth-uid' ELSE 'unverified-claims' END AS finding
+		FROM unnest('{auth.uid(),auth.jwt(),auth.role(),auth.email()}'::text[]) AS signature WHERE clerk_internal.is_unverified(signature)
 	), code AS MATERIALIZED (
-		SELECT item, names, asks, clerk_internal.without_id_functions(item.code, names, asks) AS plain,
-			CASE WHEN clerk_internal.is_unverified('auth.uid()') AND item.calls @> ARRAY[to_regprocedure('auth.uid()')::oid] THEN 'auth-uid'
-				WHEN EXISTS (SELECT FROM unnest('{auth.jwt(),auth.role(),auth.email()}'::text[]) AS f
-					WHERE to_regprocedure(f)::oid = ANY (item.calls) AND clerk_internal.is_unverified(f)) THEN 'unverified-claims' END AS called
-		FROM unnest(items) AS item, LATERAL (
-			SELECT array_agg(name), array_agg(handed_on.asks) FROM handed_on WHERE handed_on.function = ANY (item.calls)
+		SELECT ordinality AS n, ROW(i.kind, i.id, i.tab, i.object, i.chain, i.starts, i.code, i.calls, i.reads)::clerk_internal.code_item AS item,
+			i.tab, i.calls, names, asks, clerk_internal.without_id_functions(i.code, names, asks) AS plain
+		FROM unnest(items) WITH ORDINALITY AS i, LATERAL (
+			SELECT array_agg(handed_on.name), array_agg(handed_on.asks) FROM handed_on WHERE handed_on.function = ANY (i.calls)
 		) AS asked (names, asks)
-	), found AS MATERIALIZED (
-		SELECT item, known.*, plain ~* pattern AS is_seen, clerk_internal.code_with(item, names, asks) AS statement
-		FROM code, known
-		WHERE (plain ~* pattern OR called = finding)
-			AND CASE finding WHEN 'storage-owner' THEN clerk_internal.is_storage((item).tab)
-				WHEN 'id-as-text' THEN NOT (clerk_internal.is_storage((item).tab) AND plain ~* clerk_internal.storage_owner_pattern())
+	), matches AS MATERIALIZED (
+		SELECT n, known.*, plain ~* pattern AS is_seen
+		FROM known, code
+		WHERE (plain ~* pattern OR EXISTS (SELECT FROM unverified WHERE unverified.finding = known.finding AND function = ANY (calls)))
+			AND CASE finding WHEN 'storage-owner' THEN clerk_internal.is_storage(tab)
+				WHEN 'id-as-text' THEN NOT (clerk_internal.is_storage(tab) AND plain ~* clerk_internal.storage_owner_pattern())
 				ELSE true END
+	), mended AS MATERIALIZED (
+		SELECT n, item, statement, clerk_internal.plain_statement(statement) AS becomes
+		FROM code, clerk_internal.code_with(item, names, asks) AS statement
+		WHERE n IN (SELECT n FROM matches WHERE is_seen AND severity = 'error')
 	)
-	SELECT CASE WHEN (item).starts = 'function' AND severity = 'error' THEN 'warning' ELSE severity END, finding, (item).object,
-		clerk_internal.found_in(item, found.detail),
-		CASE WHEN is_seen AND severity = 'error' AND finding <> 'claims-of-user' AND clerk_internal.plain_statement(statement) !~* pattern
-			THEN statement ELSE advice END
-	FROM found
+	SELECT CASE WHEN (code.item).starts = 'function' AND severity = 'error' THEN 'warning' ELSE severity END, finding, (code.item).object,
+		clerk_internal.found_in(code.item, matches.detail),
+		CASE WHEN is_seen AND severity = 'error' AND finding <> 'claims-of-user' AND becomes !~* pattern THEN statement ELSE advice END
+	FROM matches JOIN code USING (n) LEFT JOIN mended USING (n)
 $$;
 COMMENT ON FUNCTION clerk_internal.audit_code(clerk_internal.code_item[]) IS 'what clerk.audit() finds in code that asks who the user is';
 

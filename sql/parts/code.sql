@@ -110,13 +110,17 @@ COMMENT ON FUNCTION clerk_internal.unmask_code(text, text[]) IS 'undoes clerk_in
 
 -- Strings are queries where there is EXECUTE, or one of the functions that take a query.
 CREATE FUNCTION clerk_internal.dynamic_code(code text, pieces text[]) RETURNS text
-	LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+	LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
 	AS $$
-	SELECT string_agg((clerk_internal.mask_code(CASE
-			WHEN piece ^@ '$' THEN regexp_replace(piece, '^\$\w*\$|\$\w*\$\Z', '', 'g')
-			ELSE replace(regexp_replace(piece, '^[eE]?''|''$', '', 'g'), '''''', '''') END)).code, '; ')
-	FROM unnest(pieces) AS piece
-	WHERE piece !~ '^(--|/\*)' AND code ~* '\m(execute|query_to_xml\w*|cursor_to_xml\w*|dblink\w*|ts_stat)\M'
+#variable_conflict use_column
+BEGIN
+	RETURN (
+		SELECT string_agg((clerk_internal.mask_code(CASE
+				WHEN piece ^@ '$' THEN regexp_replace(piece, '^\$\w*\$|\$\w*\$\Z', '', 'g')
+				ELSE replace(regexp_replace(piece, '^[eE]?''|''$', '', 'g'), '''''', '''') END)).code, '; ')
+		FROM unnest(pieces) AS piece
+		WHERE piece !~ '^(--|/\*)' AND code ~* '\m(execute|query_to_xml\w*|cursor_to_xml\w*|dblink\w*|ts_stat)\M');
+END
 $$;
 COMMENT ON FUNCTION clerk_internal.dynamic_code(text, text[]) IS
 	'the strings of masked code that it may run as queries; NULL: none';
@@ -132,30 +136,35 @@ DECLARE
 	rule record;
 	was text;
 BEGIN
-	-- a comment is a space
-	code := regexp_replace(code, '(?<!'')\x01\d+\x02', ' ', 'g');
-	LOOP
+	-- a comment, and any white space, is a space
+	code := regexp_replace(code, '(?<!'')\x01\d+\x02|\s+', ' ', 'g');
+	FOR round IN 1 .. 10 LOOP
 		was := code;
 		FOR rule IN
 			SELECT * FROM (VALUES
-				('\s+', ' '),
-				('\s*([\[.]|::|->>?|#>>?)\s*', '\1'),
-				('\( ', '('),
-				(' ([)\],])', '\1'),
-				('\m(?!' || word || '\M)(\w+) \(', '\1('),
-				('"([a-z_][a-z_0-9]*)"', '\1'),
-				('\mpg_catalog\.', ''),
-				('(''[^'']*'')::(?:text|character varying|varchar|name)\M(?!\[)', '\1'),
-				('\mcast\((' || inner_text || ') as ([\w ]+)\)', '(\1)::\2'),
-				('\(select (' || inner_text || ') as (?:\w+|"[^"]*")\)', '(select \1)'),
-				('\(select ((?:(?!\mfrom\M)[^()]|\((?:[^()]|\((?:[^()]|\([^()]*\))*\))*\))+)\)', '(\1)'),
-				('(?<![\w"])\(\(((?:[^()]|\((?:[^()]|\([^()]*\))*\))*)\)\)', '(\1)'),
-				('(?<![\w"])\((?!select\M)([\w.]+\((?:[^()]|\([^()]*\))*\))\)', '\1')
-			) AS rules (pattern, replacement)
+				('  ', ' +', ' '),
+				('[', '\s*\[\s*', '['),
+				('.', '\s*\.\s*', '.'),
+				('::', '\s*::\s*', '::'),
+				('>', '\s*(->>?|#>>?)\s*', '\1'),
+				('( ', '\( ', '('),
+				(' ', ' ([)\],])', '\1'),
+				(' (', '\m(?!' || word || '\M)(\w+) \(', '\1('),
+				('"', '"([a-z_][a-z_0-9]*)"', '\1'),
+				('pg_catalog', '\mpg_catalog\.', ''),
+				('''::', '(''[^'']*'')::(?:text|character varying|varchar|name)\M(?!\[)', '\1'),
+				('cast(', '\mcast\((' || inner_text || ') as ([\w ]+)\)', '(\1)::\2'),
+				('(select', '\(select (' || inner_text || ') as (?:\w+|"[^"]*")\)', '(select \1)'),
+				('(select', '\(select ((?:(?!\mfrom\M)[^()]|\((?:[^()]|\((?:[^()]|\([^()]*\))*\))*\))+)\)', '(\1)'),
+				('((', '(?<![\w"])\(\(((?:[^()]|\((?:[^()]|\([^()]*\))*\))*)\)\)', '(\1)'),
+				('))', '(?<![\w"])\((?!select\M)([\w.]+\((?:[^()]|\([^()]*\))*\))\)', '\1')
+			) AS rules (needs, pattern, replacement)
 		LOOP
-			code := regexp_replace(code, rule.pattern, rule.replacement, 'gi');
+			IF strpos(lower(code), rule.needs) > 0 THEN
+				code := regexp_replace(code, rule.pattern, rule.replacement, 'gi');
+			END IF;
 		END LOOP;
-		EXIT WHEN code = was;
+		EXIT WHEN code IS NOT DISTINCT FROM was;
 	END LOOP;
 	RETURN code;
 END
@@ -166,65 +175,79 @@ COMMENT ON FUNCTION clerk_internal.plain_code(text) IS
 -- What code calls and reads.
 
 CREATE FUNCTION clerk_internal.recorded_calls(catalog oid, object oid) RETURNS oid[]
-	LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+	LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 	AS $$
-	SELECT ARRAY(
-		SELECT refobjid FROM pg_depend
-		WHERE classid = catalog AND objid = object AND refclassid = 'pg_proc'::regclass AND deptype = 'n'
-		UNION
-		SELECT oprcode FROM pg_depend JOIN pg_operator ON pg_operator.oid = refobjid
-		WHERE classid = catalog AND objid = object AND refclassid = 'pg_operator'::regclass)
+BEGIN
+	RETURN (
+		SELECT ARRAY(
+			SELECT refobjid FROM pg_depend
+			WHERE classid = catalog AND objid = object AND refclassid = 'pg_proc'::regclass AND deptype = 'n'
+			UNION
+			SELECT oprcode FROM pg_depend JOIN pg_operator ON pg_operator.oid = refobjid
+			WHERE classid = catalog AND objid = object AND refclassid = 'pg_operator'::regclass));
+END
 $$;
 COMMENT ON FUNCTION clerk_internal.recorded_calls(oid, oid) IS
 	'the functions that an object depends on, those of PostgreSQL itself left out';
 
 CREATE FUNCTION clerk_internal.recorded_reads(catalog oid, object oid) RETURNS oid[]
-	LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+	LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 	AS $$
-	SELECT ARRAY(
-		SELECT DISTINCT refobjid FROM pg_depend
-		WHERE classid = catalog AND objid = object AND refclassid = 'pg_class'::regclass AND deptype = 'n')
+BEGIN
+	RETURN (
+		SELECT ARRAY(
+			SELECT DISTINCT refobjid FROM pg_depend
+			WHERE classid = catalog AND objid = object AND refclassid = 'pg_class'::regclass AND deptype = 'n'));
+END
 $$;
 COMMENT ON FUNCTION clerk_internal.recorded_reads(oid, oid) IS 'the tables and views that an object depends on';
 
 -- A node tree lists the tables of subqueries only, so that a table's own columns do not count.
 CREATE FUNCTION clerk_internal.subquery_reads(expression pg_node_tree) RETURNS oid[]
-	LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+	LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 	AS $$
-	SELECT ARRAY(SELECT DISTINCT relid[1]::oid FROM regexp_matches(expression::text, ':relid (\d+)', 'g') AS relid WHERE relid[1] <> '0')
+#variable_conflict use_column
+BEGIN
+	RETURN (
+		SELECT ARRAY(SELECT DISTINCT relid[1]::oid FROM regexp_matches(expression::text, ':relid (\d+)', 'g') AS relid WHERE relid[1] <> '0'));
+END
 $$;
 COMMENT ON FUNCTION clerk_internal.subquery_reads(pg_node_tree) IS 'the tables and views in the subqueries of an expression';
 
 -- The search_path of the function decides, if it has one; else the nearest: its schema, public, any.
 CREATE FUNCTION clerk_internal.named_in(code text, is_call boolean, home oid, path name[]) RETURNS oid[]
-	LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+	LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 	AS $$
-	WITH spelled AS (
-		SELECT DISTINCT m[1] AS schema, m[2] AS name
-		FROM (VALUES ('("(?:[^"]|"")+"|[[:alpha:]_][\w$]*)')) AS one (word),
-			regexp_matches(code, CASE WHEN is_call THEN '(?:' || word || '\.)?' || word || '\('
-				ELSE '\m(?:from|join|update|into)(?: only)? (?:' || word || '\.)?' || word || '(?![\w$."(])' END, 'gi') AS m
-	), named AS (
-		SELECT unquoted.* FROM spelled, LATERAL (
-			SELECT CASE WHEN schema ^@ '"' THEN replace(btrim(schema, '"'), '""', '"') ELSE lower(schema) END,
-				CASE WHEN name ^@ '"' THEN replace(btrim(name, '"'), '""', '"') ELSE lower(name) END
-		) AS unquoted (schema, name)
-	), candidates AS (
-		SELECT named.name, object.oid, rank() OVER (PARTITION BY named.name, named.schema ORDER BY CASE
-				WHEN named.schema IS NOT NULL OR path IS NOT NULL THEN 0
-				WHEN object.schema = home THEN 1
-				WHEN object.schema = to_regnamespace('public') THEN 2
-				ELSE 3 END) AS distance
-		FROM named JOIN (
-			SELECT oid, proname AS name, pronamespace AS schema FROM pg_proc WHERE is_call
-			UNION ALL
-			SELECT oid, relname, relnamespace FROM pg_class WHERE NOT is_call AND relkind IN ('r', 'p', 'v', 'f')
-		) AS object ON object.name = named.name::name
-		JOIN pg_namespace ON pg_namespace.oid = object.schema
-		WHERE nspname NOT IN ('pg_catalog', 'information_schema')
-			AND CASE WHEN named.schema IS NULL THEN coalesce(nspname = ANY (path), true) ELSE nspname = named.schema END
-	)
-	SELECT ARRAY(SELECT DISTINCT oid FROM candidates WHERE distance = 1)
+#variable_conflict use_column
+BEGIN
+	RETURN (
+		WITH spelled AS (
+			SELECT DISTINCT m[1] AS schema, m[2] AS name
+			FROM (VALUES ('("(?:[^"]|"")+"|[[:alpha:]_][\w$]*)')) AS one (word),
+				regexp_matches(code, CASE WHEN is_call THEN '(?:' || word || '\.)?' || word || '\('
+					ELSE '\m(?:from|join|update|into)(?: only)? (?:' || word || '\.)?' || word || '(?![\w$."(])' END, 'gi') AS m
+		), named AS (
+			SELECT unquoted.* FROM spelled, LATERAL (
+				SELECT CASE WHEN schema ^@ '"' THEN replace(btrim(schema, '"'), '""', '"') ELSE lower(schema) END,
+					CASE WHEN name ^@ '"' THEN replace(btrim(name, '"'), '""', '"') ELSE lower(name) END
+			) AS unquoted (schema, name)
+		), candidates AS (
+			SELECT named.name, object.oid, rank() OVER (PARTITION BY named.name, named.schema ORDER BY CASE
+					WHEN named.schema IS NOT NULL OR path IS NOT NULL THEN 0
+					WHEN object.schema = home THEN 1
+					WHEN object.schema = to_regnamespace('public') THEN 2
+					ELSE 3 END) AS distance
+			FROM named JOIN (
+				SELECT oid, proname AS name, pronamespace AS schema FROM pg_proc WHERE is_call
+				UNION ALL
+				SELECT oid, relname, relnamespace FROM pg_class WHERE NOT is_call AND relkind IN ('r', 'p', 'v', 'f')
+			) AS object ON object.name = named.name::name
+			JOIN pg_namespace ON pg_namespace.oid = object.schema
+			WHERE nspname NOT IN ('pg_catalog', 'information_schema')
+				AND CASE WHEN named.schema IS NULL THEN coalesce(nspname = ANY (path), true) ELSE nspname = named.schema END
+		)
+		SELECT ARRAY(SELECT DISTINCT oid FROM candidates WHERE distance = 1));
+END
 $$;
 COMMENT ON FUNCTION clerk_internal.named_in(text, boolean, oid, name[]) IS
 	'the functions, or the tables and views, that plain code in a function of schema home names';
@@ -252,42 +275,59 @@ COMMENT ON TYPE clerk_internal.code_item IS 'code that requests run: a policy, v
 
 CREATE FUNCTION clerk_internal.expression_item(kind text, catalog oid, id oid, tab oid, object text, expression text, reads oid[])
 	RETURNS clerk_internal.code_item
-	LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+	LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 	AS $$
-	SELECT ROW(kind, id, tab, object, object, kind, clerk_internal.plain_code((clerk_internal.mask_code(expression)).code),
-		clerk_internal.recorded_calls(catalog, id), reads)::clerk_internal.code_item
+BEGIN
+	RETURN ROW(kind, id, tab, object, object, kind, clerk_internal.plain_code((clerk_internal.mask_code(expression)).code),
+		clerk_internal.recorded_calls(catalog, id), reads);
+END
 $$;
 COMMENT ON FUNCTION clerk_internal.expression_item(text, oid, oid, oid, text, text, oid[]) IS
 	'the code of an expression, whose calls PostgreSQL records';
 
 CREATE FUNCTION clerk_internal.view_item(view oid, chain text, starts text) RETURNS clerk_internal.code_item
-	LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+	LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 	AS $$
-	SELECT ROW('view', view, view, format('view %s', view::regclass), chain, starts,
+DECLARE
+	rule constant oid := (SELECT oid FROM pg_rewrite WHERE ev_class = view AND ev_type = '1');
+BEGIN
+	RETURN ROW('view'::text, view, view, format('view %s', view::regclass), chain, starts,
 		clerk_internal.plain_code((clerk_internal.mask_code(pg_get_viewdef(view))).code),
-		clerk_internal.recorded_calls('pg_rewrite'::regclass, rule.oid),
-		array_remove(clerk_internal.recorded_reads('pg_rewrite'::regclass, rule.oid), view))::clerk_internal.code_item
-	FROM pg_rewrite AS rule WHERE ev_class = view AND ev_type = '1'
+		clerk_internal.recorded_calls('pg_rewrite'::regclass, rule),
+		array_remove(clerk_internal.recorded_reads('pg_rewrite'::regclass, rule), view));
+END
 $$;
 COMMENT ON FUNCTION clerk_internal.view_item(oid, text, text) IS 'the code of a view';
 
 CREATE FUNCTION clerk_internal.function_item(function oid, chain text, starts text) RETURNS clerk_internal.code_item
-	LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+	LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 	AS $$
-	SELECT ROW('function', function, 0::oid, format('function %s', function::regprocedure), chain, starts, plain,
-		clerk_internal.recorded_calls('pg_proc'::regclass, function) || CASE WHEN prosqlbody IS NULL
-			THEN clerk_internal.named_in(plain, true, pronamespace, path) ELSE '{}' END,
-		CASE WHEN prosqlbody IS NULL THEN clerk_internal.named_in(plain, false, pronamespace, path)
-			ELSE clerk_internal.recorded_reads('pg_proc'::regclass, function) END)::clerk_internal.code_item
-	FROM pg_proc JOIN pg_language ON pg_language.oid = prolang,
-		LATERAL (SELECT CASE WHEN lanname IN ('c', 'internal') THEN '' ELSE coalesce(pg_get_function_sqlbody(function), prosrc) END)
-			AS body (source),
-		clerk_internal.mask_code(source) AS masked,
-		-- in other languages than these, queries stand in strings that are quoted in other ways
-		LATERAL (SELECT clerk_internal.plain_code(CASE WHEN lanname IN ('sql', 'plpgsql')
-			THEN concat_ws('; ', masked.code, clerk_internal.dynamic_code(masked.code, masked.pieces)) ELSE source END)) AS spelled (plain),
-		clerk_internal.search_path_of(proconfig) AS path
-	WHERE pg_proc.oid = function
+DECLARE
+	proc pg_proc;
+	language name;
+	masked record;
+	plain text;
+	path name[];
+	calls oid[] := clerk_internal.recorded_calls('pg_proc'::regclass, function);
+	reads oid[] := clerk_internal.recorded_reads('pg_proc'::regclass, function);
+BEGIN
+	SELECT * INTO proc FROM pg_proc WHERE oid = function;
+	language := (SELECT lanname FROM pg_language WHERE oid = proc.prolang);
+	IF language IN ('sql', 'plpgsql') THEN
+		masked := clerk_internal.mask_code(coalesce(pg_get_function_sqlbody(function), proc.prosrc));
+		plain := clerk_internal.plain_code(concat_ws('; ', masked.code, clerk_internal.dynamic_code(masked.code, masked.pieces)));
+	ELSIF language NOT IN ('c', 'internal') THEN
+		-- queries stand in strings there, which are quoted in other ways
+		plain := clerk_internal.plain_code(proc.prosrc);
+	END IF;
+	IF proc.prosqlbody IS NULL AND plain IS NOT NULL THEN
+		path := clerk_internal.search_path_of(proc.proconfig);
+		calls := calls || clerk_internal.named_in(plain, true, proc.pronamespace, path);
+		reads := reads || clerk_internal.named_in(plain, false, proc.pronamespace, path);
+	END IF;
+	RETURN ROW('function'::text, function, 0::oid, format('function %s', function::regprocedure), chain, starts,
+		coalesce(plain, ''), calls, reads);
+END
 $$;
 COMMENT ON FUNCTION clerk_internal.function_item(oid, text, text) IS 'the code of a function';
 
@@ -301,7 +341,7 @@ CREATE FUNCTION clerk_internal.first_code() RETURNS SETOF clerk_internal.code_it
 		WHERE relkind IN ('r', 'p', 'v') AND clerk_internal.is_audited('pg_class', pg_class.oid, relnamespace)
 			AND NOT clerk_internal.is_platform_schema(relnamespace)
 			AND clerk_internal.roles_reaching(pg_class.oid, 'SELECT, INSERT, UPDATE, DELETE') IS NOT NULL
-	), items AS (
+	), items AS MATERIALIZED (	-- so that each is made once
 		SELECT 1, clerk_internal.expression_item('policy', 'pg_policy'::regclass, pg_policy.oid, polrelid,
 			format('policy %I on %s', polname, polrelid::regclass),
 			concat_ws('; ', pg_get_expr(polqual, polrelid), pg_get_expr(polwithcheck, polrelid)),
@@ -327,7 +367,8 @@ CREATE FUNCTION clerk_internal.first_code() RETURNS SETOF clerk_internal.code_it
 		FROM tables JOIN pg_trigger ON tgrelid = tables.oid
 		WHERE NOT tgisinternal AND tgparentid = 0
 		UNION ALL
-		SELECT 6, clerk_internal.function_item(pg_proc.oid, pg_proc.oid::regprocedure::text, 'function')
+		SELECT 6, clerk_internal.function_item(pg_proc.oid, format('a request → %s', pg_proc.oid::regprocedure),
+			CASE WHEN prosecdef THEN 'definer' ELSE 'function' END)
 		FROM pg_proc
 		WHERE prokind IN ('f', 'p') AND prorettype NOT IN ('trigger'::regtype, 'event_trigger'::regtype)
 			AND clerk_internal.is_audited('pg_proc', pg_proc.oid, pronamespace)

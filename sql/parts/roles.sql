@@ -28,41 +28,53 @@ COMMENT ON FUNCTION clerk_internal.api_roles() IS
 	'the roles as which requests run: the anonymous one and those of the instances';
 
 CREATE FUNCTION clerk_internal.roles_reaching(relation oid, privileges text) RETURNS text
-	LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+	LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 	AS $$
-	SELECT string_agg(quote_ident(role), ', ' ORDER BY role)
-	FROM clerk_internal.api_roles() AS role, pg_class
-	WHERE pg_class.oid = relation AND has_schema_privilege(role, relnamespace, 'USAGE')
-		AND (has_table_privilege(role, relation, privileges)
-			OR has_any_column_privilege(role, relation, replace(privileges, ', DELETE', '')))
+#variable_conflict use_column
+BEGIN
+	RETURN (
+		SELECT string_agg(quote_ident(role), ', ' ORDER BY role)
+		FROM clerk_internal.api_roles() AS role, pg_class
+		WHERE pg_class.oid = relation AND has_schema_privilege(role, relnamespace, 'USAGE')
+			AND (has_table_privilege(role, relation, privileges)
+				OR has_any_column_privilege(role, relation, replace(privileges, ', DELETE', ''))));
+END
 $$;
 COMMENT ON FUNCTION clerk_internal.roles_reaching(oid, text) IS
 	'the API roles that may do one of these with a table, PUBLIC''s rights included; NULL: none';
 
 CREATE FUNCTION clerk_internal.roles_calling(function oid) RETURNS text
-	LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+	LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 	AS $$
-	SELECT string_agg(quote_ident(role), ', ' ORDER BY role)
-	FROM clerk_internal.api_roles() AS role, pg_proc
-	WHERE pg_proc.oid = function AND has_schema_privilege(role, pronamespace, 'USAGE')
-		AND has_function_privilege(role, function, 'EXECUTE')
+#variable_conflict use_column
+BEGIN
+	RETURN (
+		SELECT string_agg(quote_ident(role), ', ' ORDER BY role)
+		FROM clerk_internal.api_roles() AS role, pg_proc
+		WHERE pg_proc.oid = function AND has_schema_privilege(role, pronamespace, 'USAGE')
+			AND has_function_privilege(role, function, 'EXECUTE'));
+END
 $$;
 COMMENT ON FUNCTION clerk_internal.roles_calling(oid) IS
 	'the API roles that may call a function, PUBLIC''s rights included; NULL: none';
 
 CREATE FUNCTION clerk_internal.roles_updating(tab oid, columns name[]) RETURNS text
-	LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+	LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 	AS $$
-	SELECT string_agg(quote_ident(role), ', ' ORDER BY role)
-	FROM clerk_internal.api_roles() AS role JOIN pg_roles ON rolname = role, pg_class
-	WHERE pg_class.oid = tab AND has_schema_privilege(role, relnamespace, 'USAGE')
-		AND EXISTS (
-			SELECT FROM pg_attribute
-			WHERE attrelid = tab AND attname = ANY (columns) AND attnum > 0 AND has_column_privilege(role, tab, attnum, 'UPDATE'))
-		AND (NOT relrowsecurity OR rolsuper OR rolbypassrls OR EXISTS (
-			SELECT FROM pg_policy, unnest(polroles) AS member
-			WHERE polrelid = tab AND polpermissive AND polcmd IN ('w', '*')
-				AND (member = 0 OR pg_has_role(role, member, 'USAGE'))))
+#variable_conflict use_column
+BEGIN
+	RETURN (
+		SELECT string_agg(quote_ident(role), ', ' ORDER BY role)
+		FROM clerk_internal.api_roles() AS role JOIN pg_roles ON rolname = role, pg_class
+		WHERE pg_class.oid = tab AND has_schema_privilege(role, relnamespace, 'USAGE')
+			AND EXISTS (
+				SELECT FROM pg_attribute
+				WHERE attrelid = tab AND attname = ANY (columns) AND attnum > 0 AND has_column_privilege(role, tab, attnum, 'UPDATE'))
+			AND (NOT relrowsecurity OR rolsuper OR rolbypassrls OR EXISTS (
+				SELECT FROM pg_policy, unnest(polroles) AS member
+				WHERE polrelid = tab AND polpermissive AND polcmd IN ('w', '*')
+					AND (member = 0 OR pg_has_role(role, member, 'USAGE')))));
+END
 $$;
 COMMENT ON FUNCTION clerk_internal.roles_updating(oid, name[]) IS
 	'the API roles that may update one of these columns, in some row at least; NULL: none';
