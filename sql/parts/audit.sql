@@ -296,7 +296,9 @@ CREATE FUNCTION clerk_internal.policy_reads(items clerk_internal.code_item[])
 	WHERE reached.kind = 'table' AND relrowsecurity
 		AND EXISTS (SELECT FROM unnest(polroles) AS member WHERE member = 0 OR pg_has_role(asking.role, member, 'USAGE'))
 		AND (reader.oid IS NULL
-			OR NOT (reader.rolsuper OR reader.rolbypassrls OR (pg_has_role(reader.oid, relowner, 'USAGE') AND NOT relforcerowsecurity)))
+			OR (NOT (reader.rolsuper OR reader.rolbypassrls OR (pg_has_role(reader.oid, relowner, 'USAGE') AND NOT relforcerowsecurity))
+				AND EXISTS (SELECT FROM pg_policy AS p, unnest(p.polroles) AS member
+					WHERE p.polrelid = reached.id AND (member = 0 OR pg_has_role(reader.oid, member, 'USAGE')))))
 $$;
 COMMENT ON FUNCTION clerk_internal.policy_reads(clerk_internal.code_item[]) IS
 	'the tables with policies that a policy reads for a role of requests, in its own query or in one of a function';

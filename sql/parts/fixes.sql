@@ -9,7 +9,7 @@
 -- The rules run until nothing changes. They read what PostgreSQL prints, and near enough what
 -- people write. Between them, <uid> and <org> stand for an id that was a uuid: where it is cast to
 -- text the column holds Clerk's id, and where it stays a uuid the local one.
-CREATE FUNCTION clerk_internal.verified_code(code text, in_definer boolean DEFAULT false, text_place text DEFAULT NULL)
+CREATE FUNCTION clerk_internal.verified_code(code text, in_function boolean DEFAULT false, text_place text DEFAULT NULL)
 	RETURNS text
 	LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 	AS $$
@@ -20,7 +20,9 @@ DECLARE
 	-- that of install_auth_shim() stays: it is a local id, also as text
 	auth_uid constant text := CASE WHEN clerk_internal.is_unverified('auth.uid()') THEN format(auth, 'uid') END;
 	auth_role constant text := CASE WHEN clerk_internal.is_unverified('auth.role()') THEN format(auth, 'role') END;
-	role constant text := CASE WHEN in_definer THEN 'current_setting(''role'')' ELSE '(CURRENT_USER)::text' END;
+	role constant text := CASE WHEN in_function
+		-- CURRENT_USER is the owner of the last SECURITY DEFINER function
+		THEN 'coalesce(nullif(current_setting(''role''), ''none''), session_user)' ELSE '(CURRENT_USER)::text' END;
 	inside constant text := '(?:[^()]|\((?:[^()]|\([^()]*\))*\))+?';
 	empty constant text := '''(?:\{\})?''(?:::\w+)?';
 	json_text constant text := '\(clerk\.jwt\(\)\)::text';
@@ -111,7 +113,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION clerk_internal.verified_code(text, boolean, text) IS
-	'masked code that asks clerk.uid() and the like where it asked request.jwt.claims or the functions of Supabase Auth, and spells claims and roles as they are; whether it runs with the rights of its owner, and a pattern of what stands before a value that becomes text';
+	'masked code that asks clerk.uid() and the like where it asked request.jwt.claims or the functions of Supabase Auth, and spells claims and roles as they are; whether it is in a function, and a pattern of what stands before a value that becomes text';
 
 -- A uuid becomes text without a cast where a function returns it, or a trigger puts it into a column.
 CREATE FUNCTION clerk_internal.text_place(function oid) RETURNS text
@@ -294,7 +296,7 @@ BEGIN
 		FROM pg_proc JOIN pg_language ON pg_language.oid = prolang, pg_get_functiondef(function) AS definition,
 			clerk_internal.mask_code(CASE WHEN prosqlbody IS NULL THEN prosrc ELSE definition END) AS masked,
 			LATERAL (SELECT clerk_internal.unmask_code(clerk_internal.verified_code(
-				clerk_internal.without_id_functions(masked.code, names, asks), prosecdef, clerk_internal.text_place(function)), masked.pieces)) AS body (becomes)
+				clerk_internal.without_id_functions(masked.code, names, asks), true, clerk_internal.text_place(function)), masked.pieces)) AS body (becomes)
 		WHERE pg_proc.oid = function AND prokind IN ('f', 'p') AND lanname IN ('sql', 'plpgsql') AND prosrc !~ '[\x01\x02]');
 END
 $$;

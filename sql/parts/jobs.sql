@@ -92,7 +92,7 @@ CREATE FUNCTION clerk_internal.extension_function(extension name, function_name 
 	FROM pg_proc JOIN pg_depend ON classid = 'pg_proc'::regclass AND objid = pg_proc.oid
 		AND refclassid = 'pg_extension'::regclass AND deptype = 'e'
 	JOIN pg_extension ON pg_extension.oid = refobjid
-	WHERE extname = extension AND proname = function_name AND proargtypes::oid[] = types::oid[]
+	WHERE extname = extension AND proname = function_name AND proargtypes::text = array_to_string(types::oid[], ' ')
 $$;
 COMMENT ON FUNCTION clerk_internal.extension_function(name, name, regtype[]) IS
 	'the name of a function of another extension with exactly these arguments; NULL: it has none';

@@ -103,7 +103,8 @@ CREATE FUNCTION clerk_internal.without_update(tab oid, columns name[]) RETURNS t
 	SELECT string_agg(statement, '; ' ORDER BY on_table DESC)
 	FROM grantees, others, LATERAL (SELECT CASE WHEN on_table
 		THEN format('REVOKE UPDATE ON %s FROM %s', tab::regclass, grantees.list)
-			|| coalesce(format('; GRANT UPDATE (%s) ON %s TO %s', others.list, tab::regclass, grantees.list), '')
+			|| CASE WHEN others.list IS NULL THEN ''
+				ELSE format('; GRANT UPDATE (%s) ON %s TO %s', others.list, tab::regclass, grantees.list) END
 		ELSE format('REVOKE UPDATE (%s) ON %s FROM %s',
 			(SELECT string_agg(quote_ident(col), ', ') FROM unnest(columns) AS col), tab::regclass, grantees.list) END
 	) AS revoke (statement)
