@@ -14,25 +14,29 @@ CREATE FUNCTION clerk_internal.is_platform_schema(schema oid) RETURNS boolean
 	AS $$
 	SELECT EXISTS (
 		SELECT FROM pg_namespace
-		WHERE oid = schema AND (nspname ~ '^_?(storage|realtime|supabase_\w+|vault|graphql|graphql_public|pgbouncer)$'
-			OR nspname IN ('extensions', 'pgsodium', 'pgsodium_masks', 'net', 'cron', '_analytics', 'pgmq')))
+		WHERE oid = schema AND (nspname ~ '^(_realtime|_analytics|supabase_\w+)$'
+			OR nspname IN ('storage', 'realtime', 'vault', 'graphql', 'graphql_public', 'pgbouncer', 'extensions',
+				'pgsodium', 'pgsodium_masks', 'net', 'cron', 'pgmq')))
 $$;
 COMMENT ON FUNCTION clerk_internal.is_platform_schema(oid) IS
-	'whether a schema is one that Supabase makes for its services, except auth, where people put functions of their own';
+	'whether a schema is one that Supabase makes for its services, except auth, where people put functions '
+	'of their own';
 
 CREATE FUNCTION clerk_internal.is_audited(catalog regclass, object oid, schema oid) RETURNS boolean
 	LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 	AS $$
 	SELECT schema::regnamespace::text !~ '^(pg_|(information_schema|clerk|clerk_internal)$)' AND NOT EXISTS (
 		SELECT FROM pg_depend
-		WHERE classid = catalog AND objid = object AND refclassid = 'pg_extension'::regclass AND deptype = 'e')
+		WHERE classid = catalog AND objid = object AND refclassid = 'pg_extension'::regclass
+			AND deptype = 'e')
 $$;
 COMMENT ON FUNCTION clerk_internal.is_audited(regclass, oid, oid) IS
 	'whether an object is the application''s, not PostgreSQL''s, ours or another extension''s';
 
 CREATE FUNCTION clerk_internal.is_unverified(function text) RETURNS boolean
 	LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
-	AS $$ SELECT to_regprocedure(function) IS NOT NULL AND NOT clerk_internal.is_auth_shim(to_regprocedure(function)) $$;
+	AS $$ SELECT to_regprocedure(function) IS NOT NULL
+		AND NOT clerk_internal.is_auth_shim(to_regprocedure(function)) $$;
 COMMENT ON FUNCTION clerk_internal.is_unverified(text) IS
 	'whether a function of schema auth is not that of clerk.install_auth_shim()';
 
@@ -119,7 +123,8 @@ BEGIN
 				WHEN piece ^@ '$' THEN regexp_replace(piece, '^\$\w*\$|\$\w*\$\Z', '', 'g')
 				ELSE replace(regexp_replace(piece, '^[eE]?''|''$', '', 'g'), '''''', '''') END)).code, '; ')
 		FROM unnest(pieces) AS piece
-		WHERE piece !~ '^(--|/\*)' AND code ~* '\m(execute|query_to_xml\w*|cursor_to_xml\w*|dblink\w*|ts_stat)\M');
+		WHERE piece !~ '^(--|/\*)'
+			AND code ~* '\m(execute|query_to_xml\w*|cursor_to_xml\w*|dblink\w*|ts_stat)\M');
 END
 $$;
 COMMENT ON FUNCTION clerk_internal.dynamic_code(text, text[]) IS
@@ -132,7 +137,8 @@ CREATE FUNCTION clerk_internal.plain_code(code text) RETURNS text
 DECLARE
 	inner_text constant text := '(?:[^()]|\((?:[^()]|\((?:[^()]|\([^()]*\))*\))*\))+';
 	-- what may stand before a parenthesis and is no function
-	word constant text := '(?:select|from|where|having|on|by|using|and|or|not|in|is|like|when|then|else|case|return|as|values)';
+	word constant text := '(?:select|from|where|having|on|by|using|and|or|not|in|is|like|when|then|else|case|'
+		'return|as|values)';
 	rule record;
 	was text;
 BEGIN
@@ -155,7 +161,8 @@ BEGIN
 				('''::', '(''[^'']*'')::(?:text|character varying|varchar|name)\M(?!\[)', '\1'),
 				('cast(', '\mcast\((' || inner_text || ') as ([\w ]+)\)', '(\1)::\2'),
 				('(select', '\(select (' || inner_text || ') as (?:\w+|"[^"]*")\)', '(select \1)'),
-				('(select', '\(select ((?:(?!\mfrom\M)[^()]|\((?:[^()]|\((?:[^()]|\([^()]*\))*\))*\))+)\)', '(\1)'),
+				('(select', '\(select ((?:(?!\mfrom\M)[^()]|\((?:[^()]|\((?:[^()]|\([^()]*\))*\))*\))+)\)',
+					'(\1)'),
 				('((', '(?<![\w"])\(\(((?:[^()]|\((?:[^()]|\([^()]*\))*\))*)\)\)', '(\1)'),
 				('))', '(?<![\w"])\((?!select\M)([\w.]+\((?:[^()]|\([^()]*\))*\))\)', '\1')
 			) AS rules (needs, pattern, replacement)
@@ -170,7 +177,8 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION clerk_internal.plain_code(text) IS
-	'masked code in one spelling, to look for patterns in it: without comments, needless parentheses, spaces and scalar subqueries';
+	'masked code in one spelling, to look for patterns in it: without comments, needless parentheses, '
+	'spaces and scalar subqueries';
 
 -- What code calls and reads.
 
@@ -197,10 +205,12 @@ BEGIN
 	RETURN (
 		SELECT ARRAY(
 			SELECT DISTINCT refobjid FROM pg_depend
-			WHERE classid = catalog AND objid = object AND refclassid = 'pg_class'::regclass AND deptype = 'n'));
+			WHERE classid = catalog AND objid = object AND refclassid = 'pg_class'::regclass
+				AND deptype = 'n'));
 END
 $$;
-COMMENT ON FUNCTION clerk_internal.recorded_reads(oid, oid) IS 'the tables and views that an object depends on';
+COMMENT ON FUNCTION clerk_internal.recorded_reads(oid, oid) IS
+	'the tables and views that an object depends on';
 
 -- A node tree lists the tables of subqueries only, so that a table's own columns do not count.
 CREATE FUNCTION clerk_internal.subquery_reads(expression pg_node_tree) RETURNS oid[]
@@ -209,10 +219,12 @@ CREATE FUNCTION clerk_internal.subquery_reads(expression pg_node_tree) RETURNS o
 #variable_conflict use_column
 BEGIN
 	RETURN (
-		SELECT ARRAY(SELECT DISTINCT relid[1]::oid FROM regexp_matches(expression::text, ':relid (\d+)', 'g') AS relid WHERE relid[1] <> '0'));
+		SELECT ARRAY(SELECT DISTINCT relid[1]::oid FROM regexp_matches(expression::text, ':relid (\d+)',
+			'g') AS relid WHERE relid[1] <> '0'));
 END
 $$;
-COMMENT ON FUNCTION clerk_internal.subquery_reads(pg_node_tree) IS 'the tables and views in the subqueries of an expression';
+COMMENT ON FUNCTION clerk_internal.subquery_reads(pg_node_tree) IS
+	'the tables and views in the subqueries of an expression';
 
 -- The search_path of the function decides, if it has one; else the nearest: its schema, public, any.
 CREATE FUNCTION clerk_internal.named_in(code text, is_call boolean, home oid, path name[]) RETURNS oid[]
@@ -225,10 +237,12 @@ BEGIN
 			SELECT DISTINCT m[1] AS schema, m[2] AS name
 			FROM (VALUES ('("(?:[^"]|"")+"|[[:alpha:]_][\w$]*)')) AS one (word),
 				regexp_matches(code, CASE WHEN is_call THEN '(?:' || word || '\.)?' || word || '\('
-					ELSE '\m(?:from|join|update|into)(?: only)? (?:' || word || '\.)?' || word || '(?![\w$."(])' END, 'gi') AS m
+					ELSE '\m(?:from|join|update|into)(?: only)? (?:' || word || '\.)?' || word
+						|| '(?![\w$."(])' END, 'gi') AS m
 		), named AS (
 			SELECT unquoted.* FROM spelled, LATERAL (
-				SELECT CASE WHEN schema ^@ '"' THEN replace(btrim(schema, '"'), '""', '"') ELSE lower(schema) END,
+				SELECT CASE WHEN schema ^@ '"' THEN replace(btrim(schema, '"'), '""', '"')
+					ELSE lower(schema) END,
 					CASE WHEN name ^@ '"' THEN replace(btrim(name, '"'), '""', '"') ELSE lower(name) END
 			) AS unquoted (schema, name)
 		), candidates AS (
@@ -240,11 +254,13 @@ BEGIN
 			FROM named JOIN (
 				SELECT oid, proname AS name, pronamespace AS schema FROM pg_proc WHERE is_call
 				UNION ALL
-				SELECT oid, relname, relnamespace FROM pg_class WHERE NOT is_call AND relkind IN ('r', 'p', 'v', 'f')
+				SELECT oid, relname, relnamespace FROM pg_class WHERE NOT is_call AND relkind IN ('r', 'p',
+					'v', 'f')
 			) AS object ON object.name = named.name::name
 			JOIN pg_namespace ON pg_namespace.oid = object.schema
 			WHERE nspname NOT IN ('pg_catalog', 'information_schema')
-				AND CASE WHEN named.schema IS NULL THEN coalesce(nspname = ANY (path), true) ELSE nspname = named.schema END
+				AND CASE WHEN named.schema IS NULL THEN coalesce(nspname = ANY (path), true)
+					ELSE nspname = named.schema END
 		)
 		SELECT ARRAY(SELECT DISTINCT oid FROM candidates WHERE distance = 1));
 END
@@ -255,10 +271,12 @@ COMMENT ON FUNCTION clerk_internal.named_in(text, boolean, oid, name[]) IS
 CREATE FUNCTION clerk_internal.search_path_of(settings text[]) RETURNS name[]
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
 	AS $$
-	SELECT ARRAY(SELECT btrim(schema, ' "') FROM regexp_split_to_table(substr(setting, 13), ',') AS schema)::name[]
+	SELECT ARRAY(SELECT btrim(schema, ' "') FROM regexp_split_to_table(substr(setting, 13),
+		',') AS schema)::name[]
 	FROM unnest(settings) AS setting WHERE setting ^@ 'search_path='
 $$;
-COMMENT ON FUNCTION clerk_internal.search_path_of(text[]) IS 'the schemas in the search_path of a function; NULL: it has none';
+COMMENT ON FUNCTION clerk_internal.search_path_of(text[]) IS
+	'the schemas in the search_path of a function; NULL: it has none';
 
 CREATE TYPE clerk_internal.code_item AS (
 	kind text,
@@ -271,14 +289,19 @@ CREATE TYPE clerk_internal.code_item AS (
 	calls oid[],
 	reads oid[]
 );
-COMMENT ON TYPE clerk_internal.code_item IS 'code that requests run: a policy, view, default, generated column, constraint, trigger or function; what it is of; the name that findings give it; how requests get there, and from what kind of code; its plain text; which functions it calls, and which tables and views it reads';
+COMMENT ON TYPE clerk_internal.code_item IS
+	'code that requests run: a policy, view, default, generated column, constraint, trigger or function; '
+	'what it is of; the name that findings give it; how requests get there, and from what kind of code; its '
+	'plain text; which functions it calls, and which tables and views it reads';
 
-CREATE FUNCTION clerk_internal.expression_item(kind text, catalog oid, id oid, tab oid, object text, expression text, reads oid[])
+CREATE FUNCTION clerk_internal.expression_item(kind text, catalog oid, id oid, tab oid, object text,
+	expression text, reads oid[])
 	RETURNS clerk_internal.code_item
 	LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 	AS $$
 BEGIN
-	RETURN ROW(kind, id, tab, object, object, kind, clerk_internal.plain_code((clerk_internal.mask_code(expression)).code),
+	RETURN ROW(kind, id, tab, object, object, kind,
+		clerk_internal.plain_code((clerk_internal.mask_code(expression)).code),
 		clerk_internal.recorded_calls(catalog, id), reads);
 END
 $$;
@@ -299,7 +322,8 @@ END
 $$;
 COMMENT ON FUNCTION clerk_internal.view_item(oid, text, text) IS 'the code of a view';
 
-CREATE FUNCTION clerk_internal.function_item(function oid, chain text, starts text) RETURNS clerk_internal.code_item
+CREATE FUNCTION clerk_internal.function_item(function oid, chain text, starts text)
+	RETURNS clerk_internal.code_item
 	LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 	AS $$
 DECLARE
@@ -315,7 +339,8 @@ BEGIN
 	language := (SELECT lanname FROM pg_language WHERE oid = proc.prolang);
 	IF language IN ('sql', 'plpgsql') THEN
 		masked := clerk_internal.mask_code(coalesce(pg_get_function_sqlbody(function), proc.prosrc));
-		plain := clerk_internal.plain_code(concat_ws('; ', masked.code, clerk_internal.dynamic_code(masked.code, masked.pieces)));
+		plain := clerk_internal.plain_code(concat_ws('; ', masked.code,
+			clerk_internal.dynamic_code(masked.code, masked.pieces)));
 	ELSIF language NOT IN ('c', 'internal') THEN
 		-- queries stand in strings there, which are quoted in other ways
 		plain := clerk_internal.plain_code(proc.prosrc);
@@ -325,7 +350,8 @@ BEGIN
 		calls := calls || clerk_internal.named_in(plain, true, proc.pronamespace, path);
 		reads := reads || clerk_internal.named_in(plain, false, proc.pronamespace, path);
 	END IF;
-	RETURN ROW('function'::text, function, 0::oid, format('function %s', function::regprocedure), chain, starts,
+	RETURN ROW('function'::text, function, 0::oid, format('function %s', function::regprocedure), chain,
+		starts,
 		coalesce(plain, ''), calls, reads);
 END
 $$;
@@ -349,25 +375,32 @@ CREATE FUNCTION clerk_internal.first_code() RETURNS SETOF clerk_internal.code_it
 		FROM pg_policy JOIN pg_class ON pg_class.oid = polrelid
 		WHERE clerk_internal.is_audited('pg_class', polrelid, relnamespace)
 		UNION ALL
-		SELECT 2, clerk_internal.view_item(oid, format('view %s', tab), 'view') FROM tables WHERE relkind = 'v'
+		SELECT 2, clerk_internal.view_item(oid, format('view %s', tab), 'view') FROM tables
+			WHERE relkind = 'v'
 		UNION ALL
-		SELECT 3, clerk_internal.expression_item(CASE attgenerated WHEN '' THEN 'default' ELSE 'generated column' END,
+		SELECT 3, clerk_internal.expression_item(CASE attgenerated WHEN '' THEN 'default'
+			ELSE 'generated column' END,
 			'pg_attrdef'::regclass, pg_attrdef.oid, adrelid,
-			format('%s of %s.%I', CASE attgenerated WHEN '' THEN 'default' ELSE 'generated column' END, tab, attname),
+			format('%s of %s.%I', CASE attgenerated WHEN '' THEN 'default' ELSE 'generated column' END, tab,
+				attname),
 			pg_get_expr(adbin, adrelid), '{}')
-		FROM tables JOIN pg_attrdef ON adrelid = tables.oid JOIN pg_attribute ON attrelid = adrelid AND attnum = adnum
+		FROM tables JOIN pg_attrdef ON adrelid = tables.oid JOIN pg_attribute ON attrelid = adrelid
+			AND attnum = adnum
 		UNION ALL
-		SELECT 4, clerk_internal.expression_item('constraint', 'pg_constraint'::regclass, pg_constraint.oid, conrelid,
+		SELECT 4, clerk_internal.expression_item('constraint', 'pg_constraint'::regclass, pg_constraint.oid,
+			conrelid,
 			format('constraint %I on %s', conname, tab), pg_get_expr(conbin, conrelid), '{}')
 		FROM tables JOIN pg_constraint ON conrelid = tables.oid
 		WHERE contype = 'c' AND coninhcount = 0
 		UNION ALL
 		SELECT 5, clerk_internal.expression_item('trigger', 'pg_trigger'::regclass, pg_trigger.oid, tgrelid,
-			format('trigger %I on %s', tgname, tab), substring(pg_get_triggerdef(pg_trigger.oid) FROM ' WHEN (.*) EXECUTE '), '{}')
+			format('trigger %I on %s', tgname, tab), substring(pg_get_triggerdef(pg_trigger.oid)
+				FROM ' WHEN (.*) EXECUTE '), '{}')
 		FROM tables JOIN pg_trigger ON tgrelid = tables.oid
 		WHERE NOT tgisinternal AND tgparentid = 0
 		UNION ALL
-		SELECT 6, clerk_internal.function_item(pg_proc.oid, format('a request → %s', pg_proc.oid::regprocedure),
+		SELECT 6, clerk_internal.function_item(pg_proc.oid, format('a request → %s',
+			pg_proc.oid::regprocedure),
 			CASE WHEN prosecdef THEN 'definer' ELSE 'function' END)
 		FROM pg_proc
 		WHERE prokind IN ('f', 'p') AND prorettype NOT IN ('trigger'::regtype, 'event_trigger'::regtype)
@@ -379,7 +412,8 @@ CREATE FUNCTION clerk_internal.first_code() RETURNS SETOF clerk_internal.code_it
 	SELECT (item).* FROM items AS i (ordinal, item) ORDER BY ordinal, (item).object COLLATE "C"
 $$;
 COMMENT ON FUNCTION clerk_internal.first_code() IS
-	'the code that requests run first: policies, what belongs to the tables and views they reach, and the functions they may call';
+	'the code that requests run first: policies, what belongs to the tables and views they reach, and the '
+	'functions they may call';
 
 CREATE FUNCTION clerk_internal.requested_code() RETURNS SETOF clerk_internal.code_item
 	LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp ROWS 1000
@@ -394,7 +428,8 @@ DECLARE
 	found oid;
 BEGIN
 	FOR first IN SELECT * FROM clerk_internal.first_code() LOOP
-		CONTINUE WHEN first.id = ANY (CASE first.kind WHEN 'function' THEN seen WHEN 'view' THEN seen_views END);
+		CONTINUE WHEN first.id = ANY (CASE first.kind WHEN 'function' THEN seen WHEN 'view'
+			THEN seen_views END);
 		waiting := ARRAY[first];
 		IF first.kind = 'function' THEN
 			seen := seen || first.id;

@@ -6,7 +6,8 @@
 CREATE FUNCTION clerk_internal.shell_quoted(word text) RETURNS text
 	LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp
 	AS $$
-	SELECT CASE WHEN word ~ '^[A-Za-z0-9_./:@%+-]+$' THEN word ELSE '''' || replace(word, '''', '''\''''') || '''' END
+	SELECT CASE WHEN word ~ '^[A-Za-z0-9_./:@%+-]+$' THEN word ELSE '''' || replace(word, '''', '''\''''')
+		|| '''' END
 $$;
 COMMENT ON FUNCTION clerk_internal.shell_quoted(text) IS 'a word as a shell reads it';
 
@@ -15,7 +16,8 @@ CREATE FUNCTION clerk_internal.psql_database() RETURNS text
 	LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 	AS $$
 	SELECT CASE WHEN current_database() ~ '^\w+$' THEN current_database()::text
-		ELSE clerk_internal.shell_quoted('dbname=''' || regexp_replace(current_database(), '([\\''])', '\\\1', 'g') || '''') END
+		ELSE clerk_internal.shell_quoted('dbname=''' || regexp_replace(current_database(), '([\\''])', '\\\1',
+			'g') || '''') END
 $$;
 COMMENT ON FUNCTION clerk_internal.psql_database() IS 'this database as the argument of psql -d in a shell';
 
@@ -36,10 +38,12 @@ CREATE FUNCTION clerk_internal.extension_grants(extension name)
 		FROM pg_depend JOIN pg_extension ON pg_extension.oid = refobjid
 		WHERE refclassid = 'pg_extension'::regclass AND deptype = 'e' AND extname = extension
 	), granted AS (
-		SELECT CASE relkind WHEN 'S' THEN 'SEQUENCE' ELSE 'TABLE' END AS kind, c.oid::regclass::text AS object,
+		SELECT CASE relkind WHEN 'S' THEN 'SEQUENCE' ELSE 'TABLE' END AS kind,
+			c.oid::regclass::text AS object,
 			acl.privilege_type, acl.grantee
 		FROM pg_class AS c JOIN member ON classid = 'pg_class'::regclass AND objid = c.oid,
-			aclexplode(coalesce(relacl, acldefault(CASE relkind WHEN 'S' THEN 's' ELSE 'r' END::"char", relowner))) AS acl
+			aclexplode(coalesce(relacl, acldefault(CASE relkind WHEN 'S' THEN 's' ELSE 'r' END::"char",
+				relowner))) AS acl
 		WHERE relkind IN ('r', 'p', 'v', 'm', 'S')
 			AND acl.privilege_type IN ('INSERT', 'UPDATE', 'DELETE', 'TRUNCATE', 'TRIGGER', 'USAGE')
 			-- everybody may forget how jobs went
@@ -58,7 +62,8 @@ CREATE FUNCTION clerk_internal.extension_grants(extension name)
 		AND granted.grantee <> (SELECT nspowner FROM pg_namespace WHERE nspname = 'clerk')
 $$;
 COMMENT ON FUNCTION clerk_internal.extension_grants(name) IS
-	'who else than superusers, and the owner of schema clerk, may write to the tables and sequences of an extension, or owns its functions';
+	'who else than superusers, and the owner of schema clerk, may write to the tables and sequences of an '
+	'extension, or owns its functions';
 
 CREATE FUNCTION clerk_internal.extension_writers(extension name) RETURNS text
 	LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
@@ -72,27 +77,32 @@ COMMENT ON FUNCTION clerk_internal.extension_writers(name) IS 'the same in words
 CREATE FUNCTION clerk_internal.without_extension_writers(extension name) RETURNS text
 	LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 	AS $$
-	SELECT string_agg(format('REVOKE %s ON %s %s FROM %s', privileges, kind, object, grantees), '; ' ORDER BY kind, object)
+	SELECT string_agg(format('REVOKE %s ON %s %s FROM %s', privileges, kind, object, grantees), '; '
+		ORDER BY kind, object)
 	FROM (
 		SELECT CASE kind WHEN 'SEQUENCE' THEN kind ELSE 'TABLE' END AS kind,
 			CASE kind WHEN 'COLUMN' THEN regexp_replace(object, '\.[^.]*$', '') ELSE object END AS object,
 			'ALL' AS privileges,
-			string_agg(DISTINCT CASE grantee WHEN 0 THEN 'PUBLIC' ELSE grantee::regrole::text END, ', ') AS grantees
+			string_agg(DISTINCT CASE grantee WHEN 0 THEN 'PUBLIC' ELSE grantee::regrole::text END,
+				', ') AS grantees
 		FROM clerk_internal.extension_grants(extension) WHERE kind <> 'OWNER'
 		GROUP BY 1, 2
 	) AS revoked
 $$;
-COMMENT ON FUNCTION clerk_internal.without_extension_writers(name) IS 'the statements that take that back; NULL: there are none';
+COMMENT ON FUNCTION clerk_internal.without_extension_writers(name) IS 'the statements that take that back; '
+	'NULL: there are none';
 
 -- By membership and exact types, so that nobody's function of the same name is preferred.
-CREATE FUNCTION clerk_internal.extension_function(extension name, function_name name, VARIADIC types regtype[]) RETURNS text
+CREATE FUNCTION clerk_internal.extension_function(extension name, function_name name,
+	VARIADIC types regtype[]) RETURNS text
 	LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 	AS $$
 	SELECT format('%s.%I', pronamespace::regnamespace, proname)
 	FROM pg_proc JOIN pg_depend ON classid = 'pg_proc'::regclass AND objid = pg_proc.oid
 		AND refclassid = 'pg_extension'::regclass AND deptype = 'e'
 	JOIN pg_extension ON pg_extension.oid = refobjid
-	WHERE extname = extension AND proname = function_name AND proargtypes::text = array_to_string(types::oid[], ' ')
+	WHERE extname = extension AND proname = function_name
+		AND proargtypes::text = array_to_string(types::oid[], ' ')
 $$;
 COMMENT ON FUNCTION clerk_internal.extension_function(name, name, regtype[]) IS
 	'the name of a function of another extension with exactly these arguments; NULL: it has none';
@@ -106,7 +116,8 @@ CREATE FUNCTION clerk_internal.extension_table(extension name, table_name name) 
 	JOIN pg_extension ON pg_extension.oid = refobjid
 	WHERE extname = extension AND relname = table_name
 $$;
-COMMENT ON FUNCTION clerk_internal.extension_table(name, name) IS 'a table of another extension; NULL: it has none';
+COMMENT ON FUNCTION clerk_internal.extension_table(name,
+	name) IS 'a table of another extension; NULL: it has none';
 
 CREATE FUNCTION clerk_internal.check_usable(extension name, objects text[]) RETURNS void
 	LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
@@ -117,7 +128,8 @@ BEGIN
 	IF writers IS NOT NULL THEN
 		RAISE EXCEPTION USING
 			ERRCODE = 'insufficient_privilege',
-			MESSAGE = format('%s is not used: who can write its tables could choose the keys, or what a job runs (%s)',
+			MESSAGE = format('%s is not used: who can write its tables could choose the keys, or what a job '
+				'runs (%s)',
 				extension, writers),
 			HINT = 'clerk.audit() has the statements that take that back.';
 	ELSIF array_position(objects, NULL) IS NOT NULL THEN
@@ -136,9 +148,11 @@ CREATE FUNCTION clerk_internal.schedule_job(job text, schedule text, command tex
 DECLARE
 	jobs constant regclass := clerk_internal.extension_table('pg_cron', 'job');
 	-- its name is of type name before version 1.5
-	name_type constant text := CASE WHEN clerk_internal.extension_function('pg_cron', 'schedule', 'text', 'text', 'text') IS NULL
+	name_type constant text := CASE WHEN clerk_internal.extension_function('pg_cron', 'schedule', 'text',
+		'text', 'text') IS NULL
 		THEN 'name' ELSE 'text' END;
-	to_schedule constant text := clerk_internal.extension_function('pg_cron', 'schedule', name_type::regtype, 'text', 'text');
+	to_schedule constant text := clerk_internal.extension_function('pg_cron', 'schedule', name_type::regtype,
+		'text', 'text');
 	to_unschedule constant text := clerk_internal.extension_function('pg_cron', 'unschedule', 'bigint');
 BEGIN
 	IF clerk_internal.extension_schema('pg_cron') IS NULL THEN
@@ -147,13 +161,16 @@ BEGIN
 			MESSAGE = 'the extension pg_cron is not installed in this database',
 			-- cron reads a % as the end of the line
 			HINT = 'Put this into the crontab: ' || schedule || replace(format(' psql -d %s -c %s',
-				clerk_internal.psql_database(), clerk_internal.shell_quoted(coalesce(command, ''))), '%', '\%');
+				clerk_internal.psql_database(), clerk_internal.shell_quoted(coalesce(command, ''))), '%',
+					'\%');
 	END IF;
 	PERFORM clerk_internal.check_usable('pg_cron', ARRAY[jobs::text, to_schedule, to_unschedule]);
-	EXECUTE format('SELECT count(%s(jobid)) FROM %s WHERE jobname = $1 AND database = current_database()', to_unschedule, jobs) USING job;
+	EXECUTE format('SELECT count(%s(jobid)) FROM %s WHERE jobname = $1 AND database = current_database()',
+		to_unschedule, jobs) USING job;
 	IF command IS NOT NULL THEN
 		EXECUTE format('SELECT %s($1::%s, $2, $3)', to_schedule, name_type) USING job, schedule, command;
 	END IF;
 END
 $$;
-COMMENT ON FUNCTION clerk_internal.schedule_job(text, text, text) IS 'lets pg_cron run a command, or not any more if that is NULL';
+COMMENT ON FUNCTION clerk_internal.schedule_job(text, text,
+	text) IS 'lets pg_cron run a command, or not any more if that is NULL';

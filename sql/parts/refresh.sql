@@ -52,7 +52,8 @@ DECLARE
 	to_get constant text := clerk_internal.extension_function('http', 'http_get', 'varchar');
 	response record;
 BEGIN
-	PERFORM clerk_internal.check_usable('http', ARRAY[to_get]), set_config('http.timeout_msec', '10000', true);
+	PERFORM clerk_internal.check_usable('http', ARRAY[to_get]), set_config('http.timeout_msec', '10000',
+		true);
 	EXECUTE format('SELECT status, content FROM %s($1::pg_catalog.varchar)', to_get) INTO response USING url;
 	PERFORM clerk.load_jwks(issuer, clerk_internal.parse_jwks_response(response.status, response.content));
 	RETURN true;
@@ -68,7 +69,8 @@ CREATE FUNCTION clerk_internal.refresh_through_pg_net(issuer text, url text) RET
 DECLARE
 	request bigint := (SELECT refresh.request_id FROM clerk.jwks_refreshes AS refresh
 		WHERE refresh.issuer = refresh_through_pg_net.issuer);
-	to_get constant text := clerk_internal.extension_function('pg_net', 'http_get', 'text', 'jsonb', 'jsonb', 'integer');
+	to_get constant text := clerk_internal.extension_function('pg_net', 'http_get', 'text', 'jsonb', 'jsonb',
+		'integer');
 	answers constant regclass := clerk_internal.extension_table('pg_net', '_http_response');
 	response record;
 BEGIN
@@ -166,7 +168,8 @@ BEGIN
 					|| string_agg(format('echo "SELECT * FROM clerk.load_jwks(:''issuer'', :''jwks'')" | '
 						'psql -v ON_ERROR_STOP=1 -v issuer=%s -v jwks="$(curl -sf %s)" -d %s',
 						clerk_internal.shell_quoted(i.issuer),
-						clerk_internal.shell_quoted(coalesce(i.jwks_url, rtrim(i.issuer, '/') || '/.well-known/jwks.json')),
+						clerk_internal.shell_quoted(coalesce(i.jwks_url, rtrim(i.issuer, '/')
+							|| '/.well-known/jwks.json')),
 						clerk_internal.psql_database()), '; ' ORDER BY i.issuer)
 				FROM clerk.instances AS i WHERE refresh_jwks.issuer IS NULL
 					OR i.issuer = refresh_jwks.issuer);

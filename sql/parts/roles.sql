@@ -69,7 +69,8 @@ BEGIN
 		WHERE pg_class.oid = tab AND has_schema_privilege(role, relnamespace, 'USAGE')
 			AND EXISTS (
 				SELECT FROM pg_attribute
-				WHERE attrelid = tab AND attname = ANY (columns) AND attnum > 0 AND has_column_privilege(role, tab, attnum, 'UPDATE'))
+				WHERE attrelid = tab AND attname = ANY (columns) AND attnum > 0 AND has_column_privilege(role,
+					tab, attnum, 'UPDATE'))
 			AND (NOT relrowsecurity OR rolsuper OR rolbypassrls OR EXISTS (
 				SELECT FROM pg_policy, unnest(polroles) AS member
 				WHERE polrelid = tab AND polpermissive AND polcmd IN ('w', '*')
@@ -90,7 +91,8 @@ CREATE FUNCTION clerk_internal.without_update(tab oid, columns name[]) RETURNS t
 		SELECT acl.grantee, acl.privilege_type, false
 		FROM pg_attribute, aclexplode(attacl) AS acl WHERE attrelid = tab AND attname = ANY (columns)
 	), grantees AS (
-		SELECT on_table, string_agg(DISTINCT CASE grantee WHEN 0 THEN 'PUBLIC' ELSE grantee::regrole::text END, ', ') AS list
+		SELECT on_table, string_agg(DISTINCT CASE grantee WHEN 0 THEN 'PUBLIC'
+			ELSE grantee::regrole::text END, ', ') AS list
 		FROM granted
 		WHERE privilege_type = 'UPDATE' AND (grantee = 0 OR EXISTS (
 			SELECT FROM clerk_internal.api_roles() AS role WHERE pg_has_role(role, grantee, 'USAGE')))
@@ -98,7 +100,8 @@ CREATE FUNCTION clerk_internal.without_update(tab oid, columns name[]) RETURNS t
 	), others AS (
 		SELECT string_agg(quote_ident(attname), ', ' ORDER BY attnum) AS list
 		FROM pg_attribute
-		WHERE attrelid = tab AND attnum > 0 AND NOT attisdropped AND attname <> ALL (columns) AND attgenerated = ''
+		WHERE attrelid = tab AND attnum > 0 AND NOT attisdropped AND attname <> ALL (columns)
+			AND attgenerated = ''
 	)
 	SELECT string_agg(statement, '; ' ORDER BY on_table DESC)
 	FROM grantees, others, LATERAL (SELECT CASE WHEN on_table
@@ -106,8 +109,10 @@ CREATE FUNCTION clerk_internal.without_update(tab oid, columns name[]) RETURNS t
 			|| CASE WHEN others.list IS NULL THEN ''
 				ELSE format('; GRANT UPDATE (%s) ON %s TO %s', others.list, tab::regclass, grantees.list) END
 		ELSE format('REVOKE UPDATE (%s) ON %s FROM %s',
-			(SELECT string_agg(quote_ident(col), ', ') FROM unnest(columns) AS col), tab::regclass, grantees.list) END
+			(SELECT string_agg(quote_ident(col), ', ') FROM unnest(columns) AS col), tab::regclass,
+				grantees.list) END
 	) AS revoke (statement)
 $$;
 COMMENT ON FUNCTION clerk_internal.without_update(oid, name[]) IS
-	'the statements that take UPDATE of some columns back from the API roles, and leave them that of the others; NULL: they do not have it by a grant';
+	'the statements that take UPDATE of some columns back from the API roles, and leave them that of the '
+	'others; NULL: they do not have it by a grant';

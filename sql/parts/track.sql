@@ -173,8 +173,10 @@ BEGIN
 	writers := clerk_internal.roles_updating(tab, ARRAY[clerk_id_column, id_column]);
 	IF writers IS NOT NULL THEN
 		RAISE WARNING USING
-			MESSAGE = format('requests can choose whose rows they see: %s can update the ids of table %s', writers, tab),
-			HINT = coalesce(clerk_internal.without_update(tab, ARRAY[clerk_id_column, id_column]), 'Take that privilege back.');
+			MESSAGE = format('requests can choose whose rows they see: %s can update the ids of table %s',
+				writers, tab),
+			HINT = coalesce(clerk_internal.without_update(tab, ARRAY[clerk_id_column, id_column]),
+				'Take that privilege back.');
 	END IF;
 	RETURN mapped;
 END
