@@ -27,6 +27,7 @@ PARTS = $(patsubst %,sql/parts/%.sql, \
 	webhook \
 	stats \
 	changes \
+	supabase \
 	import \
 	upkeep \
 	explain \
@@ -34,6 +35,9 @@ PARTS = $(patsubst %,sql/parts/%.sql, \
 	code \
 	fixes \
 	audit \
+	doctor \
+	report \
+	admin \
 	privileges)
 
 # In the order in which they may call each other: a file calls only files above it.
@@ -49,6 +53,7 @@ OBJS = \
 	src/core/svix.o \
 	src/core/request.o \
 	src/pg/report.o \
+	src/pg/variable.o \
 	src/pg/config.o \
 	src/pg/source.o \
 	src/pg/table.o \
@@ -124,6 +129,8 @@ fuzz:
 stress:
 	bash test/stress/run.sh ubsan regress isolation
 	bash test/stress/run.sh valgrind regress isolation
+	bash test/stress/run.sh invalidate regress isolation
+	CLERK_SEED=`date +%s` CLERK_STEPS=100000 CLERK_SEQUENCES=5000 bash test/run.sh --show tap
 	bash test/stress/upgrade.sh
 	bash test/matrix.sh
 	bash test/fresh.sh --test all

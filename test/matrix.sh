@@ -25,7 +25,7 @@ trap 'rm -rf --one-file-system "$roots"' EXIT
 make_root()
 {
 	local version=$1 root=$roots/$1
-	local packages=gcc,clang,libclang-rt-${clang[$version]}-dev,libc6-dev,make,pkg-config,libssl-dev,libjansson-dev,openssl,libipc-run-perl,pgbouncer
+	local packages=gcc,clang,libclang-rt-${clang[$version]}-dev,libc6-dev,make,pkg-config,libssl-dev,libjansson-dev,libcmocka-dev,openssl,libipc-run-perl,pgbouncer
 
 	packages+=,postgresql-$version,postgresql-server-dev-$version
 	[ "$version" = 15 ] || packages+=,postgresql-$version-http,postgresql-$version-cron

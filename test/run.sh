@@ -5,7 +5,7 @@
 #
 # usage: test/run.sh [--show] [STEP...]	(default: all of warnings layers unit fuzz conformance
 #										differential regress isolation tap trixie e2e examples
-#										testkit packages fresh)
+#										report testkit packages journeys fresh)
 #
 # --show prints the lines that say "ok", too.  CLERK_SETUP=no installs nothing before.
 #
@@ -154,6 +154,11 @@ examples()
 	bash test/examples/run.sh
 }
 
+report()
+{
+	bash test/report/run.sh
+}
+
 testkit()
 {
 	bash test/testkit.sh
@@ -162,6 +167,11 @@ testkit()
 packages()
 {
 	bash test/packages.sh
+}
+
+journeys()
+{
+	bash test/journeys/run.sh
 }
 
 # The states in which most people are; all of them is "make stress".
@@ -208,6 +218,10 @@ run_step()
 			counted examples '^ok ' '^not ok ' examples
 			grep ': skipped' "$SCRATCH/examples.out" || true
 			;;
+		report)
+			counted report '^ok ' '^not ok ' report
+			grep ': skipped' "$SCRATCH/report.out" || true
+			;;
 		testkit)
 			counted testkit '^(ok |test .* ok )' '^(not ok|.*FAILED)' testkit
 			grep ': skipped' "$SCRATCH/testkit.out" || true
@@ -219,6 +233,7 @@ run_step()
 				scratch_say 'packages: skipped, as this is no git clone'
 			fi
 			;;
+		journeys) counted journeys '^ok ' '^not ok ' journeys ;;
 		fresh)
 			if [ "$(id -u)" = 0 ]; then
 				counted fresh '^ok ' '^not ok ' fresh
@@ -234,7 +249,7 @@ run_step()
 scratch_build
 # shellcheck disable=SC2119 # no arguments
 scratch_postgres
-[ $# -gt 0 ] || set -- warnings layers unit fuzz conformance differential regress isolation tap trixie e2e examples testkit packages fresh
+[ $# -gt 0 ] || set -- warnings layers unit fuzz conformance differential regress isolation tap trixie e2e examples report testkit packages journeys fresh
 for step; do
 	run_step "$step"
 done

@@ -2,7 +2,7 @@
 #
 # testkit.sh
 #		clerk_rls_test: its regression tests, the examples of its README with pgTAP and pg_regress,
-#		those of docs/testing-your-policies.md, and what a dump takes along.
+#		and what a dump takes along.
 #
 # usage: test/testkit.sh
 #
@@ -16,7 +16,6 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 copy=$SCRATCH/clerk_rls_test
 readme=clerk_rls_test/README.md
-guide=docs/testing-your-policies.md
 failed=0
 
 # blocks FILE TITLE LANGUAGE [N]: the Nth block, or all, in a section
@@ -102,24 +101,6 @@ pgtap_example()
 	check 'the transaction has left nothing' prints 0 query -d notes -c 'SELECT count(*) FROM notes'
 }
 
-# The reasons for which the logins that the guide calls failing fail.
-failures_in_guide()
-{
-	blocks $guide 'Revoked and expired' sql | query -d invoices -v ON_ERROR_STOP=0 2>&1 >/dev/null |
-		sed -n 's/^ERROR:  \([^:]*\).*/\1/p'
-}
-
-# The token of the guide, over HTTP.
-guide_over_http()
-{
-	PGDATABASE=invoices
-	scratch_sql -c 'CREATE ROLE authenticator LOGIN NOINHERIT; GRANT anon, authenticated TO authenticator' \
-		-c "INSERT INTO invoices (org_id, author_id, amount) VALUES ('org_a', 'user_bob', 7), ('org_b', 'user_bea', 8)"
-	scratch_postgrest 12 testkit 'db-schemas = "public"' 'db-anon-role = "anon"' \
-		'db-pre-request = "clerk.pre_request"' 'db-pre-config = "clerk.pre_config"'
-	PATH=$SCRATCH_BINDIR:$PATH bash -euc "$(blocks $guide 'Over HTTP' sh | sed "s|http://localhost:3000|$SCRATCH_URL|")"
-}
-
 restore()
 {
 	"$SCRATCH_BINDIR/pg_dump" notes >"$SCRATCH/dump.sql"
@@ -157,17 +138,5 @@ check 'it can be dumped and restored' restore
 check 'neither the instance nor the private key is in the dump' not_in_dump
 check 'what was restored signs in with a key of its own' prints user_x \
 	query -d restored -c "SELECT clerk_test.login('user_x')"
-
-make_database invoices
-awk '/^```/ { inside = ($0 == "```sql"); next } inside' docs/authorization.md | scratch_sql -d invoices
-check 'all whom the guide signs in can be signed in' query -d invoices -c "$(blocks $guide 'Whom to sign in' sql)"
-check 'whom it says cannot be, cannot' prints $'session-revoked\ntoken-expired' failures_in_guide
-query -d invoices -c 'DELETE FROM clerk.revocations'
-if [ -d build/postgrest-12 ]; then
-	guide_over_http >"$SCRATCH/http.out"
-	check 'its token is good over HTTP' grep -qF '[{"id":1,"org_id":"org_a","author_id":"user_bob","amount":7}]' "$SCRATCH/http.out"
-else
-	scratch_say 'its token over HTTP: skipped, as PostgREST is not installed'
-fi
 
 exit $failed

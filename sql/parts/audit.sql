@@ -4,7 +4,7 @@
 --		function for each kind; each finding has a statement that mends it, or a comment that says why
 --		only you can. No comment holds a name, which could end it.
 --
--- Uses library, instances, jobs, shim, track, upkeep, roles, code, fixes.
+-- Uses library, instances, jobs, shim, track, supabase, upkeep, roles, code, fixes.
 --
 
 -- Code
@@ -709,7 +709,7 @@ CREATE FUNCTION clerk_internal.audit_health() RETURNS TABLE (severity text, find
 	UNION ALL
 	SELECT 'notice', 'keys-unattended', format('instance %s', health.issuer),
 		'its newest key is older than 90 days, and nothing in the database fetches keys',
-		CASE WHEN fetches AND schedules THEN format('SELECT clerk.schedule_jwks_refresh(%L)', '15 minutes')
+		CASE WHEN fetches AND schedules THEN format('SELECT clerk.schedule_jwks_refresh(%L)', '5 minutes')
 			ELSE '-- let something fetch them: pg_cron with the extension http or pg_net, or cron' END
 	FROM clerk.health() AS health, can
 	WHERE health.newest_key_age > interval '90 days'
@@ -747,6 +747,7 @@ BEGIN
 			UNION ALL SELECT * FROM clerk_internal.audit_tables()
 			UNION ALL SELECT * FROM clerk_internal.audit_grants()
 			UNION ALL SELECT * FROM clerk_internal.audit_extensions()
+			UNION ALL SELECT * FROM clerk_internal.audit_supabase()
 			UNION ALL SELECT * FROM clerk_internal.audit_roles()
 			UNION ALL SELECT * FROM clerk_internal.audit_instances()
 			UNION ALL SELECT * FROM clerk_internal.audit_health()

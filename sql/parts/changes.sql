@@ -26,26 +26,27 @@ CREATE TABLE clerk.key_changes (
 CREATE INDEX key_changes_object_idx ON clerk.key_changes (object, changed_at);
 COMMENT ON INDEX clerk.key_changes_object_idx IS 'the last changes, and for clerk.prune() the old ones';
 COMMENT ON TABLE clerk.key_changes IS
-	'who has changed instances, keys, revocations, webhook secrets and event handlers, by whatever way; '
-	'only added to';
-COMMENT ON COLUMN clerk.key_changes.changed_at IS 'when';
+	'who has changed instances, keys, revocations, webhook secrets, event handlers and Supabase''s keys, '
+	'by any means; rows are only added';
+COMMENT ON COLUMN clerk.key_changes.changed_at IS 'when it was changed';
 COMMENT ON COLUMN clerk.key_changes.object IS
-	'the table: instances, jwks, revocations, webhook_secrets or event_handlers';
+	'the table: instances, jwks, revocations, webhook_secrets, event_handlers or supabase_keys';
 COMMENT ON COLUMN clerk.key_changes.action IS 'INSERT, UPDATE, DELETE or TRUNCATE';
 COMMENT ON COLUMN clerk.key_changes.issuer IS 'the instance';
 COMMENT ON COLUMN clerk.key_changes.key IS
-	'the kid, the id that is revoked, the fingerprint of the secret, or the pattern';
+	'the kid, the revoked id, the fingerprint of the secret, or the pattern';
 COMMENT ON COLUMN clerk.key_changes.before IS
-	'what was there; of an UPDATE, what it has changed. A thumbprint stands for the key, and the beginning '
-	'of its SHA-256 for a secret';
-COMMENT ON COLUMN clerk.key_changes.after IS 'what is there now';
-COMMENT ON COLUMN clerk.key_changes.changed_by IS 'the role that had connected';
-COMMENT ON COLUMN clerk.key_changes.as_role IS 'the role it had switched to; NULL: none';
-COMMENT ON COLUMN clerk.key_changes.application_name IS 'what the client calls itself';
+	'the row before; of an UPDATE, the columns that changed. Keys appear as thumbprints, secrets as the '
+	'beginning of their SHA-256';
+COMMENT ON COLUMN clerk.key_changes.after IS 'the row after, likewise';
+COMMENT ON COLUMN clerk.key_changes.changed_by IS 'the session user';
+COMMENT ON COLUMN clerk.key_changes.as_role IS 'the role set by SET ROLE; NULL: none';
+COMMENT ON COLUMN clerk.key_changes.application_name IS 'application_name of the session';
 COMMENT ON COLUMN clerk.key_changes.client_addr IS
-	'where it had connected from; NULL: a socket of this machine, or no client';
-COMMENT ON COLUMN clerk.key_changes.pid IS 'its backend, as in the server''s log';
-COMMENT ON COLUMN clerk.key_changes.transaction_id IS 'its transaction: what was changed together';
+	'address of the client; NULL: a Unix-domain socket, or no client';
+COMMENT ON COLUMN clerk.key_changes.pid IS 'process ID of the backend, as in the server log';
+COMMENT ON COLUMN clerk.key_changes.transaction_id IS
+	'the transaction: rows with the same one were changed together';
 
 SELECT pg_catalog.pg_extension_config_dump('clerk.key_changes', $$WHERE issuer IS DISTINCT
 	FROM 'https://clerk.test.invalid'$$);

@@ -291,8 +291,9 @@ $$;
 COMMENT ON FUNCTION clerk_internal.simulate_request(text, name) IS
 	'makes the rest of the transaction a request with this token, and returns its role';
 
-CREATE FUNCTION clerk.explain_access(tab regclass, command text, row_filter text, token text,
-	role name DEFAULT NULL, search_path text DEFAULT pg_catalog.current_setting('search_path'))
+CREATE FUNCTION clerk.explain_access(tab regclass, command text, row_filter text DEFAULT NULL,
+	token text DEFAULT NULL, role name DEFAULT NULL,
+	search_path text DEFAULT pg_catalog.current_setting('search_path'))
 	RETURNS TABLE (policy name, kind text, roles text, clause text, expression text,
 		true_rows bigint, false_rows bigint, null_rows bigint, result text)
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
@@ -323,5 +324,5 @@ EXCEPTION WHEN SQLSTATE 'UNDO0' THEN
 END
 $$;
 COMMENT ON FUNCTION clerk.explain_access(regclass, text, text, text, name, text) IS
-	'which policy lets or stops which of the first 10000 rows that match a filter, for the bearer of a '
-		'token; for the table''s owner';
+	'which policy lets or stops which of the first 10000 rows (that match a filter), for the bearer of a '
+		'token (or nobody); for the table''s owner';

@@ -53,7 +53,7 @@ COMMENT ON FUNCTION clerk_internal.fits_id_type(text, text) IS
 	'whether a local id can be a value of this type (uuid, bigint or text)';
 
 CREATE FUNCTION clerk.map_id(clerk_id text, mapped_id text) RETURNS void
-	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+	LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 	AS $$
 #variable_conflict use_variable
 DECLARE
@@ -102,7 +102,7 @@ $$;
 COMMENT ON FUNCTION clerk.map_id(text, text) IS 'sets the local id of a Clerk user or organization';
 
 CREATE FUNCTION clerk.unmap_id(clerk_id text) RETURNS void
-	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+	LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 	AS $$
 BEGIN
 	DELETE FROM clerk.id_map AS map WHERE map.clerk_id = unmap_id.clerk_id AND map.source IS NULL;
@@ -120,4 +120,4 @@ BEGIN
 	END IF;
 END
 $$;
-COMMENT ON FUNCTION clerk.unmap_id(text) IS 'removes what clerk.map_id() has set';
+COMMENT ON FUNCTION clerk.unmap_id(text) IS 'removes a mapping that clerk.map_id() set';

@@ -42,7 +42,7 @@ COMMENT ON FUNCTION clerk_internal.sole_issuer(text) IS 'the issuer, or that of 
 
 -- In the order of the ids, so that two pages at the same time wait for each other only one way.
 CREATE FUNCTION clerk.import_users(page jsonb, issuer text DEFAULT NULL) RETURNS bigint
-	LANGUAGE sql SET search_path = pg_catalog, pg_temp
+	LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 	AS $$
 	SELECT count(clerk_internal.apply_user(clerk_internal.sole_issuer(issuer), object,
 		clerk_internal.ms_to_timestamptz(object ->> 'updated_at'), false)::text)
@@ -50,10 +50,10 @@ CREATE FUNCTION clerk.import_users(page jsonb, issuer text DEFAULT NULL) RETURNS
 		ORDER BY object ->> 'id') AS ordered
 $$;
 COMMENT ON FUNCTION clerk.import_users(jsonb, text) IS
-	'takes a page of users of Clerk''s Backend API; returns how many';
+	'imports a page of users of Clerk''s Backend API; returns their number';
 
 CREATE FUNCTION clerk.import_organizations(page jsonb, issuer text DEFAULT NULL) RETURNS bigint
-	LANGUAGE sql SET search_path = pg_catalog, pg_temp
+	LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 	AS $$
 	SELECT count(clerk_internal.apply_organization(clerk_internal.sole_issuer(issuer), object,
 		clerk_internal.ms_to_timestamptz(object ->> 'updated_at'), false)::text)
@@ -61,10 +61,10 @@ CREATE FUNCTION clerk.import_organizations(page jsonb, issuer text DEFAULT NULL)
 		ORDER BY object ->> 'id') AS ordered
 $$;
 COMMENT ON FUNCTION clerk.import_organizations(jsonb, text) IS
-	'takes a page of organizations of Clerk''s Backend API; returns how many';
+	'imports a page of organizations of Clerk''s Backend API; returns their number';
 
 CREATE FUNCTION clerk.import_memberships(page jsonb, issuer text DEFAULT NULL) RETURNS bigint
-	LANGUAGE sql SET search_path = pg_catalog, pg_temp
+	LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 	AS $$
 	SELECT count(clerk_internal.apply_membership(clerk_internal.sole_issuer(issuer), object,
 		clerk_internal.ms_to_timestamptz(object ->> 'updated_at'), false)::text)
@@ -72,10 +72,10 @@ CREATE FUNCTION clerk.import_memberships(page jsonb, issuer text DEFAULT NULL) R
 		ORDER BY object ->> 'id') AS ordered
 $$;
 COMMENT ON FUNCTION clerk.import_memberships(jsonb, text) IS
-	'takes a page of memberships of Clerk''s Backend API; returns how many';
+	'imports a page of memberships of Clerk''s Backend API; returns their number';
 
 CREATE FUNCTION clerk.drift(tab regclass, page jsonb) RETURNS TABLE (id text, difference text)
-	LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+	LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 	AS $$
 BEGIN
 	IF tab IS NULL OR tab <> ALL (
@@ -103,4 +103,4 @@ END
 $$;
 COMMENT ON FUNCTION clerk.drift(regclass, jsonb) IS
 	'compares a page of Clerk''s Backend API with clerk.user_profiles, org_profiles or org_memberships; '
-		'clerk.import_...() makes good';
+	'clerk.import_...() repairs what differs';

@@ -47,7 +47,7 @@ COMMENT ON COLUMN clerk.instances.jwks_url IS 'where its current keys are publis
 COMMENT ON COLUMN clerk.instances.authorized_parties IS
 	'origins that "azp" must be one of; NULL: any, and cookies are not read';
 COMMENT ON COLUMN clerk.instances.audiences IS 'values of which "aud" must have one; NULL: any';
-COMMENT ON COLUMN clerk.instances.clock_skew IS 'how far the clocks may be apart';
+COMMENT ON COLUMN clerk.instances.clock_skew IS 'tolerated difference between clocks';
 COMMENT ON COLUMN clerk.instances.id_claim IS 'the claim that holds a user''s local id, if any';
 COMMENT ON COLUMN clerk.instances.id_fallback IS
 	'the local id of a user without a mapping: uuid_v5 (of the Clerk id) or none';
@@ -60,13 +60,13 @@ COMMENT ON COLUMN clerk.instances.max_token_age IS
 	'refuse tokens issued longer ago than this, whatever their "exp"; NULL: no limit';
 COMMENT ON COLUMN clerk.instances.created_at IS 'when it was added';
 COMMENT ON COLUMN clerk.instances.legacy_template_until IS
-	'until when a token signed with HS256 is taken for somebody else''s, for the time of moving from a JWT '
+	'until when a token signed with HS256 counts as another issuer''s, while moving away from a JWT '
 	'template with a secret of its own; NULL: it is refused';
 COMMENT ON COLUMN clerk.instances.token_type IS
-	'session: session tokens, and no id token of OpenID Connect; access: access tokens (typ at+jwt, RFC '
-	'9068); id: id tokens; the last two need audiences';
+	'session: session tokens, and no id tokens of OpenID Connect; access: access tokens (typ at+jwt, RFC '
+	'9068); id: id tokens. The last two need audiences';
 COMMENT ON COLUMN clerk.instances.id_type IS
-	'the type that its users'' local ids have, which clerk.map_id() then demands; NULL: any';
+	'the type of its users'' local ids, which clerk.map_id() enforces; NULL: any';
 
 -- The throw-away instance of clerk_rls_test stays where its private key is.
 SELECT pg_catalog.pg_extension_config_dump('clerk.instances',
@@ -229,7 +229,7 @@ CREATE FUNCTION clerk.add_instance(
 	accept_templates boolean DEFAULT true,
 	max_token_age interval DEFAULT NULL,
 	jwks_url text DEFAULT NULL) RETURNS text
-	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+	LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 	AS $$
 #variable_conflict use_variable
 DECLARE
@@ -297,8 +297,8 @@ END
 $$;
 COMMENT ON FUNCTION clerk.add_instance(text, text[], text[], interval, text, text, name, boolean, interval,
 	text) IS
-	'registers a Clerk instance by its publishable key or issuer, and returns the issuer; one that is there '
-		'already with the same settings stays as it is';
+	'registers a Clerk instance by its publishable key or issuer, and returns the issuer; an instance '
+	'that exists with the same settings is left as it is';
 
 -- Taken first by whatever changes the keys, secrets and jobs of an instance; what it decides on
 -- is read after it, by a statement of its own. It is a real update, so that a transaction in
@@ -329,7 +329,7 @@ COMMENT ON FUNCTION clerk_internal.refuse_unregistered(text) IS
 	'raises, for functions that are given an instance that is not registered';
 
 CREATE FUNCTION clerk.drop_instance(issuer text) RETURNS void
-	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+	LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 	AS $$
 BEGIN
 	DELETE FROM clerk.instances AS instance WHERE instance.issuer = drop_instance.issuer;
@@ -339,4 +339,4 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION clerk.drop_instance(text) IS
-	'removes an instance and its keys: its tokens are foreign from the next statement on';
+	'removes an instance and its keys; from the next statement on, its tokens count as another issuer''s';

@@ -3,20 +3,20 @@
 --		Other extensions, and the jobs that pg_cron runs for us.
 --
 
-CREATE FUNCTION clerk_internal.shell_quoted(word text) RETURNS text
-	LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp
-	AS $$
-	SELECT CASE WHEN word ~ '^[A-Za-z0-9_./:@%+-]+$' THEN word ELSE '''' || replace(word, '''', '''\''''')
-		|| '''' END
-$$;
-COMMENT ON FUNCTION clerk_internal.shell_quoted(text) IS 'a word as a shell reads it';
+-- What is pasted into a shell must be one word there, whatever it holds.
+CREATE FUNCTION clerk_internal.shell_word(word text) RETURNS text
+	LANGUAGE sql IMMUTABLE STRICT SET search_path = pg_catalog, pg_temp
+	AS $$ SELECT CASE WHEN word ~ '^[A-Za-z0-9_./:@-]+$' THEN word
+		ELSE '"' || regexp_replace(word, '(["\\$`])', '\\\1', 'g') || '"' END $$;
+COMMENT ON FUNCTION clerk_internal.shell_word(text) IS
+	'a word as a shell reads it back, in double quotes if need be';
 
 -- A name with = in it, or that begins like a URI, would be taken for a connection string.
 CREATE FUNCTION clerk_internal.psql_database() RETURNS text
 	LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 	AS $$
 	SELECT CASE WHEN current_database() ~ '^\w+$' THEN current_database()::text
-		ELSE clerk_internal.shell_quoted('dbname=''' || regexp_replace(current_database(), '([\\''])', '\\\1',
+		ELSE clerk_internal.shell_word('dbname=''' || regexp_replace(current_database(), '([\\''])', '\\\1',
 			'g') || '''') END
 $$;
 COMMENT ON FUNCTION clerk_internal.psql_database() IS 'this database as the argument of psql -d in a shell';
@@ -159,10 +159,10 @@ BEGIN
 		RAISE EXCEPTION USING
 			ERRCODE = 'feature_not_supported',
 			MESSAGE = 'the extension pg_cron is not installed in this database',
-			-- cron reads a % as the end of the line
-			HINT = 'Put this into the crontab: ' || schedule || replace(format(' psql -d %s -c %s',
-				clerk_internal.psql_database(), clerk_internal.shell_quoted(coalesce(command, ''))), '%',
-					'\%');
+			HINT = CASE WHEN command IS NULL THEN 'If cron does its work, take that line out of the crontab.'
+				-- cron reads a % as the end of the line
+				ELSE 'Put this into the crontab: ' || schedule || replace(format(' psql -d %s -c %s',
+					clerk_internal.psql_database(), clerk_internal.shell_word(command)), '%', '\%') END;
 	END IF;
 	PERFORM clerk_internal.check_usable('pg_cron', ARRAY[jobs::text, to_schedule, to_unschedule]);
 	EXECUTE format('SELECT count(%s(jobid)) FROM %s WHERE jobname = $1 AND database = current_database()',

@@ -29,9 +29,9 @@ COMMENT ON COLUMN clerk.jwks.kid IS 'the key id that a token''s header names';
 COMMENT ON COLUMN clerk.jwks.jwk IS 'the key as a JSON Web Key, public members only';
 COMMENT ON COLUMN clerk.jwks.expires_at IS 'when a retiring key stops verifying; NULL: it is current';
 COMMENT ON COLUMN clerk.jwks.any_kid IS
-	'whether it verifies tokens whose kid the instance does not know; set by clerk.load_pem()';
+	'true if it verifies tokens whose kid the instance does not know; set by clerk.load_pem()';
 COMMENT ON COLUMN clerk.jwks.is_retired IS
-	'whether clerk.retire_key() has ended it, so that no JWKS brings it back';
+	'true if clerk.retire_key() ended it, so that no JWKS brings it back';
 COMMENT ON COLUMN clerk.jwks.created_at IS 'when it was first loaded';
 
 SELECT pg_catalog.pg_extension_config_dump('clerk.jwks', $$WHERE issuer <> 'https://clerk.test.invalid'$$);
@@ -139,7 +139,7 @@ COMMENT ON FUNCTION clerk_internal.usable_jwks(jsonb) IS
 
 CREATE FUNCTION clerk.load_jwks(issuer text, jwks jsonb, grace interval DEFAULT '10 minutes')
 	RETURNS TABLE (kid text, change text)
-	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+	LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 	AS $$
 #variable_conflict use_column
 DECLARE
@@ -192,8 +192,8 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION clerk.load_jwks(text, jsonb, interval) IS
-	'takes the keys of a JWKS for an instance; a key that is no longer in it verifies for the grace, then '
-		'not';
+	'loads the keys of a JWKS for an instance; a key that is no longer in it verifies until the grace '
+	'period ends';
 
 CREATE FUNCTION clerk_internal.jwk_thumbprint(jwk jsonb) RETURNS text
 	LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp
@@ -210,7 +210,7 @@ COMMENT ON FUNCTION clerk_internal.jwk_thumbprint(jsonb) IS
 	'SHA-256 thumbprint of a public JSON Web Key (RFC 7638)';
 
 CREATE FUNCTION clerk.load_pem(issuer text, pem text, kid text DEFAULT NULL) RETURNS text
-	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+	LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 	AS $$
 #variable_conflict use_variable
 DECLARE
@@ -237,11 +237,11 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION clerk.load_pem(text, text, text) IS
-	'takes a public key, or a certificate, in PEM form for an instance; without a kid, for tokens of any '
-		'kid it does not know; returns the kid';
+	'loads a public key or a certificate in PEM form for an instance, and returns its kid; without a kid, '
+	'it verifies tokens whose kid the instance does not know';
 
 CREATE FUNCTION clerk.retire_key(issuer text, kid text) RETURNS void
-	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+	LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 	AS $$
 BEGIN
 	PERFORM clerk_internal.lock_instance(retire_key.issuer);

@@ -58,7 +58,7 @@ COMMENT ON FUNCTION clerk.jwt() IS 'claims of the verified token';
 
 CREATE FUNCTION clerk.claim(VARIADIC path text[]) RETURNS text
 	AS 'MODULE_PATHNAME', 'clerk_rls_claim' LANGUAGE C STABLE STRICT PARALLEL SAFE;
-COMMENT ON FUNCTION clerk.claim(text[]) IS 'one of the claims of the verified token, by its path';
+COMMENT ON FUNCTION clerk.claim(text[]) IS 'a claim of the verified token, by path';
 
 CREATE FUNCTION clerk.session_id() RETURNS text
 	AS 'MODULE_PATHNAME', 'clerk_rls_session_id' LANGUAGE C STABLE PARALLEL SAFE;
@@ -70,7 +70,7 @@ COMMENT ON FUNCTION clerk.issuer() IS 'issuer ("iss") of the verified token';
 
 CREATE FUNCTION clerk.actor_id() RETURNS text
 	AS 'MODULE_PATHNAME', 'clerk_rls_actor_id' LANGUAGE C STABLE PARALLEL SAFE;
-COMMENT ON FUNCTION clerk.actor_id() IS 'who impersonates the user ("act.sub"); NULL when nobody does';
+COMMENT ON FUNCTION clerk.actor_id() IS 'who impersonates the user ("act.sub"); NULL if nobody does';
 
 CREATE FUNCTION clerk.expires_at() RETURNS timestamptz
 	AS 'MODULE_PATHNAME', 'clerk_rls_expires_at' LANGUAGE C STABLE PARALLEL SAFE;
@@ -78,7 +78,7 @@ COMMENT ON FUNCTION clerk.expires_at() IS 'when the verified token expires ("exp
 
 CREATE FUNCTION clerk.is_authenticated() RETURNS boolean
 	AS 'MODULE_PATHNAME', 'clerk_rls_is_authenticated' LANGUAGE C STABLE PARALLEL SAFE;
-COMMENT ON FUNCTION clerk.is_authenticated() IS 'whether somebody is signed in; never NULL';
+COMMENT ON FUNCTION clerk.is_authenticated() IS 'true if a user is signed in; never NULL';
 
 CREATE FUNCTION clerk.is_impersonated() RETURNS boolean
 	AS 'MODULE_PATHNAME', 'clerk_rls_is_impersonated' LANGUAGE C STABLE PARALLEL SAFE;
@@ -147,19 +147,18 @@ COMMENT ON FUNCTION clerk.verify(text) IS 'claims of a token, or an error (PT401
 CREATE FUNCTION clerk.authenticate(token text) RETURNS text
 	AS 'MODULE_PATHNAME', 'clerk_rls_authenticate' LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION clerk.authenticate(text) IS
-	'makes the rest of the transaction the token''s user and returns the user id; NULL signs out';
+	'signs the token''s user in for the rest of the transaction and returns the user id; NULL signs out';
 
 -- src/pg/idmap.c
 
 CREATE FUNCTION clerk.mapped_id() RETURNS uuid
 	AS 'MODULE_PATHNAME', 'clerk_rls_mapped_id' LANGUAGE C STABLE PARALLEL SAFE;
-COMMENT ON FUNCTION clerk.mapped_id() IS
-	'local id of the signed-in user as uuid; NULL also when it is no uuid';
+COMMENT ON FUNCTION clerk.mapped_id() IS 'local id of the signed-in user as uuid; NULL if it is not a uuid';
 
 CREATE FUNCTION clerk.mapped_bigint() RETURNS bigint
 	AS 'MODULE_PATHNAME', 'clerk_rls_mapped_bigint' LANGUAGE C STABLE PARALLEL SAFE;
 COMMENT ON FUNCTION clerk.mapped_bigint() IS
-	'local id of the signed-in user as bigint; NULL also when it is no bigint';
+	'local id of the signed-in user as bigint; NULL if it is not a bigint';
 
 CREATE FUNCTION clerk.mapped_text() RETURNS text
 	AS 'MODULE_PATHNAME', 'clerk_rls_mapped_text' LANGUAGE C STABLE PARALLEL SAFE;
@@ -172,7 +171,7 @@ COMMENT ON FUNCTION clerk.mapped_org_id() IS 'local id of the active organizatio
 CREATE FUNCTION clerk.mapped_org_bigint() RETURNS bigint
 	AS 'MODULE_PATHNAME', 'clerk_rls_mapped_org_bigint' LANGUAGE C STABLE PARALLEL SAFE;
 COMMENT ON FUNCTION clerk.mapped_org_bigint() IS
-	'local id of the active organization as bigint; NULL also when it is no bigint';
+	'local id of the active organization as bigint; NULL if it is not a bigint';
 
 CREATE FUNCTION clerk.mapped_org_text() RETURNS text
 	AS 'MODULE_PATHNAME', 'clerk_rls_mapped_org_text' LANGUAGE C STABLE PARALLEL SAFE;
@@ -205,8 +204,8 @@ COMMENT ON FUNCTION clerk_internal.is_webhook_secret(text) IS
 CREATE FUNCTION clerk.verify_webhook(id text, ts text, signature text, body text) RETURNS boolean
 	AS 'MODULE_PATHNAME', 'clerk_rls_verify_webhook' LANGUAGE C VOLATILE;
 COMMENT ON FUNCTION clerk.verify_webhook(text, text, text, text) IS
-	'whether one of the secrets has signed this body, with its headers svix-id, svix-timestamp and '
-		'svix-signature, just now';
+	'true if a registered secret signed this body, with these values of the headers svix-id, '
+	'svix-timestamp and svix-signature, in the last five minutes';
 
 CREATE FUNCTION clerk_internal.authenticate_webhook(id text, ts text, signature text, body text) RETURNS text
 	AS 'MODULE_PATHNAME', 'clerk_rls_authenticate_webhook' LANGUAGE C VOLATILE;
@@ -234,7 +233,8 @@ COMMENT ON FUNCTION clerk_internal.plain_json(text, boolean) IS
 CREATE FUNCTION clerk.pre_request() RETURNS void
 	AS 'MODULE_PATHNAME', 'clerk_rls_pre_request' LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION clerk.pre_request() IS
-	'for PostgREST''s db-pre-request: refuses bad tokens with 401, gives verified callers their role';
+	'for PostgREST''s db-pre-request: rejects bad tokens with 401 and switches verified callers to their '
+	'role';
 
 -- src/pg/diagnose.c
 
@@ -242,4 +242,4 @@ CREATE FUNCTION clerk.diagnose(token text DEFAULT NULL)
 	RETURNS TABLE (step text, outcome text, detail text)
 	AS 'MODULE_PATHNAME', 'clerk_rls_diagnose' LANGUAGE C STABLE PARALLEL SAFE;
 COMMENT ON FUNCTION clerk.diagnose(text) IS
-	'each step of the verification of this request, or of that token, with its outcome';
+	'each step of verifying the token of this request, or the given one, with its outcome';

@@ -6,34 +6,11 @@
 --
 
 DO $$
-DECLARE
-	object record;
 BEGIN
-	FOR object IN
-		SELECT DISTINCT acl.name, CASE acl.grantee WHEN 0 THEN 'PUBLIC'
-			ELSE acl.grantee::regrole::text END AS grantee
-		FROM pg_catalog.pg_depend AS d
-		LEFT JOIN pg_catalog.pg_namespace AS n ON d.classid = 'pg_catalog.pg_namespace'::regclass
-			AND n.oid = d.objid
-		LEFT JOIN pg_catalog.pg_class AS c
-			ON d.classid = 'pg_catalog.pg_class'::regclass AND c.oid = d.objid AND c.relkind IN ('r', 'v')
-		LEFT JOIN pg_catalog.pg_proc AS p ON d.classid = 'pg_catalog.pg_proc'::regclass AND p.oid = d.objid
-		CROSS JOIN LATERAL (
-			SELECT 'SCHEMA ' || n.oid::regnamespace, n.nspowner, x.grantee
-			FROM pg_catalog.aclexplode(n.nspacl) AS x
-			UNION ALL
-			SELECT 'TABLE ' || c.oid::regclass, c.relowner, x.grantee
-			FROM pg_catalog.aclexplode(c.relacl) AS x
-			UNION ALL
-			SELECT 'FUNCTION ' || p.oid::regprocedure, p.proowner, x.grantee
-			FROM pg_catalog.aclexplode(coalesce(p.proacl, pg_catalog.acldefault('f', p.proowner))) AS x
-		) AS acl (name, owner, grantee)
-		WHERE d.deptype = 'e' AND d.refclassid = 'pg_catalog.pg_extension'::regclass
-			AND d.refobjid = (SELECT oid FROM pg_catalog.pg_extension WHERE extname = 'clerk_rls')
-			AND acl.grantee <> acl.owner
-	LOOP
-		EXECUTE pg_catalog.format('REVOKE ALL ON %s FROM %s', object.name, object.grantee);
-	END LOOP;
+	PERFORM clerk_internal.revoke_all(member.classid, member.objid)
+	FROM pg_catalog.pg_depend AS member
+	WHERE member.deptype = 'e' AND member.refclassid = 'pg_catalog.pg_extension'::regclass
+		AND member.refobjid = (SELECT oid FROM pg_catalog.pg_extension WHERE extname = 'clerk_rls');
 END
 $$;
 

@@ -67,8 +67,8 @@ COMMENT ON TABLE clerk.user_profiles IS
 COMMENT ON COLUMN clerk.user_profiles.clerk_id IS 'user_...';
 COMMENT ON COLUMN clerk.user_profiles.issuer IS 'the instance';
 COMMENT ON COLUMN clerk.user_profiles.email IS 'primary email address';
-COMMENT ON COLUMN clerk.user_profiles.external_id IS 'the id the application has given in Clerk';
-COMMENT ON COLUMN clerk.user_profiles.deleted_at IS 'when the user was deleted; NULL: not';
+COMMENT ON COLUMN clerk.user_profiles.external_id IS 'the id that the application gave the user in Clerk';
+COMMENT ON COLUMN clerk.user_profiles.deleted_at IS 'when the user was deleted; NULL: it exists';
 COMMENT ON COLUMN clerk.user_profiles.last_banned_at IS 'the latest update in which the user was banned';
 COMMENT ON COLUMN clerk.user_profiles.event_at IS 'the time of the event that the payload comes from';
 COMMENT ON COLUMN clerk.user_profiles.payload IS 'the user object, without private metadata';
@@ -92,7 +92,7 @@ COMMENT ON TABLE clerk.org_profiles IS
 	'organizations of Clerk, kept by webhooks; of a deleted one only the id is left';
 COMMENT ON COLUMN clerk.org_profiles.clerk_id IS 'org_...';
 COMMENT ON COLUMN clerk.org_profiles.issuer IS 'the instance';
-COMMENT ON COLUMN clerk.org_profiles.deleted_at IS 'when the organization was deleted; NULL: not';
+COMMENT ON COLUMN clerk.org_profiles.deleted_at IS 'when the organization was deleted; NULL: it exists';
 COMMENT ON COLUMN clerk.org_profiles.event_at IS 'the time of the event that the payload comes from';
 COMMENT ON COLUMN clerk.org_profiles.payload IS 'the organization object, without private metadata';
 
@@ -136,7 +136,7 @@ COMMENT ON COLUMN clerk.org_memberships.deleted_at IS 'when the membership ended
 COMMENT ON COLUMN clerk.org_memberships.event_at IS 'the time of the event that the payload comes from';
 COMMENT ON COLUMN clerk.org_memberships.payload IS 'the membership object, without private metadata';
 COMMENT ON COLUMN clerk.org_memberships.of_org_id IS
-	'the organization, also of a membership that has ended: whose end is its end';
+	'the organization, also of a membership that has ended: it ends with the organization';
 COMMENT ON COLUMN clerk.org_memberships.of_user_id IS 'the user, likewise';
 
 SELECT pg_catalog.pg_extension_config_dump('clerk.user_profiles', '');

@@ -14,13 +14,13 @@ CREATE TABLE clerk.jwks_refreshes (
 	failure text,
 	request_id bigint
 );
-COMMENT ON TABLE clerk.jwks_refreshes IS 'how clerk.refresh_jwks() went';
+COMMENT ON TABLE clerk.jwks_refreshes IS 'the last fetches of the keys of each instance';
 COMMENT ON COLUMN clerk.jwks_refreshes.issuer IS 'the instance';
-COMMENT ON COLUMN clerk.jwks_refreshes.attempted_at IS 'when its keys were last asked for';
+COMMENT ON COLUMN clerk.jwks_refreshes.attempted_at IS 'when fetching was last attempted';
 COMMENT ON COLUMN clerk.jwks_refreshes.succeeded_at IS 'when fetching last succeeded';
 COMMENT ON COLUMN clerk.jwks_refreshes.failed_at IS 'when fetching last failed';
-COMMENT ON COLUMN clerk.jwks_refreshes.failure IS 'why';
-COMMENT ON COLUMN clerk.jwks_refreshes.request_id IS 'the request of pg_net whose answer is to be collected';
+COMMENT ON COLUMN clerk.jwks_refreshes.failure IS 'why fetching last failed';
+COMMENT ON COLUMN clerk.jwks_refreshes.request_id IS 'the pending request of pg_net';
 
 SELECT pg_catalog.pg_extension_config_dump('clerk.jwks_refreshes',
 	$$WHERE issuer <> 'https://clerk.test.invalid'$$);
@@ -166,13 +166,12 @@ BEGIN
 			HINT = (
 				SELECT 'Run this in a shell, or from cron: '
 					|| string_agg(format('echo "SELECT * FROM clerk.load_jwks(:''issuer'', :''jwks'')" | '
-						'psql -v ON_ERROR_STOP=1 -v issuer=%s -v jwks="$(curl -sf %s)" -d %s',
-						clerk_internal.shell_quoted(i.issuer),
-						clerk_internal.shell_quoted(coalesce(i.jwks_url, rtrim(i.issuer, '/')
-							|| '/.well-known/jwks.json')),
-						clerk_internal.psql_database()), '; ' ORDER BY i.issuer)
-				FROM clerk.instances AS i WHERE refresh_jwks.issuer IS NULL
-					OR i.issuer = refresh_jwks.issuer);
+						'psql -v ON_ERROR_STOP=1 -d %s -v issuer=%s -v jwks="$(curl -sf %s)"',
+						clerk_internal.psql_database(), clerk_internal.shell_word(i.issuer),
+						clerk_internal.shell_word(i.jwks_url)), '; ' ORDER BY i.issuer)
+				FROM clerk.instances AS i
+				WHERE (refresh_jwks.issuer IS NULL OR i.issuer = refresh_jwks.issuer)
+					AND i.jwks_url IS NOT NULL);
 	END IF;
 	RETURN QUERY
 		SELECT i.issuer, refreshed.outcome, refreshed.detail
@@ -183,8 +182,8 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION clerk.refresh_jwks(text) IS
-	'fetches the keys of an instance, or of all, through the extension http or pg_net; the old keys stay '
-		'when it fails';
+	'fetches the keys of an instance, or of all, through the extension http or pg_net; if that fails, the '
+	'old keys stay';
 
 CREATE FUNCTION clerk.run_jwks_refresh(every interval) RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
@@ -213,8 +212,8 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION clerk.run_jwks_refresh(interval) IS
-	'the job of clerk.schedule_jwks_refresh(): fetches what is older than that, and early where a token '
-		'named an unknown key';
+	'the job of clerk.schedule_jwks_refresh(): fetches keys that are older, and early when a token named '
+	'an unknown key';
 
 CREATE FUNCTION clerk.schedule_jwks_refresh(every interval) RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
@@ -230,4 +229,5 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION clerk.schedule_jwks_refresh(interval) IS
-	'lets pg_cron fetch the keys this often, and early where a token named an unknown key; NULL ends that';
+	'schedules a pg_cron job that fetches the keys this often, and early when a token names an unknown '
+	'key; NULL unschedules it';

@@ -19,9 +19,9 @@ COMMENT ON TABLE clerk.revocations IS 'sessions and users whose tokens are refus
 COMMENT ON COLUMN clerk.revocations.id IS 'sess_... or user_...';
 COMMENT ON COLUMN clerk.revocations.source IS
 	'manual: set by clerk.revoke_session() or revoke_user(); webhook: kept by events';
-COMMENT ON COLUMN clerk.revocations.issued_before IS 'only tokens issued before this; NULL: all';
-COMMENT ON COLUMN clerk.revocations.reason IS 'for people';
-COMMENT ON COLUMN clerk.revocations.revoked_at IS 'since when';
+COMMENT ON COLUMN clerk.revocations.issued_before IS 'only tokens issued before this are refused; NULL: all';
+COMMENT ON COLUMN clerk.revocations.reason IS 'free text';
+COMMENT ON COLUMN clerk.revocations.revoked_at IS 'when it was revoked';
 
 SELECT pg_catalog.pg_extension_config_dump('clerk.revocations', '');
 
@@ -62,19 +62,19 @@ COMMENT ON FUNCTION clerk_internal.revoke(text, text, text) IS
 	'what revoke_session() and revoke_user() have in common';
 
 CREATE FUNCTION clerk.revoke_session(session_id text, reason text DEFAULT NULL) RETURNS void
-	LANGUAGE sql SET search_path = pg_catalog, pg_temp
+	LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 	AS $$ SELECT clerk_internal.revoke(session_id, 'sess_', reason) $$;
 COMMENT ON FUNCTION clerk.revoke_session(text, text) IS
-	'refuses every token of a session, from the next statement on';
+	'refuses every token of a session from the next statement on';
 
 CREATE FUNCTION clerk.revoke_user(clerk_id text, reason text DEFAULT NULL) RETURNS void
-	LANGUAGE sql SET search_path = pg_catalog, pg_temp
+	LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 	AS $$ SELECT clerk_internal.revoke(clerk_id, 'user_', reason) $$;
 COMMENT ON FUNCTION clerk.revoke_user(text, text) IS
-	'refuses every token of a user, from the next statement on, until clerk.unrevoke()';
+	'refuses every token of a user from the next statement on, until clerk.unrevoke()';
 
 CREATE FUNCTION clerk.unrevoke(id text) RETURNS void
-	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+	LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 	AS $$
 BEGIN
 	DELETE FROM clerk.revocations AS revocation WHERE revocation.id = unrevoke.id;
@@ -86,4 +86,4 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION clerk.unrevoke(text) IS
-	'takes back that a session or a user was revoked, by hand or by a webhook';
+	'undoes the revocation of a session or a user, by hand or by a webhook';

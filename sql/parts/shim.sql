@@ -2,16 +2,16 @@
 -- shim.sql
 --		The functions of Supabase Auth, for policies that were written for it.
 --
--- Uses library.
+-- Uses schema, library.
 --
 
 CREATE TABLE clerk.auth_shim (
 	object text CONSTRAINT auth_shim_pkey PRIMARY KEY,
 	previous text
 );
-COMMENT ON TABLE clerk.auth_shim IS 'what clerk.install_auth_shim() has made, for clerk.remove_auth_shim()';
+COMMENT ON TABLE clerk.auth_shim IS 'what clerk.install_auth_shim() created, for clerk.remove_auth_shim()';
 COMMENT ON COLUMN clerk.auth_shim.object IS 'a function of schema auth, or the schema';
-COMMENT ON COLUMN clerk.auth_shim.previous IS 'the definition of the function that it has replaced, if any';
+COMMENT ON COLUMN clerk.auth_shim.previous IS 'the definition of the function that was replaced, if any';
 
 SELECT pg_catalog.pg_extension_config_dump('clerk.auth_shim', '');
 
@@ -30,16 +30,36 @@ $$;
 COMMENT ON FUNCTION clerk_internal.is_auth_shim(regprocedure) IS
 	'whether clerk.install_auth_shim() has made this function';
 
+-- The owner of a function can replace it, and that of its schema drop it and make another.
+CREATE FUNCTION clerk_internal.auth_shim_owners() RETURNS text
+	LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+	AS $$
+	SELECT string_agg(format('%s belongs to %s', object, owner), '; ' ORDER BY object COLLATE "C")
+	FROM (
+		SELECT 'function ' || oid::regprocedure, proowner::regrole FROM pg_proc
+		WHERE pronamespace = to_regnamespace('auth') AND clerk_internal.is_auth_shim(oid)
+		UNION ALL
+		SELECT 'schema auth', nspowner::regrole FROM pg_namespace WHERE oid = to_regnamespace('auth')
+	) AS made (object, owner)
+	WHERE owner <> quote_ident(current_user)::regrole
+		AND NOT (SELECT rolsuper FROM pg_roles WHERE oid = owner)
+$$;
+COMMENT ON FUNCTION clerk_internal.auth_shim_owners() IS
+	'what clerk.install_auth_shim() has made that another role than the caller, and no superuser, '
+		'could replace, and whose it is; NULL: nothing';
+
 CREATE FUNCTION clerk.install_auth_shim(overwrite boolean DEFAULT false) RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 	AS $$
 DECLARE
 	shim record;
 	existing regprocedure;
+	others text;
 BEGIN
 	IF to_regnamespace('auth') IS NULL THEN
 		CREATE SCHEMA auth;
 		COMMENT ON SCHEMA auth IS 'made by clerk.install_auth_shim()';
+		PERFORM clerk_internal.revoke_all('pg_namespace', to_regnamespace('auth'));
 		GRANT USAGE ON SCHEMA auth TO PUBLIC;
 		INSERT INTO clerk.auth_shim VALUES ('schema auth') ON CONFLICT DO NOTHING;
 	END IF;
@@ -61,6 +81,8 @@ BEGIN
 			RAISE EXCEPTION USING
 				ERRCODE = 'duplicate_function',
 				MESSAGE = format('function %s exists already', shim.signature),
+				DETAIL = format('It belongs to %s.', (
+					SELECT proowner::regrole FROM pg_proc WHERE oid = existing)),
 				HINT = 'clerk.install_auth_shim(overwrite => true) replaces it, and '
 					'clerk.remove_auth_shim() brings it back.';
 		END IF;
@@ -71,8 +93,19 @@ BEGIN
 			shim.signature, shim.type, shim.expression);
 		IF existing IS NULL THEN
 			EXECUTE format('COMMENT ON FUNCTION %s IS %L', shim.signature, shim.comment);
+			PERFORM clerk_internal.revoke_all('pg_proc', to_regprocedure(shim.signature));
+			EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO PUBLIC', shim.signature);
 		END IF;
 	END LOOP;
+	others := clerk_internal.auth_shim_owners();
+	IF others IS NOT NULL THEN
+		RAISE WARNING USING
+			MESSAGE = 'the functions of schema auth can be replaced by other roles',
+			DETAIL = format('%s. Who has that role can decide whom policies take the caller for that '
+				'ask these functions.', others),
+			HINT = 'Let nobody have it whom you do not trust, or ask clerk.mapped_id() and clerk.jwt() '
+				'in policies: nobody can replace those.';
+	END IF;
 END
 $$;
 COMMENT ON FUNCTION clerk.install_auth_shim(boolean) IS
@@ -103,4 +136,4 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION clerk.remove_auth_shim() IS
-	'undoes clerk.install_auth_shim(): what it made is dropped, what it replaced is back';
+	'undoes clerk.install_auth_shim(): drops what it created and restores what it replaced';

@@ -15,5 +15,6 @@ COMMENT ON VIEW clerk.stats IS
 		'PostgreSQL 17 unless the library is in shared_preload_libraries';
 COMMENT ON COLUMN clerk.stats.issuer IS 'the instance; NULL: none that is registered';
 COMMENT ON COLUMN clerk.stats.reason IS 'verified, or the reason code of the refusal';
-COMMENT ON COLUMN clerk.stats.tokens IS 'how many';
-COMMENT ON COLUMN clerk.stats.since IS 'since when: the start of the server, or the first token after it';
+COMMENT ON COLUMN clerk.stats.tokens IS 'their number';
+COMMENT ON COLUMN clerk.stats.since IS
+	'when counting began: the start of the server, or the first token after it';

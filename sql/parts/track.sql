@@ -182,7 +182,8 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION clerk.track_ids(regclass, name, name) IS
-	'lets a table of the application be the mapping from Clerk ids to local ids; returns how many it has';
+	'uses a table of the application as the mapping from Clerk ids to local ids; returns the number of '
+	'its mappings';
 
 CREATE FUNCTION clerk.untrack_ids(tab regclass) RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
@@ -207,4 +208,5 @@ BEGIN
 	DELETE FROM clerk.id_map WHERE source = tab;
 END
 $$;
-COMMENT ON FUNCTION clerk.untrack_ids(regclass) IS 'ends clerk.track_ids(), and removes what it has mapped';
+COMMENT ON FUNCTION clerk.untrack_ids(regclass) IS
+	'undoes clerk.track_ids(), and removes the mappings that came from the table';

@@ -6,7 +6,7 @@
 --
 
 CREATE FUNCTION clerk.prune(older_than interval) RETURNS TABLE (events bigint, sessions bigint)
-	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+	LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 	AS $$
 BEGIN
 	IF coalesce(older_than < interval '1 day', true) THEN
@@ -27,15 +27,16 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION clerk.prune(interval) IS
-	'forgets events, sessions that events have revoked, and who has revoked what, that are older; what was '
-		'revoked by hand stays, and so do users. Give at least the lifetime of your longest tokens';
+	'deletes older events, revocations of sessions that webhooks made, and entries of clerk.key_changes '
+	'about revocations; revocations by hand, and users, stay. Give at least the lifetime of your longest '
+	'tokens';
 
 CREATE FUNCTION clerk.schedule_prune(older_than interval) RETURNS void
 	LANGUAGE sql SET search_path = pg_catalog, pg_temp
 	AS $$ SELECT clerk_internal.schedule_job('clerk_rls: prune', '17 3 * * *', 'SELECT clerk.prune('
 		|| quote_literal(older_than) || ')') $$;
 COMMENT ON FUNCTION clerk.schedule_prune(interval) IS
-	'lets pg_cron run clerk.prune() every night; NULL ends that';
+	'schedules a pg_cron job that runs clerk.prune() every night; NULL unschedules it';
 
 CREATE FUNCTION clerk.health() RETURNS TABLE (
 	issuer text, current_keys bigint, retiring_keys bigint, ended_keys bigint, newest_key_age interval,

@@ -2,7 +2,7 @@
 -- webhook.sql
 --		Receiving webhooks: secrets, each event once, handlers.
 --
--- Uses library, instances, events.
+-- Uses schema, library, instances, events.
 --
 
 CREATE TABLE clerk.webhook_secrets (
@@ -14,7 +14,7 @@ CREATE TABLE clerk.webhook_secrets (
 	CONSTRAINT webhook_secrets_pkey PRIMARY KEY (issuer, secret)
 );
 COMMENT ON TABLE clerk.webhook_secrets IS
-	'signing secrets of webhook endpoints; several live ones are allowed, for rotation';
+	'signing secrets of webhook endpoints; an instance may have several at a time, for rotation';
 COMMENT ON COLUMN clerk.webhook_secrets.issuer IS 'the instance';
 COMMENT ON COLUMN clerk.webhook_secrets.secret IS 'whsec_...';
 COMMENT ON COLUMN clerk.webhook_secrets.created_at IS 'when it was added';
@@ -41,9 +41,8 @@ CREATE TABLE clerk.event_handlers (
 	handler text NOT NULL,
 	CONSTRAINT event_handlers_pkey PRIMARY KEY (pattern, handler)
 );
-COMMENT ON TABLE clerk.event_handlers IS
-	'functions of the application that are called with each event of a type';
-COMMENT ON COLUMN clerk.event_handlers.pattern IS 'a type of events; * stands for anything';
+COMMENT ON TABLE clerk.event_handlers IS 'functions of the application to call for each event of a type';
+COMMENT ON COLUMN clerk.event_handlers.pattern IS 'a type of event; * stands for anything';
 COMMENT ON COLUMN clerk.event_handlers.handler IS 'the function, with one argument of type jsonb';
 
 SELECT pg_catalog.pg_extension_config_dump('clerk.webhook_secrets',
@@ -52,7 +51,7 @@ SELECT pg_catalog.pg_extension_config_dump('clerk.webhook_events', '');
 SELECT pg_catalog.pg_extension_config_dump('clerk.event_handlers', '');
 
 CREATE FUNCTION clerk.add_webhook_secret(issuer text, secret text) RETURNS void
-	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+	LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 	AS $$
 BEGIN
 	IF NOT clerk_internal.lock_instance(add_webhook_secret.issuer) THEN
@@ -65,10 +64,10 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION clerk.add_webhook_secret(text, text) IS
-	'takes the signing secret of an endpoint of an instance, beside those it has';
+	'adds the signing secret of an endpoint of an instance; an instance may have several';
 
 CREATE FUNCTION clerk.drop_webhook_secret(issuer text, secret text) RETURNS void
-	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+	LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 	AS $$
 BEGIN
 	PERFORM clerk_internal.lock_instance(drop_webhook_secret.issuer);
@@ -81,7 +80,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION clerk.drop_webhook_secret(text, text) IS
-	'webhooks that were signed with this secret are refused from now on';
+	'removes a signing secret: webhooks signed with it are refused from now on';
 
 CREATE FUNCTION clerk_internal.handler_leftovers() RETURNS SETOF text
 	LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp
@@ -135,7 +134,7 @@ COMMENT ON FUNCTION clerk_internal.parse_event(text) IS
 	'the body of a webhook, with what jsonb cannot hold replaced';
 
 CREATE FUNCTION clerk.receive_webhook(id text, ts text, signature text, body text) RETURNS json
-	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+	LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 	AS $$
 #variable_conflict use_variable
 DECLARE
@@ -170,19 +169,21 @@ COMMENT ON FUNCTION clerk.receive_webhook(text, text, text, text) IS
 		'applies it once';
 
 CREATE FUNCTION clerk.webhook(json) RETURNS json
-	LANGUAGE sql SET search_path = pg_catalog, pg_temp
+	LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 	AS $$
 	SELECT clerk.receive_webhook(clerk_internal.webhook_header('id'),
 		clerk_internal.webhook_header('timestamp'), clerk_internal.webhook_header('signature'), $1::text)
 $$;
 COMMENT ON FUNCTION clerk.webhook(json) IS
-	'the same with the headers of the request; PostgREST hands over the raw body';
+	'clerk.receive_webhook() for PostgREST, which passes the raw body and the headers of the request';
 
 CREATE FUNCTION clerk.expose_webhook(schema name, function_name name DEFAULT 'clerk_webhook') RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 	AS $$
 DECLARE
 	anon name;
+	exposed regprocedure;
+	owner regrole;
 BEGIN
 	PERFORM clerk.is_authenticated();	-- loads the library, which knows the setting
 	anon := current_setting('clerk.anon_role');
@@ -197,16 +198,54 @@ BEGIN
 	END IF;
 	EXECUTE format('CREATE OR REPLACE FUNCTION %I.%I(json) RETURNS json LANGUAGE sql VOLATILE SECURITY DEFINER
 		SET search_path = pg_catalog, pg_temp RETURN clerk.webhook($1)', schema, function_name);
-	EXECUTE format('COMMENT ON FUNCTION %I.%I(json) IS ''webhooks of Clerk, see clerk.webhook()''', schema,
-		function_name);
-	EXECUTE format('REVOKE ALL ON FUNCTION %I.%I(json) FROM PUBLIC', schema, function_name);
-	EXECUTE format('GRANT EXECUTE ON FUNCTION %I.%I(json) TO %I', schema, function_name, anon);
+	exposed := format('%I.%I(json)', schema, function_name);
+	-- now that it is there, and nobody else can replace it until the end of the transaction
+	SELECT proowner INTO owner FROM pg_proc WHERE oid = exposed;
+	IF owner <> quote_ident(current_user)::regrole THEN
+		RAISE EXCEPTION USING
+			ERRCODE = 'insufficient_privilege',
+			MESSAGE = format('function %s belongs to %s', exposed, owner),
+			DETAIL = 'Its owner could replace it again, and it would run with the rights of its owner.',
+			HINT = 'Drop it, or give another name.';
+	END IF;
+	EXECUTE format('COMMENT ON FUNCTION %s IS ''webhooks of Clerk, see clerk.webhook()''', exposed);
+	PERFORM clerk_internal.revoke_all('pg_proc', exposed);
+	EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO %s, %I', exposed, owner, anon);
 	PERFORM pg_notify('pgrst', 'reload schema');
 END
 $$;
 COMMENT ON FUNCTION clerk.expose_webhook(name, name) IS
 	'makes PostgREST take webhooks at /rpc/<function_name>: a function in a schema it serves, which only '
-		'the anonymous role may call';
+		'its owner and the anonymous role may call';
+
+-- INVOKER: whoever writes a handler into the table, by whatever way, must have the role it runs as.
+CREATE FUNCTION clerk_internal.check_handler() RETURNS trigger
+	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+	AS $$
+DECLARE
+	owner oid;
+BEGIN
+	SELECT proowner INTO owner FROM pg_proc WHERE oid = to_regprocedure(new.handler);
+	IF NOT coalesce(pg_has_role(owner, 'USAGE'),
+		(SELECT rolsuper FROM pg_roles WHERE rolname = current_user)) THEN
+		RAISE EXCEPTION USING
+			ERRCODE = 'insufficient_privilege',
+			MESSAGE = format('%s cannot handle events', new.handler),
+			DETAIL = CASE WHEN owner IS NULL THEN 'There is no such function; write it with its schema.'
+				ELSE format('It would run as its owner %s, whose role %I does not have.', owner::regrole,
+					current_user) END;
+	END IF;
+	RETURN new;
+END
+$$;
+COMMENT ON FUNCTION clerk_internal.check_handler() IS
+	'trigger: a handler runs as its owner, so nobody makes one of another role''s function';
+
+-- ALWAYS: also under session_replication_role = replica.
+CREATE TRIGGER check_handler BEFORE INSERT OR UPDATE ON clerk.event_handlers
+	FOR EACH ROW EXECUTE FUNCTION clerk_internal.check_handler();
+ALTER TABLE clerk.event_handlers ENABLE ALWAYS TRIGGER check_handler;
+COMMENT ON TRIGGER check_handler ON clerk.event_handlers IS 'nobody runs a function as somebody else';
 
 CREATE FUNCTION clerk.add_event_handler(pattern text, handler regprocedure) RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
@@ -227,8 +266,8 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION clerk.add_event_handler(text, regprocedure) IS
-	'calls a function, as its owner, with each event of a type (* stands for anything), in the transaction '
-		'that applies it';
+	'calls a function, as its owner, for each event of a type (* stands for anything), in the transaction '
+	'that applies the event';
 
 CREATE FUNCTION clerk.drop_event_handler(pattern text, handler regprocedure) RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp

@@ -47,6 +47,8 @@ typedef enum ClerkStatus
 
 	/* where the token came from */
 	CLERK_NO_TOKEN,
+	CLERK_TOKEN_LEFT_OVER,
+	CLERK_COOKIE_CROSS_SITE,
 	CLERK_SOURCE_AMBIGUOUS,
 
 	/* its shape */
@@ -159,6 +161,7 @@ extern const ClerkReason *clerk_status_reason(ClerkStatus status);
 extern const char *clerk_status_step_name(ClerkStep step);
 extern bool clerk_status_ignores_jwk(ClerkStatus status);
 extern bool clerk_status_is_unreadable(ClerkStatus status);
+extern bool clerk_status_is_anonymous(ClerkStatus status);
 
 /* base64url.c */
 extern bool clerk_base64url_decode(ClerkSlice text, unsigned char *out, size_t *outlen);
@@ -351,6 +354,14 @@ extern bool clerk_svix_verify(const ClerkWebhook *webhook, ClerkSlice secret);
 /* request.c */
 typedef bool (*ClerkTokenSink)(void *context, ClerkSlice token);
 
+/* What says where a browser sends a request from; NULL data where nothing does. */
+typedef struct ClerkFetch
+{
+	ClerkSlice method;
+	ClerkSlice origin; /* header origin */
+	ClerkSlice site;   /* header sec-fetch-site */
+} ClerkFetch;
+
 extern bool clerk_request_plain_header(ClerkSlice headers, const char *name,
 									   ClerkSlice *value);
 extern ClerkStatus clerk_request_header(const ClerkJson *headers, const char *name,
@@ -358,5 +369,7 @@ extern ClerkStatus clerk_request_header(const ClerkJson *headers, const char *na
 extern bool clerk_request_bearer(ClerkSlice header, ClerkSlice *token);
 extern void clerk_request_cookies(const ClerkJson *cookies, ClerkTokenSink sink,
 								  void *context);
+extern bool clerk_request_may_use_cookies(const ClerkFetch *fetch,
+										  const ClerkPolicy *policy);
 
 #endif /* CLERK_CORE_H */

@@ -1,7 +1,7 @@
 /*
  * request.c
  *		Tokens in what PostgREST and Supabase hand over of an HTTP request: JSON objects of
- *		headers and of cookies.
+ *		headers and of cookies; and whether its cookies may sign in.
  *
  * Header names are lower case there.  A value is a string, or an array with one string
  * (Supabase Storage); an array with several would let each reader choose another one.
@@ -179,4 +179,33 @@ clerk_request_cookies(const ClerkJson *cookies, ClerkTokenSink sink, void *conte
 	}
 	if (json_is_string(plain))
 		sink(context, (ClerkSlice){json_string_value(plain), json_string_length(plain)});
+}
+
+static bool
+is(ClerkSlice slice, const char *text)
+{
+	return slice.data != NULL && slice.len == strlen(text) &&
+		   memcmp(slice.data, text, slice.len) == 0;
+}
+
+/*
+ * A browser sends cookies along with what any page starts, so the page must be one that may:
+ * of the same origin, which no script can make Sec-Fetch-Site say, or of an origin among the
+ * authorized parties.  Without either header a request that only reads goes through: it was
+ * not started by a script of another origin, which a browser would name.  Who is named and is
+ * no party does not even read, since PostgREST may allow any origin to see the answer.
+ */
+bool
+clerk_request_may_use_cookies(const ClerkFetch *fetch, const ClerkPolicy *policy)
+{
+	if (is(fetch->site, "same-origin"))
+		return true;
+	if (fetch->origin.data == NULL)
+		return is(fetch->method, "GET") || is(fetch->method, "HEAD");
+	for (int i = 0; i < policy->n_authorized_parties; i++)
+	{
+		if (is(fetch->origin, policy->authorized_parties[i]))
+			return true;
+	}
+	return false;
 }

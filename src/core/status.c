@@ -24,6 +24,20 @@ static const ClerkReason reasons[CLERK_N_STATUSES] = {
 						"The request carries no token of a registered instance.",
 						"Send the session token as \"Authorization: Bearer ...\".",
 						CLERK_STEP_SOURCE},
+	[CLERK_TOKEN_LEFT_OVER] = {"token-left-over",
+							   "token-left-over: clerk.token is not of this request",
+							   "In a request, clerk.token counts only if it was set in "
+							   "the same transaction.",
+							   "Set it with SET LOCAL, set_config(..., true) or "
+							   "clerk.authenticate().",
+							   CLERK_STEP_SOURCE},
+	[CLERK_COOKIE_CROSS_SITE] = {"cookie-cross-site",
+								 "cookie-cross-site: the cookie does not count",
+								 "Neither Origin is an authorized party, nor "
+								 "Sec-Fetch-Site same-origin, nor the request a GET.",
+								 "Send the session token as \"Authorization: Bearer "
+								 "...\".",
+								 CLERK_STEP_SOURCE},
 	[CLERK_SOURCE_AMBIGUOUS] = {CODE_INVALID, "A header has several values.", NULL,
 								CLERK_STEP_SOURCE},
 
@@ -171,7 +185,7 @@ static const ClerkReason reasons[CLERK_N_STATUSES] = {
 	[CLERK_IDENTITY_MISMATCH] = {"identity-mismatch",
 								 "identity-mismatch: the request names two users",
 								 "Another source of this request names another user than "
-								 "the verified token.",
+								 "the verified token, or cannot be read.",
 								 "Send one token in one place.", CLERK_STEP_IDENTITY},
 
 	[CLERK_WEBHOOK_HEADERS] = {"webhook-invalid-headers",
@@ -284,4 +298,13 @@ clerk_status_is_unreadable(ClerkStatus status)
 {
 	return status == CLERK_INSTANCES_UNREADABLE || status == CLERK_KEYS_UNREADABLE ||
 		   status == CLERK_REVOCATIONS_UNREADABLE;
+}
+
+/* Is the request one without a token of ours, rather than one with a bad token? */
+bool
+clerk_status_is_anonymous(ClerkStatus status)
+{
+	return status == CLERK_NO_TOKEN || status == CLERK_TOKEN_LEFT_OVER ||
+		   status == CLERK_COOKIE_CROSS_SITE || status == CLERK_ISSUER_UNKNOWN ||
+		   status == CLERK_ISSUER_LEGACY;
 }

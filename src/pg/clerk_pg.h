@@ -49,10 +49,23 @@ clerk_text_slice(const text *t)
 pg_noreturn extern void clerk_report_error(ClerkStatus status);
 extern text *clerk_report_text(ClerkStatus status);
 
+/* variable.c */
+typedef enum ClerkOrigin
+{
+	CLERK_ORIGIN_DEFAULT,	  /* unset, reset, or from a file, a role or a database */
+	CLERK_ORIGIN_SESSION,	  /* set by the client, before this transaction */
+	CLERK_ORIGIN_TRANSACTION, /* in this transaction */
+} ClerkOrigin;
+
+extern bool clerk_variable_prepare(const char *name);
+extern ClerkOrigin clerk_variable_origin(const char *name);
+extern bool clerk_variable_is_clients(GucSource source);
+
 /* config.c */
 typedef enum ClerkSetting
 {
 	CLERK_SETTING_TOKEN,
+	CLERK_SETTING_METHOD,
 	CLERK_SETTING_HEADERS,
 	CLERK_SETTING_JWT,
 	CLERK_SETTING_COOKIES,
@@ -69,6 +82,8 @@ extern uint64 clerk_config_new_ticket(void);
 extern void clerk_config_poll(void);
 extern bool clerk_config_notices_changes(void);
 extern ClerkSlice clerk_config_setting(ClerkSetting setting);
+extern ClerkOrigin clerk_config_origin(ClerkSetting setting);
+extern bool clerk_config_is_request(void);
 extern bool clerk_config_trusts_claims(void);
 extern int clerk_config_max_cached_tokens(void);
 extern const char *clerk_config_anon_role(void);
@@ -97,6 +112,8 @@ typedef struct ClerkRequest
 {
 	ClerkJson headers; /* these two own the tokens that were in them */
 	ClerkJson cookies;
+	ClerkFetch fetch;	/* only where there are cookies */
+	bool has_left_over; /* a clerk.token that does not count, and is none of these: */
 	int n_candidates;
 	ClerkCandidate *candidates;
 } ClerkRequest;

@@ -7,6 +7,7 @@
 
 #include "executor/executor.h"
 #include "fmgr.h"
+#include "utils/guc_tables.h"
 
 #if PG_VERSION_NUM >= 170000
 #include "storage/dsm_registry.h"
@@ -67,6 +68,65 @@
 #define CLERK_PRIMARY_KEY_INDEX(rel) RelationGetPrimaryKeyIndex(rel, false)
 #else
 #define CLERK_PRIMARY_KEY_INDEX(rel) RelationGetPrimaryKeyIndex(rel)
+#endif
+
+/*
+ * 16 finds a setting by its name; before, they lie in the order of their names, in which
+ * case does not count.  16 also lists those that have no default, and takes a placeholder
+ * out of the list when it is replaced; one that is not in it must be a list of its own.
+ */
+#if PG_VERSION_NUM >= 160000
+static inline struct config_generic *
+clerk_find_variable(const char *name)
+{
+	return find_option(name, false, true, 0);
+}
+
+static inline void
+clerk_leave_list_of_variables(struct config_generic *variable)
+{
+	variable->nondef_link.prev = variable->nondef_link.next = &variable->nondef_link;
+}
+
+#define CLERK_GUC_MALLOC(size) guc_malloc(LOG, size)
+#else
+static inline int
+clerk_compare_variables(const void *name, const void *variable)
+{
+	const char *a = name;
+	const char *b = (*(struct config_generic *const *) variable)->name;
+
+	while (*a != '\0' && pg_ascii_tolower(*a) == pg_ascii_tolower(*b))
+	{
+		a++;
+		b++;
+	}
+	return (char) pg_ascii_tolower(*a) - (char) pg_ascii_tolower(*b);
+}
+
+static inline struct config_generic *
+clerk_find_variable(const char *name)
+{
+	struct config_generic **found =
+		bsearch(name, get_guc_variables(), GetNumConfigOptions(),
+				sizeof(struct config_generic *), clerk_compare_variables);
+
+	return found != NULL ? *found : NULL;
+}
+
+static inline void
+clerk_leave_list_of_variables(struct config_generic *variable)
+{
+}
+
+#define CLERK_GUC_MALLOC(size) malloc(size)
+#endif
+
+/* What is known of a setting of type text; 19 made one struct of those for each type. */
+#if PG_VERSION_NUM >= 190000
+#define CLERK_STRING_VARIABLE(generic) (&(generic)->_string)
+#else
+#define CLERK_STRING_VARIABLE(generic) ((struct config_string *) (generic))
 #endif
 
 #endif /* CLERK_COMPAT_H */

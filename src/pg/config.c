@@ -6,24 +6,32 @@
  *
  * clerk.trust_request_claims (superuser, off): take claims in request.jwt.claims that came
  * without any token for true.  Whoever can run SQL as a role for which this is on can be
- * anybody; it is there for Supabase Realtime, whose postgres_changes has nothing else.
+ * anybody; it is there for Supabase Realtime, whose postgres_changes has nothing else, and
+ * whose channels have the headers of the socket's first request beside it.
  *
  * clerk.anon_role (superuser, "anon"): PostgREST's db-anon-role.  A verified caller whom
  * PostgREST runs as this role is switched to the instance's role by clerk.pre_request().
  *
  * clerk.max_cached_tokens (superuser, 1024): how many verified tokens a session remembers.
  *
- * request.headers, request.jwt and request.cookies are PostgREST's and Supabase's; they
- * are defined here so that an assign hook sees each change, by whatever SET, rollback or
- * RESET, and bumps the counter.  A row then costs a comparison instead of a look at them.
- * One that another module has defined, and request.jwt.claims, which pg_session_jwt
+ * request.method, request.headers, request.jwt and request.cookies are PostgREST's and
+ * Supabase's; they are defined here so that an assign hook sees each change, by whatever SET,
+ * rollback or RESET, and bumps the counter.  A row then costs a comparison instead of a look
+ * at them.  One that another module has defined, and request.jwt.claims, which pg_session_jwt
  * defines, are read by name and compared with what was seen before.
+ *
+ * What a client has set counts, in the session or when it connected; what came from a file
+ * or from ALTER ROLE or ALTER DATABASE does not, since it is nobody's request.  A check hook
+ * notes with each value in which transaction it was set, and PostgreSQL brings the note back
+ * together with the value, at the end of whatever savepoint or transaction.  A parallel
+ * worker gets the values, but not the notes, so clerk.set_in_transaction takes them there.
  *
  * Nothing here raises.  Called by source.c, keys.c, session.c, and whoever asks for a
  * setting.
  */
 #include "clerk_pg.h"
 
+#include "access/parallel.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
 
@@ -31,20 +39,40 @@ typedef struct Setting
 {
 	const char *name;
 	const char *description; /* NULL: never ours to define */
-	char *value;			 /* where we have defined it */
+	GucStringAssignHook assign;
+	char *value;	/* where we have defined it */
+	uint64 set_in;	/* which transaction, or one of the next two */
 	bool ours;
-	char *seen; /* what was there at the last poll, where we have not */
+	char *seen;		/* what was there at the last poll, where we have not */
+	ClerkOrigin seen_origin;
 } Setting;
+
+/* Not by a client; and before the first transaction, or before the library was loaded. */
+#define SET_BY_NOBODY 0
+#define SET_BEFORE 1
+
+static void assign_token(const char *newval, void *extra);
+static void assign_method(const char *newval, void *extra);
+static void assign_headers(const char *newval, void *extra);
+static void assign_jwt(const char *newval, void *extra);
+static void assign_cookies(const char *newval, void *extra);
 
 static Setting settings[CLERK_N_SETTINGS] = {
 	[CLERK_SETTING_TOKEN] = {.name = "clerk.token",
-							 .description = "Clerk session token of the current user."},
+							 .description = "Clerk session token of the current user.",
+							 .assign = assign_token},
+	[CLERK_SETTING_METHOD] = {.name = "request.method",
+							  .description = "HTTP method of the request.",
+							  .assign = assign_method},
 	[CLERK_SETTING_HEADERS] = {.name = "request.headers",
-							   .description = "HTTP headers of the request, as JSON."},
+							   .description = "HTTP headers of the request, as JSON.",
+							   .assign = assign_headers},
 	[CLERK_SETTING_JWT] = {.name = "request.jwt",
-						   .description = "JSON Web Token of the request."},
+						   .description = "JSON Web Token of the request.",
+						   .assign = assign_jwt},
 	[CLERK_SETTING_COOKIES] = {.name = "request.cookies",
-							   .description = "HTTP cookies of the request, as JSON."},
+							   .description = "HTTP cookies of the request, as JSON.",
+							   .assign = assign_cookies},
 	[CLERK_SETTING_CLAIMS] = {.name = "request.jwt.claims"},
 };
 
@@ -52,6 +80,13 @@ static bool trust_request_claims = false;
 static char *anon_role = NULL;
 static int max_cached_tokens = 1024;
 static bool defined = false;
+
+/* The transactions of this session are counted, and so is the first value that is taken over. */
+static uint64 transaction = SET_BEFORE + 1;
+static bool takes_over_committed = false;
+
+/* A bit for each setting; in a parallel worker, as it was in the leader. */
+static int set_in_transaction = 0;
 
 /* Never 0, so that 0 can stand for "never current"; the ticket as well. */
 uint64 clerk_config_generation = 1;
@@ -77,6 +112,70 @@ clerk_config_invalidate(void)
 	clerk_config_new_ticket();
 }
 
+/* PostgreSQL frees the note. */
+static bool
+check_setting(char **newval, void **extra, GucSource source)
+{
+	uint64 *set_in;
+
+	if (!clerk_variable_is_clients(source))
+		return true;
+	set_in = CLERK_GUC_MALLOC(sizeof(uint64));
+	if (set_in == NULL)
+		return false;
+	*set_in = transaction;
+	if (source < PGC_S_SESSION || takes_over_committed)
+		*set_in = SET_BEFORE;
+	if (source >= PGC_S_SESSION)
+		takes_over_committed = false;
+	*extra = set_in;
+	return true;
+}
+
+static void
+note_setting(ClerkSetting setting, const void *extra)
+{
+	settings[setting].set_in = extra != NULL ? *(const uint64 *) extra : SET_BY_NOBODY;
+	if (!IsParallelWorker())
+	{
+		if (settings[setting].set_in == transaction)
+			set_in_transaction |= 1 << setting;
+		else
+			set_in_transaction &= ~(1 << setting);
+	}
+	clerk_config_invalidate();
+}
+
+static void
+assign_token(const char *newval, void *extra)
+{
+	note_setting(CLERK_SETTING_TOKEN, extra);
+}
+
+static void
+assign_method(const char *newval, void *extra)
+{
+	note_setting(CLERK_SETTING_METHOD, extra);
+}
+
+static void
+assign_headers(const char *newval, void *extra)
+{
+	note_setting(CLERK_SETTING_HEADERS, extra);
+}
+
+static void
+assign_jwt(const char *newval, void *extra)
+{
+	note_setting(CLERK_SETTING_JWT, extra);
+}
+
+static void
+assign_cookies(const char *newval, void *extra)
+{
+	note_setting(CLERK_SETTING_COOKIES, extra);
+}
+
 static void
 assign_string(const char *newval, void *extra)
 {
@@ -89,10 +188,20 @@ assign_bool(bool newval, void *extra)
 	clerk_config_invalidate();
 }
 
-/* An answer must not outlive its transaction: a procedure may COMMIT within a statement. */
+/*
+ * An answer must not outlive its transaction: a procedure may COMMIT within a statement.  What
+ * was set in this one, and stays, is what was set before the next.
+ */
 static void
 end_of_transaction(XactEvent event, void *arg)
 {
+	if (event != XACT_EVENT_PRE_COMMIT && event != XACT_EVENT_PARALLEL_PRE_COMMIT &&
+		event != XACT_EVENT_PRE_PREPARE)
+	{
+		transaction++;
+		if (!IsParallelWorker())
+			set_in_transaction = 0;
+	}
 	clerk_config_invalidate();
 }
 
@@ -112,10 +221,51 @@ define_setting(Setting *setting)
 {
 	if (setting->description == NULL || is_taken(setting->name))
 		return;
+	takes_over_committed = clerk_variable_prepare(setting->name);
 	DefineCustomStringVariable(setting->name, setting->description, NULL, &setting->value,
 							   NULL, PGC_USERSET, GUC_NO_SHOW_ALL | GUC_NOT_IN_SAMPLE,
-							   NULL, assign_string, NULL);
+							   check_setting, setting->assign, NULL);
+	takes_over_committed = false;
 	setting->ours = true;
+}
+
+/*
+ * PostgreSQL hands a parallel worker what the variables of its leader hold, if they do not
+ * have the default.  No client can set this one: it is given a value of a higher source.
+ */
+static void
+define_set_in_transaction(void)
+{
+	static const char *name = "clerk.set_in_transaction";
+
+	DefineCustomIntVariable(name, "Which settings were set in this transaction.",
+							"For parallel workers; cannot be set.", &set_in_transaction,
+							0, 0, INT_MAX, PGC_SU_BACKEND,
+							GUC_NO_SHOW_ALL | GUC_NOT_IN_SAMPLE | GUC_DISALLOW_IN_FILE,
+							NULL, NULL, NULL);
+	SetConfigOption(name, "0", PGC_SU_BACKEND, PGC_S_OVERRIDE);
+}
+
+/* Those that say how this module works, and not what a request is. */
+static void
+define_options(void)
+{
+	(void) clerk_variable_prepare("clerk.trust_request_claims");
+	DefineCustomBoolVariable("clerk.trust_request_claims",
+							 "Trust request.jwt.claims when a request carries no token, or "
+							 "only a header's that has expired.",
+							 "Whoever can set request.jwt.claims can then be anybody.",
+							 &trust_request_claims, false, PGC_SUSET, 0, NULL,
+							 assign_bool, NULL);
+	(void) clerk_variable_prepare("clerk.anon_role");
+	DefineCustomStringVariable(
+		"clerk.anon_role", "The role that PostgREST runs anonymous requests as.", NULL,
+		&anon_role, "anon", PGC_SUSET, 0, NULL, assign_string, NULL);
+	(void) clerk_variable_prepare("clerk.max_cached_tokens");
+	DefineCustomIntVariable("clerk.max_cached_tokens",
+							"How many verified tokens a session remembers.",
+							"Each takes 1 to 2 kB of memory.", &max_cached_tokens, 1024,
+							1, 65536, PGC_SUSET, 0, NULL, NULL, NULL);
 }
 
 /*
@@ -127,20 +277,10 @@ define_settings(void)
 {
 	if (defined || IsInParallelMode())
 		return;
+	define_set_in_transaction();
 	for (int i = 0; i < CLERK_N_SETTINGS; i++)
 		define_setting(&settings[i]);
-	DefineCustomBoolVariable("clerk.trust_request_claims",
-							 "Believe request.jwt.claims where no token is at hand.",
-							 "Whoever can set request.jwt.claims can then be anybody.",
-							 &trust_request_claims, false, PGC_SUSET, 0, NULL,
-							 assign_bool, NULL);
-	DefineCustomStringVariable(
-		"clerk.anon_role", "The role as which PostgREST runs anonymous requests.", NULL,
-		&anon_role, "anon", PGC_SUSET, 0, NULL, assign_string, NULL);
-	DefineCustomIntVariable("clerk.max_cached_tokens",
-							"How many verified tokens a session remembers.",
-							"Each takes 1 to 2 kB of memory.", &max_cached_tokens, 1024,
-							1, 65536, PGC_SUSET, 0, NULL, NULL, NULL);
+	define_options();
 	MarkGUCPrefixReserved("clerk");
 	defined = true;
 	clerk_config_invalidate();
@@ -153,17 +293,47 @@ clerk_config_init(void)
 	RegisterXactCallback(end_of_transaction, NULL);
 }
 
-/* The setting's text, with NULL data for one that is unset or empty. */
+/* Who has given a setting its value?  It may be empty. */
+ClerkOrigin
+clerk_config_origin(ClerkSetting setting)
+{
+	const Setting *asked = &settings[setting];
+
+	if (!asked->ours)
+		return clerk_variable_origin(asked->name);
+	if (asked->set_in == SET_BY_NOBODY)
+		return CLERK_ORIGIN_DEFAULT;
+	if (asked->set_in == transaction ||
+		(IsParallelWorker() && (set_in_transaction & (1 << setting))))
+		return CLERK_ORIGIN_TRANSACTION;
+	return CLERK_ORIGIN_SESSION;
+}
+
+/* The text, with NULL data for a setting that is empty, or has not been set by a client. */
 ClerkSlice
 clerk_config_setting(ClerkSetting setting)
 {
-	const char *value = settings[setting].ours
-							? settings[setting].value
-							: GetConfigOption(settings[setting].name, true, false);
+	const Setting *asked = &settings[setting];
+	const char *value =
+		asked->ours ? asked->value : GetConfigOption(asked->name, true, false);
 
-	if (value == NULL || value[0] == '\0')
+	if (value == NULL || value[0] == '\0' ||
+		clerk_config_origin(setting) == CLERK_ORIGIN_DEFAULT)
 		return (ClerkSlice){NULL, 0};
 	return (ClerkSlice){value, strlen(value)};
+}
+
+/* Has somebody who hands over requests, as PostgREST does, handed one over? */
+bool
+clerk_config_is_request(void)
+{
+	for (ClerkSetting setting = CLERK_SETTING_METHOD; setting < CLERK_N_SETTINGS;
+		 setting++)
+	{
+		if (clerk_config_setting(setting).data != NULL)
+			return true;
+	}
+	return false;
 }
 
 static void
@@ -171,10 +341,13 @@ poll_setting(ClerkSetting setting)
 {
 	Setting *polled = &settings[setting];
 	const char *value = clerk_config_setting(setting).data;
+	ClerkOrigin origin = value != NULL ? clerk_config_origin(setting)
+										: CLERK_ORIGIN_DEFAULT;
 	const char *seen = polled->seen;
 
-	if ((value == NULL && seen == NULL) ||
-		(value != NULL && seen != NULL && strcmp(value, seen) == 0))
+	if (origin == polled->seen_origin &&
+		((value == NULL && seen == NULL) ||
+		 (value != NULL && seen != NULL && strcmp(value, seen) == 0)))
 		return;
 	clerk_config_invalidate();
 	if (seen != NULL)
@@ -182,6 +355,7 @@ poll_setting(ClerkSetting setting)
 	polled->seen = NULL;
 	if (value != NULL)
 		polled->seen = MemoryContextStrdup(TopMemoryContext, value);
+	polled->seen_origin = origin;
 }
 
 /* Once per question to the door: bumps the generation where no hook could. */

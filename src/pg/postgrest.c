@@ -79,8 +79,7 @@ clerk_rls_pre_request(PG_FUNCTION_ARGS)
 	ClerkStatus status = clerk_session_status();
 	const char *role = GetUserNameFromId(GetUserId(), false);
 
-	if (status == CLERK_NO_TOKEN || status == CLERK_ISSUER_UNKNOWN ||
-		status == CLERK_ISSUER_LEGACY)
+	if (clerk_status_is_anonymous(status))
 		PG_RETURN_VOID();
 	if (session == NULL)
 		clerk_report_error(status);

@@ -311,23 +311,30 @@ identify(ClerkClaims *claims, ClerkSlice payload, ClerkInstance **instance)
 
 	clerk_claims_free(claims);
 	status = clerk_claims_parse(payload, claims);
-	if (status != CLERK_OK)
-		return status;
-	if (!claims->ascii && GetDatabaseEncoding() != PG_UTF8)
-		return CLERK_PAYLOAD_NOT_ASCII;
-	if (claims->issuer == NULL)
-		return CLERK_ISSUER_UNKNOWN;
-	return clerk_keys_instance(claims->issuer, instance);
+	if (status == CLERK_OK && claims->issuer == NULL)
+		status = CLERK_ISSUER_UNKNOWN;
+	if (status == CLERK_OK)
+		status = clerk_keys_instance(claims->issuer, instance);
+	if (status == CLERK_OK && !claims->ascii && GetDatabaseEncoding() != PG_UTF8)
+		status = CLERK_PAYLOAD_NOT_ASCII;
+	return status;
 }
 
 /*
  * May a token of this instance come from there?  A browser sends cookies along with requests
  * that any site starts, so one counts only where the instance says which sites may.
  */
-static bool
-is_ours_from(ClerkSource source, const ClerkInstance *instance)
+static ClerkStatus
+check_source(const Verification *verification, ClerkSource source,
+			 const ClerkInstance *instance)
 {
-	return source != CLERK_SOURCE_COOKIE || instance->policy.authorized_parties != NULL;
+	if (source != CLERK_SOURCE_COOKIE)
+		return CLERK_OK;
+	if (instance->policy.authorized_parties == NULL)
+		return CLERK_ISSUER_UNKNOWN;
+	return clerk_request_may_use_cookies(&verification->request.fetch, &instance->policy)
+			   ? CLERK_OK
+			   : CLERK_COOKIE_CROSS_SITE;
 }
 
 /*
@@ -350,8 +357,8 @@ identify_token(Verification *verification, ClerkSlice token, ClerkSource source,
 	status = clerk_jws_parse(token, &verification->jws);
 	if (status == CLERK_OK)
 		status = identify(&verification->claims, verification->jws.payload, instance);
-	if (status == CLERK_OK && !is_ours_from(source, *instance))
-		status = CLERK_ISSUER_UNKNOWN;
+	if (status == CLERK_OK)
+		status = check_source(verification, source, *instance);
 	if (status == CLERK_OK && is_legacy(&verification->jws, *instance))
 		status = CLERK_ISSUER_LEGACY;
 	return status;
@@ -432,8 +439,9 @@ resolve_token(Verification *verification, ClerkSlice token, ClerkSource source,
 	known = recall_token(digest);
 	if (known != NULL)
 	{
-		if (!is_ours_from(source, known->instance))
-			return CLERK_ISSUER_UNKNOWN;
+		status = check_source(verification, source, known->instance);
+		if (status != CLERK_OK)
+			return status;
 		verification->instance = known->instance;
 		*session = known;
 		return check_again(known);
@@ -471,16 +479,31 @@ count_token(const Verification *verification, ClerkStatus status)
 }
 
 /*
+ * Does the status of a candidate that was none of ours say more than that of one before?  Not
+ * that of a cookie which is no token, as other software uses the name __session as well.
+ */
+static bool
+says_more(ClerkStatus status, ClerkSource source, ClerkStatus kept)
+{
+	if (source == CLERK_SOURCE_COOKIE && status != CLERK_COOKIE_CROSS_SITE)
+		return false;
+	if (kept == CLERK_NO_TOKEN || kept == CLERK_TOKEN_LEFT_OVER)
+		return true;
+	return kept != CLERK_ISSUER_LEGACY && clerk_status_is_anonymous(kept) &&
+		   !clerk_status_is_anonymous(status);
+}
+
+/*
  * The first candidate with a token of a registered issuer decides.  Without any, the
- * status of the first that was no token at all is kept, so that pre_request() can say it;
- * not of a cookie, as other software uses the name __session as well.  *chosen is the index
- * of the one whose status is returned, -1 if there is none.
+ * status of the first that was no token at all is kept, so that pre_request() can say it.
+ * Cookies come last: beside a token that somebody has sent on purpose, they are not looked at.
+ * *chosen is the index of the one whose status is returned, -1 if there is none.
  */
 static ClerkStatus
 choose_candidate(Verification *verification, int *chosen, ClerkSession **session)
 {
 	const ClerkRequest *request = &verification->request;
-	ClerkStatus kept = CLERK_NO_TOKEN;
+	ClerkStatus kept = request->has_left_over ? CLERK_TOKEN_LEFT_OVER : CLERK_NO_TOKEN;
 
 	*chosen = -1;
 	for (int i = 0; i < request->n_candidates; i++)
@@ -496,8 +519,7 @@ choose_candidate(Verification *verification, int *chosen, ClerkSession **session
 			*chosen = i;
 			return status;
 		}
-		if (candidate->source != CLERK_SOURCE_COOKIE && kept != status &&
-			(kept == CLERK_NO_TOKEN || kept == CLERK_ISSUER_UNKNOWN))
+		if (says_more(status, candidate->source, kept))
 		{
 			*chosen = i;
 			kept = status;
@@ -523,14 +545,17 @@ token_names_another(Verification *verification, const ClerkCandidate *candidate,
 	ClerkStatus status =
 		identify_token(verification, candidate->token, candidate->source, &instance);
 
-	return clerk_status_is_unreadable(status) ||
-		   (status == CLERK_OK &&
-			names_another(session, instance, &verification->claims));
+	if (status == CLERK_OK)
+		return names_another(session, instance, &verification->claims);
+	/* it is a token, and somebody else may read what we cannot */
+	return clerk_status_is_unreadable(status) || status == CLERK_PAYLOAD_NOT_JSON ||
+		   status == CLERK_PAYLOAD_NOT_ASCII || status == CLERK_OUT_OF_MEMORY;
 }
 
 /*
- * The claims that PostgREST verified, which need not be those of our token.  Those that do
- * not are kept with the session, since they come with each request of it.
+ * The claims that PostgREST verified, which need not be those of our token.  Those that name
+ * nobody else are kept with the session, since they come with each request of it; those that
+ * cannot be read may name anybody.
  */
 static bool
 claims_name_another(Verification *verification, ClerkSession *session)
@@ -538,17 +563,55 @@ claims_name_another(Verification *verification, ClerkSession *session)
 	ClerkSlice claims = clerk_config_setting(CLERK_SETTING_CLAIMS);
 	char *agreeing = session->agreeing_claims;
 	ClerkInstance *instance;
+	ClerkStatus status;
 
 	if (claims.data == NULL || (agreeing != NULL && strcmp(agreeing, claims.data) == 0))
 		return false;
-	if (identify(&verification->claims, claims, &instance) == CLERK_OK &&
-		names_another(session, instance, &verification->claims))
+	if (claims.len > CLERK_MAX_TOKEN)
+		return true;
+	status = identify(&verification->claims, claims, &instance);
+	if (status == CLERK_OK ? names_another(session, instance, &verification->claims)
+						   : status != CLERK_ISSUER_UNKNOWN)
 		return true;
 	session->agreeing_claims = NULL;
 	if (agreeing != NULL)
 		pfree(agreeing);
-	if (claims.len <= CLERK_MAX_TOKEN)
-		session->agreeing_claims = MemoryContextStrdup(cache_context, claims.data);
+	session->agreeing_claims = MemoryContextStrdup(cache_context, claims.data);
+	return false;
+}
+
+static bool
+is_same_slice(ClerkSlice a, ClerkSlice b)
+{
+	return a.len == b.len && memcmp(a.data, b.data, a.len) == 0;
+}
+
+/*
+ * Does a token of the request name another user than the session's?  All are asked but the
+ * chosen one; with -1, all.  Cookies are asked only if one was chosen, and a header with
+ * several values may name anybody.
+ */
+static bool
+others_name_another(Verification *verification, int chosen, const ClerkSession *session)
+{
+	const ClerkRequest *request = &verification->request;
+	const ClerkCandidate *choice = chosen >= 0 ? &request->candidates[chosen] : NULL;
+
+	for (int i = 0; i < request->n_candidates; i++)
+	{
+		const ClerkCandidate *other = &request->candidates[i];
+
+		if (other == choice ||
+			(other->source == CLERK_SOURCE_COOKIE &&
+			 (choice == NULL || choice->source != CLERK_SOURCE_COOKIE)))
+			continue;
+		if (other->status != CLERK_OK)
+			return true;
+		if (choice != NULL && is_same_slice(other->token, choice->token))
+			continue;
+		if (token_names_another(verification, other, session))
+			return true;
+	}
 	return false;
 }
 
@@ -556,22 +619,8 @@ claims_name_another(Verification *verification, ClerkSession *session)
 static bool
 has_mismatch(Verification *verification, int chosen, ClerkSession *session)
 {
-	const ClerkRequest *request = &verification->request;
-	ClerkSlice token = request->candidates[chosen].token;
-
-	for (int i = 0; i < request->n_candidates; i++)
-	{
-		const ClerkCandidate *other = &request->candidates[i];
-
-		if (i == chosen || other->status != CLERK_OK)
-			continue;
-		if (other->token.len == token.len &&
-			memcmp(other->token.data, token.data, token.len) == 0)
-			continue;
-		if (token_names_another(verification, other, session))
-			return true;
-	}
-	return claims_name_another(verification, session);
+	return others_name_another(verification, chosen, session) ||
+		   claims_name_another(verification, session);
 }
 
 /* The session of claims without a token; see clerk.trust_request_claims in config.c. */
@@ -585,6 +634,7 @@ trust_claims(Verification *verification, ClerkSession **session)
 
 	if (payload.data == NULL)
 		return CLERK_NO_TOKEN;
+	clerk_jws_free(&verification->jws);
 	status = identify(claims, payload, &instance);
 	if (status == CLERK_OK)
 		status = clerk_claims_check_type(&verification->jws, claims, &instance->policy);
@@ -598,6 +648,30 @@ trust_claims(Verification *verification, ClerkSession **session)
 	MemoryContextReset(unsigned_context);
 	*session = make_session(unsigned_context, instance, claims, payload, PG_INT64_MAX);
 	return check_revocation(*session);
+}
+
+/*
+ * Headers may be as old as a connection: Realtime keeps those of the socket's first request, and
+ * tells who it is from by claims that are always new.  So where claims are trusted, a header's
+ * token that is good but for its time leaves the answer to them, as the same user's only.
+ */
+static bool
+is_stale_header(ClerkStatus status, ClerkSource source)
+{
+	return status == CLERK_EXPIRED && clerk_config_trusts_claims() &&
+		   (source == CLERK_SOURCE_CLERK_HEADER || source == CLERK_SOURCE_AUTHORIZATION);
+}
+
+/* The claims beside such a token; without good ones, it is the token that is refused. */
+static ClerkStatus
+trust_claims_instead(Verification *verification, ClerkSource *source, ClerkSession **session)
+{
+	if (trust_claims(verification, session) != CLERK_OK)
+		return CLERK_EXPIRED;
+	*source = CLERK_SOURCE_CLAIMS;
+	if (others_name_another(verification, -1, *session))
+		return CLERK_IDENTITY_MISMATCH;
+	return CLERK_OK;
 }
 
 /* Who makes this request?  *session is set only if CLERK_OK is returned. */
@@ -614,6 +688,8 @@ identify_request(Verification *verification, ClerkSource *source, ClerkSession *
 		*source = request->candidates[chosen].source;
 	if (status == CLERK_OK && has_mismatch(verification, chosen, *session))
 		return CLERK_IDENTITY_MISMATCH;
+	if (is_stale_header(status, *source))
+		return trust_claims_instead(verification, source, session);
 	if (!is_not_ours(status))
 		return status;
 	if (request->n_candidates == 0 && clerk_config_trusts_claims())
@@ -843,17 +919,19 @@ explain_request(Verification *verification, ClerkExplanation *explanation)
 	int chosen;
 
 	clerk_source_read(&verification->request);
+	if (explanation->source == CLERK_SOURCE_CLAIMS)
+	{
+		if (identify(&verification->claims, clerk_config_setting(CLERK_SETTING_CLAIMS),
+					 &instance) != CLERK_OK)
+			return;
+		explain_claims(verification, instance, explanation);
+		explain_revocation(&verification->claims, explanation);
+		return;
+	}
 	(void) choose_candidate(verification, &chosen, &session);
 	if (chosen >= 0 && request->candidates[chosen].status == CLERK_OK)
 		explain_token(verification, request->candidates[chosen].token,
 					  request->candidates[chosen].source, explanation);
-	else if (explanation->source == CLERK_SOURCE_CLAIMS &&
-			 identify(&verification->claims, clerk_config_setting(CLERK_SETTING_CLAIMS),
-					  &instance) == CLERK_OK)
-	{
-		explain_claims(verification, instance, explanation);
-		explain_revocation(&verification->claims, explanation);
-	}
 }
 
 /*

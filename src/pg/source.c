@@ -3,6 +3,7 @@
  *		Where a request may carry a token, in order of precedence.
  *
  * clerk.token, header x-clerk-token, header authorization, request.jwt, session cookies.
+ * A clerk.token that a pooled connection had before the transaction is not the request's.
  * Which of them counts is for session.c to say, as it knows the issuers.  This is the only
  * file that reads these settings.
  *
@@ -36,6 +37,14 @@ add_setting(ClerkRequest *request, ClerkSource source, ClerkSetting setting)
 		add_candidate(request, source, CLERK_OK, token);
 }
 
+/* In a request, what a pooled connection had before is not the request's. */
+static bool
+is_left_over(ClerkSetting setting)
+{
+	return clerk_config_setting(setting).data != NULL && clerk_config_is_request() &&
+		   clerk_config_origin(setting) != CLERK_ORIGIN_TRANSACTION;
+}
+
 /* A header; *parsed is for the headers if they must be parsed, and owns the value then. */
 static ClerkStatus
 read_header(ClerkJson *parsed, const char *name, ClerkSlice *value)
@@ -64,9 +73,29 @@ add_header(ClerkRequest *request, ClerkSource source, const char *name)
 	add_candidate(request, source, status, token);
 }
 
-static bool
-add_cookie(void *request, ClerkSlice token)
+/* A header that has several values is there, and is none that can be meant. */
+static ClerkSlice
+header_or_none(ClerkRequest *request, const char *name)
 {
+	ClerkSlice value = {NULL, 0};
+	ClerkStatus status = read_header(&request->headers, name, &value);
+
+	if (status == CLERK_NO_TOKEN)
+		return (ClerkSlice){NULL, 0};
+	return status == CLERK_OK ? value : (ClerkSlice){"", 0};
+}
+
+static bool
+add_cookie(void *arg, ClerkSlice token)
+{
+	ClerkRequest *request = arg;
+
+	if (request->fetch.method.data == NULL)
+	{
+		request->fetch.method = clerk_config_setting(CLERK_SETTING_METHOD);
+		request->fetch.origin = header_or_none(request, "origin");
+		request->fetch.site = header_or_none(request, "sec-fetch-site");
+	}
 	return add_candidate(request, CLERK_SOURCE_COOKIE, CLERK_OK, token);
 }
 
@@ -89,7 +118,9 @@ void
 clerk_source_read(ClerkRequest *request)
 {
 	read_object(CLERK_SETTING_COOKIES, &request->cookies);
-	add_setting(request, CLERK_SOURCE_SETTING, CLERK_SETTING_TOKEN);
+	request->has_left_over = is_left_over(CLERK_SETTING_TOKEN);
+	if (!request->has_left_over)
+		add_setting(request, CLERK_SOURCE_SETTING, CLERK_SETTING_TOKEN);
 	add_header(request, CLERK_SOURCE_CLERK_HEADER, "x-clerk-token");
 	add_header(request, CLERK_SOURCE_AUTHORIZATION, "authorization");
 	add_setting(request, CLERK_SOURCE_REQUEST_JWT, CLERK_SETTING_JWT);

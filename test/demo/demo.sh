@@ -10,7 +10,7 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
-bash test/lib/setup.sh
+[ "${CLERK_SETUP:-}" = no ] || bash test/lib/setup.sh
 # shellcheck source-path=SCRIPTDIR/../.. source=test/lib/scratch.sh
 . test/lib/scratch.sh
 

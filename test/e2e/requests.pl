@@ -8,6 +8,7 @@
 use strict;
 use warnings;
 use Client;
+use MIME::Base64 qw(encode_base64url);
 use Test::More;
 use Time::HiRes qw(sleep time);
 
@@ -251,8 +252,18 @@ sub test_cookies
 		401, 'token-invalid-authorized-parties', 'a cookie from another origin');
 	is_refused(ask('GET', '/rpc/whoami', token => $elsewhere),
 		401, 'token-invalid-authorized-parties', 'a token from another origin');
-	is_refused(ask('GET', '/rpc/whoami', token => $alice, headers => { Cookie => "__session=$good" }),
-		401, 'identity-mismatch', 'a cookie of one user beside a token of another');
+	is_whoami(ask('GET', '/rpc/whoami', token => $alice, headers => { Cookie => "__session=$good" }),
+		{ uid => 'user_alice', role => 'authenticated' }, 'a cookie of another user beside a token');
+	my @browser = ([ {}, undef ], [ { Origin => 'https://evil.example' }, undef ], [ { 'Sec-Fetch-Site' => 'same-site' }, undef ],
+		[ { Origin => 'https://app.e2e.example' }, 'user_carol' ], [ { 'Sec-Fetch-Site' => 'same-origin' }, 'user_carol' ]);
+	for (@browser)
+	{
+		my ($headers, $uid) = @$_;
+		is_whoami(ask('POST', '/rpc/whoami', headers => { Cookie => "__session=$good", %$headers }, body => {}),
+			{ uid => $uid, role => $uid ? 'authenticated' : 'anon' }, 'POST with a cookie, and ' . join ': ', %$headers);
+	}
+	is_whoami(ask('GET', '/rpc/whoami', headers => { Cookie => "__session=$good", Origin => 'https://evil.example' }),
+		{ uid => undef, role => 'anon' }, 'no other origin reads by a cookie');
 }
 
 sub test_roles
@@ -325,6 +336,68 @@ sub test_supabase
 	is(ask('GET', '/notes', @supabase, token => $forged)->{status}, 401, 'Supabase: another secret');
 }
 
+# Seconds until a token is answered with that status, or undef.
+sub seconds_until
+{
+	my ($token, $status, %opt) = @_;
+	my $start = time;
+
+	while (time - $start < 10)
+	{
+		return time - $start if ask('GET', '/notes', token => $token, %opt)->{status} == $status;
+		sleep 0.05;
+	}
+	return undef;
+}
+
+# Current compose files have a JWKS: a public ES256 key, and the old secret as a symmetric one.
+sub supabase_jwks
+{
+	my @keys = map { Client::output($ENV{E2E_MINT}, 'jwk', '--key', "$ENV{E2E_KEYS}/$_.pem", '--kid', $_, '--alg', 'ES256') } @_;
+
+	open(my $file, '<', "$ENV{E2E_KEYS}/jwt_secret") or die "jwt_secret: $!\n";
+	my $secret = do { local $/ = undef; <$file> };
+	close $file;
+	return '{"keys":[' . join(',', @keys, '{"kty":"oct","alg":"HS256","k":"' . encode_base64url($secret) . '"}') . ']}';
+}
+
+sub test_supabase_jwks
+{
+	my @supabase = (to => 'supabase');
+	my $set = "SELECT clerk.set_supabase_keys(:'keys')";
+	my %legacy = map { $_ => sign(qq({"role":"$_","iss":"supabase","exp":4102444800}),
+			alg => 'HS256', kid => '-', secret_file => "$ENV{E2E_KEYS}/jwt_secret") } qw(anon service_role);
+	my @es256 = (alg => 'ES256', key => 'supabase', kid => 'supabase');
+	my %key = map { $_ => sign(qq({"role":"$_","iss":"supabase","exp":4102444800}), @es256) } qw(anon service_role);
+	my $next = sign('{"role":"anon","iss":"supabase","exp":4102444800}', @es256, key => 'supabase_next', kid => 'supabase_next');
+
+	is(ask('GET', '/notes', @supabase, token => $key{anon})->{status}, 401, 'Supabase: an ES256 key without its JWKS');
+	sql($set, keys => supabase_jwks('supabase'));
+	ok(defined seconds_until($key{anon}, 200, @supabase), 'Supabase: PostgREST takes a JWKS without a restart');
+	is_whoami(ask('GET', '/rpc/whoami', @supabase, token => $key{anon}),
+		{ uid => undef, role => 'anon' }, 'Supabase: the ES256 anon key is anonymous');
+	is_whoami(ask('GET', '/rpc/whoami', @supabase, token => $key{service_role}),
+		{ uid => undef, role => 'service_role' }, 'Supabase: the ES256 service_role key keeps its role');
+	is(notes_of(@supabase, token => $key{service_role}), 'a2 b1 b2 orphan', 'Supabase: and sees everything');
+	is_whoami(ask('GET', '/rpc/whoami', @supabase, token => $legacy{anon}),
+		{ uid => undef, role => 'anon' }, 'Supabase: the old anon key goes on');
+	is(notes_of(@supabase, token => $alice, headers => { apikey => $key{anon} }), 'a2', 'Supabase: a Clerk token beside it');
+	is_refused(ask('GET', '/notes', @supabase, token => token('user_alice', { role => 'authenticated' }, @es256)),
+		401, 'jwk-kid-mismatch', "Supabase: its key does not sign for Clerk's users");
+
+	sql($set, keys => supabase_jwks('supabase', 'supabase_next'));
+	ok(defined seconds_until($next, 200, @supabase), 'Supabase: a key of its own that rotates');
+	is(ask('GET', '/notes', @supabase, token => $key{anon})->{status}, 200, 'Supabase: the one before still passes');
+	sql($set, keys => supabase_jwks('supabase_next'));
+	ok(defined seconds_until($key{anon}, 401, @supabase), 'Supabase: until it is taken away');
+	is(ask('GET', '/notes', @supabase, token => $next)->{status}, 200, 'Supabase: the new one passes');
+
+	# nobody can learn the secret over REST, nor what would show it
+	is(ask('POST', '/rpc/supabase_pre_config', @supabase, token => $next, headers => { 'Content-Profile' => 'clerk' })->{status}, 406,
+		'Supabase: schema clerk is not served');
+	is(sql('SELECT count(*) FROM clerk.audit() WHERE finding = \'supabase-secret-readable\''), 0, 'Supabase: nobody can read the secret');
+}
+
 sub test_transactions
 {
 	is_whoami(ask('GET', '/rpc/whoami', token => $alice), { uid => 'user_alice', read_only => 'on' },
@@ -370,20 +443,6 @@ sub test_pool
 	}
 }
 
-# Seconds until a token is answered with that status, or undef.
-sub seconds_until
-{
-	my ($token, $status) = @_;
-	my $start = time;
-
-	while (time - $start < 10)
-	{
-		return time - $start if ask('GET', '/notes', token => $token)->{status} == $status;
-		sleep 0.05;
-	}
-	return undef;
-}
-
 # A child that asks with a token until it is told to stop, and counts what is refused.
 sub keep_asking
 {
@@ -415,6 +474,9 @@ sub test_rotation
 	my $seconds = seconds_until($new, 200);
 	ok(defined $seconds, 'PostgREST takes it without a restart') and diag(sprintf 'after %.2f s', $seconds);
 	is(notes_of(token => $old), 'a2', 'the old key still verifies: it is retiring');
+	ok(defined seconds_until($new, 200, to => 'supabase'), "PostgREST takes it beside Supabase's keys, too");
+	is(ask('GET', '/notes', to => 'supabase', token => sign('{"role":"anon","exp":4102444800}',
+			alg => 'ES256', key => 'supabase_next', kid => 'supabase_next'))->{status}, 200, 'and those go on');
 	push @asking, keep_asking($new, $stop);
 	sleep 0.5;
 	open(my $file, '>', $stop) or die "$stop: $!\n";
@@ -458,6 +520,7 @@ sub test_logs
 		is(scalar(grep { index($text, $_) >= 0 } @parts), 0,
 			"$name: no part of any of the " . @tokens . ' tokens');
 		unlike($text, qr/\@e2e\.example|sess_user_/, "$name: no claim");
+		unlike($text, qr/a JWT_SECRET of at least|YSBKV1RfU0VDUkVU/, "$name: no secret of Supabase");
 	}
 }
 
@@ -472,6 +535,7 @@ test_odd_requests();
 test_cookies();
 test_roles();
 test_supabase();
+test_supabase_jwks();
 test_transactions();
 test_pool();
 test_rotation();

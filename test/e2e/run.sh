@@ -32,6 +32,9 @@ e2e_keys()
 			-out "$E2E_KEYS/$name.pem" 2>/dev/null
 		openssl pkey -in "$E2E_KEYS/$name.pem" -pubout -out "$E2E_KEYS/$name.pub"
 	done
+	for name in supabase supabase_next; do
+		openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out "$E2E_KEYS/$name.pem" 2>/dev/null
+	done
 }
 
 #
@@ -57,7 +60,7 @@ e2e_postgrests()
 		"jwt-secret = \"$(e2e_jwks clerk foreign | sed 's/"/\\"/g')\""
 	export E2E_STATIC=$SCRATCH_URL
 	scratch_postgrest "$version" "supabase-$version" "${all[@]}" 'db-anon-role = "anon"' \
-		'db-pre-request = "clerk.pre_request"' 'db-pre-config = "public.postgrest_config"'
+		'db-pre-request = "clerk.pre_request"' 'db-pre-config = "clerk.supabase_pre_config"'
 	export E2E_SUPABASE=$SCRATCH_URL
 }
 
@@ -65,7 +68,7 @@ e2e_postgrests()
 e2e_supabase_recipe()
 {
 	printf '%s' 'a JWT_SECRET of at least 32 characters, ÿ included' >"$E2E_KEYS/jwt_secret"
-	awk '/^CREATE SCHEMA private;/ { on = 1 } /^```/ { on = 0 } on' docs/supabase.md |
+	sed -n '/^SELECT clerk\.set_supabase_keys(/p' docs/supabase.md |
 		sed "s/the JWT_SECRET of your .env/$(cat "$E2E_KEYS/jwt_secret")/"
 }
 
@@ -84,6 +87,7 @@ e2e_version()
 	export E2E_LOGS
 	e2e_count "$version" perl -Itest/e2e test/e2e/requests.pl
 	e2e_webhooks "$version"
+	[ "$version" != 12 ] || e2e_gateway "$version"
 	e2e_count "$version" node test/e2e/crowd.mjs "$E2E_MAIN" <"$SCRATCH/crowd"
 }
 
@@ -116,6 +120,54 @@ e2e_webhooks()
 		'{"iss":"https://clerk.e2e.example","sub":"user_alice","sid":"sess_user_alice","exp":4102444800}')
 	[ ! -d "${CLERK_VECTORS:-}/webhook_samples" ] || samples=$CLERK_VECTORS/webhook_samples
 	e2e_count "$1" node test/e2e/webhooks.mjs build/clerk "$E2E_MAIN" $e2e_secret $e2e_other_secret "$token" $samples
+}
+
+# Supabase's gateway in small, with the route of docs/supabase.md in it, before its PostgREST.
+e2e_gateway()
+{
+	local anon_key port dir=$SCRATCH/nginx
+
+	[ -x /usr/sbin/nginx ] || { scratch_say 'gateway: skipped, as there is no nginx' && return; }
+	anon_key=$("$MINT" token --alg HS256 --secret-file "$E2E_KEYS/jwt_secret" --kid - \
+		'{"role":"anon","iss":"supabase","exp":4102444800}')
+	read -r port _ < <(scratch_ports)
+	mkdir "$dir"
+	awk '/^```nginx/ { on = 1; next } /^```/ { on = 0 } on' docs/supabase.md |
+		sed "s,http://rest:3000,$E2E_SUPABASE," >"$dir/route.conf"
+	cat >"$dir/nginx.conf" <<-END
+		daemon off;
+		master_process off;
+		pid $dir/nginx.pid;
+		error_log $dir/../gateway.log;
+		events {}
+		http {
+			access_log off;
+			client_body_temp_path $dir/body;
+			proxy_temp_path $dir/proxy;
+			fastcgi_temp_path $dir/fastcgi;
+			uwsgi_temp_path $dir/uwsgi;
+			scgi_temp_path $dir/scgi;
+			map_hash_bucket_size 1024;
+			map \$http_apikey\$arg_apikey \$has_key {
+				default 0;
+				$anon_key 1;
+			}
+			server {
+				listen 127.0.0.1:$port;
+				location /rest/v1/ {
+					if (\$has_key = 0) {
+						return 401 '{"message":"No API key found in request"}';
+					}
+					proxy_pass $E2E_SUPABASE/;
+				}
+				include route.conf;
+			}
+		}
+	END
+	/usr/sbin/nginx -p "$dir" -c "$dir/nginx.conf" >"$SCRATCH/nginx.log" 2>&1 </dev/null &
+	scratch_pids+=($!)
+	curl -s --retry 50 --retry-connrefused --retry-delay 0 --retry-max-time 10 -o "$SCRATCH/ready" "http://127.0.0.1:$port/" || true
+	e2e_count "$1" node test/e2e/gateway.mjs build/clerk "http://127.0.0.1:$port" "$anon_key" $e2e_secret
 }
 
 export E2E_MINT=$MINT E2E_KEYS=$SCRATCH/keys E2E_PSQL=$SCRATCH_BINDIR/psql

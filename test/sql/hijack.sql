@@ -119,6 +119,7 @@ DELETE FROM public.users;
 TRUNCATE public.users;
 SELECT pg_catalog.set_config('request.headers', :'headers', false) IS NULL AS unset;
 SELECT public.clerk_webhook(:'body');
+RESET request.headers;
 RESET ROLE;
 
 -- what a superuser calls who has the attacker's search_path
@@ -141,6 +142,14 @@ SELECT clerk.drop_webhook_secret(:'issuer_a', 'whsec_C2FVsBQIhrscChlQIMV+b5sSYsp
 SELECT clerk.import_users('[{"id": "user_dave"}]', :'issuer_a'), clerk.import_organizations('[]', :'issuer_a'), clerk.import_memberships('[]', :'issuer_a');
 SELECT * FROM clerk.drift('clerk.user_profiles', '[{"id": "user_erin"}]');
 SELECT * FROM clerk.prune('1 day');
+SELECT clerk.set_supabase_keys('{"keys":[{"kty":"oct","k":"c3VwZXItc2VjcmV0LWp3dC10b2tlbi13aXRoLWF0LWxlYXN0LTMyLWNoYXJhY3RlcnMtbG9uZw"}]}');
+SELECT clerk.supabase_pre_config();
+SELECT count(*) FROM clerk.audit() \g /dev/null
+SELECT clerk.set_supabase_keys(NULL);
+CREATE ROLE regress_admin;
+SELECT clerk.grant_admin('regress_admin');
+DROP OWNED BY regress_admin;
+DROP ROLE regress_admin;
 SELECT clerk.drop_instance('https://clerk.evil.example');
 RESET search_path;
 

@@ -16,7 +16,7 @@ FROM pg_trigger
 WHERE tgrelid IN ('clerk.instances'::regclass, 'clerk.jwks'::regclass)
 	AND NOT tgisinternal AND obj_description(oid, 'pg_trigger') IS NULL;
 
--- functions that read are STABLE and PARALLEL SAFE; few run as their owner
+-- functions that read are STABLE and PARALLEL SAFE; what touches only our own tables runs as its owner
 SELECT proname, provolatile, proparallel, prosecdef
 FROM pg_proc WHERE pronamespace IN ('clerk'::regnamespace, 'clerk_internal'::regnamespace) ORDER BY proname;
 

@@ -70,8 +70,13 @@ COMMIT;
 -- fetching, without anything to fetch with
 SELECT clerk.refresh_jwks();
 SELECT clerk.refresh_jwks(:'issuer_b');
+BEGIN;
+UPDATE clerk.instances SET jwks_url = 'https://keys.example/$(x)?a="`b`"&c=\d''' WHERE issuer = :'issuer_b';
+SELECT clerk.refresh_jwks(:'issuer_b');
+ROLLBACK;
 SELECT clerk.refresh_jwks('https://unknown.example');
 SELECT clerk.schedule_jwks_refresh('15 minutes');
+SELECT clerk.schedule_jwks_refresh(NULL);
 
 -- through pg_net, here in a likeness: asked for, collected by the next call, and what goes wrong
 \set likeness :srcdir '/lib/likeness.sql'

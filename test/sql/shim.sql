@@ -94,7 +94,9 @@ SELECT auth.uid(), auth.role();
 RESET ROLE;
 -- what somebody else has put there meanwhile stays
 CREATE OR REPLACE FUNCTION auth.email() RETURNS text LANGUAGE sql AS $$ SELECT 'mine' $$;
+\set VERBOSITY terse
 SELECT clerk.install_auth_shim();
+\set VERBOSITY default
 SELECT clerk.remove_auth_shim();
 SELECT proname FROM pg_proc WHERE pronamespace = 'auth'::regnamespace ORDER BY proname;
 SELECT pg_get_functiondef('auth.uid()'::regprocedure) = :'original' AS is_back,

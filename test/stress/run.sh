@@ -1,12 +1,15 @@
 #!/usr/bin/env bash
 #
 # run.sh
-#		Tests of the SQL functions in a server that watches the memory of this extension.
+#		Tests of the SQL functions in a server that watches the memory of this extension, or
+#		makes its life hard.
 #
-# usage: test/stress/run.sh ubsan|valgrind [STEP...]	(default: regress isolation)
+# usage: test/stress/run.sh ubsan|valgrind|invalidate [STEP...]	(default: regress isolation)
 #
 # ubsan		the extension built with UndefinedBehaviorSanitizer
 # valgrind	as it is, under valgrind, which sees into OpenSSL and jansson as well; slow
+# invalidate	all caches are dropped whenever it calls what may take in invalidations
+#			(test/modules/invalidator.c; Debian's PostgreSQL has no debug_discard_caches)
 #
 # (AddressSanitizer must be loaded before everything else, and Debian's postgres then hangs
 # in bindtextdomain(); the unit tests and the fuzzers run under it.)
@@ -39,7 +42,14 @@ case $tool in
 		command -v valgrind >/dev/null || scratch_die 'valgrind is not installed'
 		watch="exec valgrind --quiet --trace-children=yes --leak-check=full --show-leak-kinds=definite --num-callers=40 --log-file=$findings/valgrind.%p"
 		;;
-	*) scratch_die 'usage: test/stress/run.sh ubsan|valgrind [STEP...]' ;;
+	invalidate)
+		wrapped=$(sed -n 's/^WRAP([^,]*, \([A-Za-z0-9_]*\),.*/\1/p; s/.* __real_\(Accept[A-Za-z]*\)(void);/\1/p' test/modules/invalidator.c | sort -u)
+		cc -c -O1 -fPIC -I"$("$PG_CONFIG" --includedir-server)" -o "$SCRATCH/invalidator.o" test/modules/invalidator.c
+		PG_LDFLAGS="$SCRATCH/invalidator.o $(printf -- ' -Wl,--wrap=%s' $wrapped)"
+		export PG_LDFLAGS
+		watch=exec
+		;;
+	*) scratch_die 'usage: test/stress/run.sh ubsan|valgrind|invalidate [STEP...]' ;;
 esac
 
 # The copy's postgres is watched, once it is a server and not in initdb.
@@ -56,12 +66,6 @@ watch_postgres()
 	chmod 755 "$SCRATCH_BINDIR/postgres"
 }
 
-copy_sources()
-{
-	copy_sources "$copy"
-	mkdir -p "$copy/build"
-}
-
 #
 # valgrind separates what it has found by empty lines.  Ours is what has a frame in one of our
 # files: PostgreSQL frees little when a process ends, which is none of our business.  The hook
@@ -75,6 +79,7 @@ show_ours()
 	files=$(cd src && printf "%s|" */*.c | sed "s,[^|]*/,,g; s/\./\\\\./g; s/|$//")
 	case $tool in
 		ubsan) sed -n '/runtime error/p' "$findings"/* ;;
+		invalidate) cat "$findings"/* ;;
 		valgrind) sed 's/^==[0-9]*== *//; /: run_with_ticket (/d' "$findings"/* | awk -v RS= -v ORS='\n\n' "/\(($files):[0-9]+\)/ && !/ ReceiveSharedInvalidMessages \(/" ;;
 	esac
 }
@@ -83,7 +88,10 @@ mkdir "$findings"
 chmod 1777 "$findings"
 scratch_private
 watch_postgres
-copy_sources
+copy_sources "$copy"
+mkdir -p "$copy/build"
+# it shows that nothing waits for the locks of others while nothing has changed
+[ "$tool" != invalidate ] || rm "$copy/test/specs/iso_look.spec"
 CLERK_SETUP=no bash "$copy/test/run.sh" "$@" ||
 	touch "$findings/failed"
 [ -n "$(find "$findings" -name '*.*' -print -quit)" ] || touch "$findings/nothing.found"

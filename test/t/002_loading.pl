@@ -104,6 +104,24 @@ is( $node->safe_psql('postgres',
 		"$parallel SET request.jwt = '$alice'; SELECT count(*) FROM shared_notes WHERE is_mine(user_id); SELECT indirectly(); SET request.jwt = '$bob'; SELECT indirectly(), count(*) FROM shared_notes WHERE is_mine(user_id)"),
 	"5000\nuser_alice\nuser_bob|5000",
 	'and the leader goes on from there');
+# what was set in this transaction, and what was not, is so in a worker, too
+is( $node->safe_psql('postgres',
+		"$parallel SELECT indirectly(); SET clerk.token = '$alice'; SELECT count(*) FROM shared_notes WHERE is_mine(user_id);"
+		  . " SET request.method = 'GET'; SELECT count(*) FROM shared_notes WHERE is_mine(user_id);"
+		  . " BEGIN; SET LOCAL clerk.token = '$bob'; SELECT count(*) FROM shared_notes WHERE is_mine(user_id);"
+		  . " SAVEPOINT a; RESET clerk.token; SELECT count(*) FROM shared_notes WHERE is_mine(user_id); ROLLBACK TO a;"
+		  . ' SELECT count(*) FROM shared_notes WHERE is_mine(user_id); COMMIT; SELECT count(*) FROM shared_notes WHERE is_mine(user_id)'),
+	"\n5000\n0\n5000\n0\n5000\n0",
+	'a token that was left over is none in a parallel worker');
+for my $set ('', 'SET clerk.set_in_transaction = 63;', 'SELECT indirectly(); SET clerk.set_in_transaction = 63;')
+{
+	local $ENV{PGOPTIONS} = '-c clerk.set_in_transaction=63' unless $set;
+	my ($ret, $stdout, $stderr) = $node->psql('postgres',
+		"$set SELECT indirectly(); SET clerk.token = '$alice'; SET request.method = 'GET'; $parallel SELECT count(*) FROM shared_notes WHERE is_mine(user_id)",
+		on_error_stop => 0);
+
+	like($stdout, qr/^0$/m, 'and nobody can say it is not: ' . ($set || 'options of the connection'));
+}
 
 # Another module has defined the settings already.
 my $taker = "$ENV{CLERK_MODULES}/settings_taker.so";

@@ -58,6 +58,19 @@ sub write_scripts
 	return @files;
 }
 
+# for half a minute at most
+sub wait_until
+{
+	my ($is_so) = @_;
+
+	for (1 .. 600)
+	{
+		return if $is_so->();
+		select undef, undef, undef, 0.05;
+	}
+	die 'it did not happen';
+}
+
 sub start_pgbouncer
 {
 	my ($mode) = @_;
@@ -69,6 +82,8 @@ sub start_pgbouncer
 		. "[pgbouncer]\npool_mode = $mode\ndefault_pool_size = 1\nauth_type = any\nlisten_addr =\nlisten_port = 6432\n"
 		. "unix_socket_dir = $dir/$mode\nlogfile = $dir/$mode.log\npidfile = $dir/$mode.pid\n");
 	system_or_bail($pgbouncer, '-q', '-d', $conf);
+	# it goes into the background before it listens
+	wait_until(sub { -S "$dir/$mode/.s.PGSQL.6432" });
 }
 
 sub stop_pgbouncer
@@ -76,11 +91,7 @@ sub stop_pgbouncer
 	my ($mode) = @_;
 
 	kill 'INT', slurp_file("$dir/$mode.pid") + 0;
-	for (1 .. 100)
-	{
-		last unless -e "$dir/$mode.pid";
-		select undef, undef, undef, 0.05;
-	}
+	wait_until(sub { !-e "$dir/$mode.pid" });
 }
 
 # In statement mode a message is a transaction, and BEGIN is refused.

@@ -17,12 +17,12 @@ INSERT INTO section (title, about, names) VALUES
 		'{org_id,org_slug,org_role,org_permissions,is_fellow_member,has_role,has_permission,has_feature,has_plan,has_reverified,has}'),
 	('Local ids', 'See [local ids](ids.md).',
 		'{mapped_id,mapped_bigint,mapped_text,mapped_org_id,mapped_org_bigint,mapped_org_text,map_id,unmap_id,track_ids,untrack_ids,install_auth_shim,remove_auth_shim}'),
-	('At the door', 'These raise, with the [reason](troubleshooting.md#reasons).', '{pre_request,pre_config,authenticate,verify}'),
+	('At the door', 'These raise, with the [reason](troubleshooting.md#reasons).', '{pre_request,pre_config,supabase_pre_config,set_supabase_keys,authenticate,verify}'),
 	('Keys and instances', 'For administrators: see [keys](keys.md).',
 		'{add_instance,drop_instance,load_jwks,load_pem,retire_key,refresh_jwks,schedule_jwks_refresh,run_jwks_refresh}'),
 	('Webhooks and revocation', 'For administrators, but for `webhook()`: see [webhooks](webhooks.md).',
 		'{expose_webhook,add_webhook_secret,drop_webhook_secret,webhook,receive_webhook,verify_webhook,add_event_handler,drop_event_handler,revoke_session,revoke_user,unrevoke,prune,schedule_prune,import_users,import_organizations,import_memberships,drift}'),
-	('Why, and what is wrong', 'See [troubleshooting](troubleshooting.md) and [policies](policies.md).', '{diagnose,explain_access,health,audit,protect}');
+	('Why, and what is wrong', 'See [troubleshooting](troubleshooting.md) and [policies](policies.md).', '{diagnose,explain_access,health,audit,doctor,report,expose_report,protect,grant_admin}');
 
 CREATE TEMP VIEW reference AS
 SELECT coalesce(section.n, (SELECT max(n) FROM section)) AS section, coalesce(array_position(names, p.proname::text), 0) AS place,
@@ -48,7 +48,7 @@ SELECT line FROM (
 \echo
 \echo '| Setting | Default | Who | |'
 \echo '|---|---|---|---|'
-\echo '| `clerk.token` | | everybody | a session token; comes before the headers of the request |'
+\echo '| `clerk.token` | | everybody | a session token; comes before the headers of the request; in a request it counts only if it was set in the same transaction |'
 SELECT format('| `%s` | `%s` | superuser | %s |', name, boot_val, concat_ws(' ', short_desc, extra_desc))
 FROM pg_settings WHERE name LIKE 'clerk.%' ORDER BY name;
 

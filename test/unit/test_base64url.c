@@ -29,8 +29,8 @@ refuses(const char *text, size_t text_len, const char *why)
 			"base64url: refuses %s", why);
 }
 
-void
-test_base64url(void)
+static void
+test_decode(void)
 {
 	accepts("", "", 0);
 	accepts("Zg", "f", 1);
@@ -66,4 +66,14 @@ test_base64url(void)
 			unit_ok(false, "base64url: byte %d", c);
 	}
 	unit_ok(true, "base64url: the alphabet is 64 bytes");
+}
+
+int
+test_base64url(void)
+{
+	const struct CMUnitTest tests[] = {
+		unit_case(test_decode),
+	};
+
+	return cmocka_run_group_tests_name("base64url", tests, NULL, NULL);
 }

@@ -320,18 +320,22 @@ test_types(void)
 	type(CLERK_TYPE_NO_SESSION_ID, "{\"alg\":\"RS256\"}", plain, false);
 }
 
-void
+int
 test_claims(void)
 {
-	test_subject();
-	test_strings();
-	test_audience();
-	test_authorized_party();
-	test_null();
-	test_dates();
-	test_times();
-	test_age();
-	test_order();
-	test_types();
-	test_kinds();
+	const struct CMUnitTest tests[] = {
+		unit_case(test_subject),
+		unit_case(test_strings),
+		unit_case(test_audience),
+		unit_case(test_authorized_party),
+		unit_case(test_null),
+		unit_case(test_dates),
+		unit_case(test_times),
+		unit_case(test_age),
+		unit_case(test_order),
+		unit_case(test_types),
+		unit_case(test_kinds),
+	};
+
+	return cmocka_run_group_tests_name("claims", tests, NULL, NULL);
 }

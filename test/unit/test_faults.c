@@ -212,8 +212,8 @@ starve_spki(const char *alg)
 	OPENSSL_free(der);
 }
 
-void
-test_faults(void)
+static void
+test_starved(void)
 {
 	static const char *const algs[] = {"RS256", "PS256", "ES256", "ES512", "EdDSA"};
 	const char *secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
@@ -232,4 +232,14 @@ test_faults(void)
 	webhook.input = unit_slice("{\"test\": 2432232315}");
 	starve(&webhook, false);
 	starve(&request, true);
+}
+
+int
+test_faults(void)
+{
+	const struct CMUnitTest tests[] = {
+		unit_case(test_starved),
+	};
+
+	return cmocka_run_group_tests_name("faults", tests, NULL, NULL);
 }

@@ -219,11 +219,15 @@ test_reverification(void)
 	asks("", "{\"reverification\":\"lax\"}", false);
 }
 
-void
+int
 test_has(void)
 {
-	test_permissions();
-	test_organizations();
-	test_billing();
-	test_reverification();
+	const struct CMUnitTest tests[] = {
+		unit_case(test_permissions),
+		unit_case(test_organizations),
+		unit_case(test_billing),
+		unit_case(test_reverification),
+	};
+
+	return cmocka_run_group_tests_name("has", tests, NULL, NULL);
 }

@@ -205,14 +205,9 @@ test_plain(void)
 			"json: what comes behind the deepest stays");
 }
 
-void
-test_json(void)
+static void
+test_objects(void)
 {
-	test_plain();
-	test_values();
-	test_unicode();
-	test_numbers();
-	test_nesting();
 	refuses_bytes(unit_slice(""), "nothing");
 	refuses_bytes(unit_slice("[]"), "an array");
 	refuses_bytes(unit_slice("\"a\""), "a string");
@@ -221,4 +216,19 @@ test_json(void)
 	refuses_bytes(unit_bytes("{\"a\":1\0}", 8), "a NUL behind a number");
 	refuses_bytes(unit_bytes("{}\0", 3), "a NUL at the end");
 	refuses_bytes(unit_bytes("{\"a\0b\":1}", 9), "a NUL in a name");
+}
+
+int
+test_json(void)
+{
+	const struct CMUnitTest tests[] = {
+		unit_case(test_plain),
+		unit_case(test_values),
+		unit_case(test_unicode),
+		unit_case(test_numbers),
+		unit_case(test_nesting),
+		unit_case(test_objects),
+	};
+
+	return cmocka_run_group_tests_name("json", tests, NULL, NULL);
 }

@@ -245,8 +245,8 @@ test_unfit_key(void)
 	clerk_jwk_free(&jwk);
 }
 
-void
-test_jwa(void)
+static void
+test_algorithms(void)
 {
 	for (size_t i = 0; i < lengthof(algs); i++)
 	{
@@ -256,11 +256,21 @@ test_jwa(void)
 		test_algorithm(algs[i]);
 		test_sequence(algs[i]);
 	}
-	test_confusion();
-	test_defaults();
-	test_unsupported();
-	test_der();
-	test_salt();
-	test_digest();
-	test_unfit_key();
+}
+
+int
+test_jwa(void)
+{
+	const struct CMUnitTest tests[] = {
+		unit_case(test_confusion),
+		unit_case(test_defaults),
+		unit_case(test_unsupported),
+		unit_case(test_der),
+		unit_case(test_salt),
+		unit_case(test_digest),
+		unit_case(test_unfit_key),
+		unit_case(test_algorithms),
+	};
+
+	return cmocka_run_group_tests_name("jwa", tests, NULL, NULL);
 }

@@ -253,13 +253,23 @@ test_spki(void)
 				"spki: rubbish");
 }
 
-void
+static void
+test_no_error_left(void)
+{
+	unit_ok(ERR_peek_error() == 0, "jwk: no error is left behind");
+}
+
+int
 test_jwk(void)
 {
-	test_rsa();
-	test_ec();
-	test_okp();
-	test_others();
-	unit_ok(ERR_peek_error() == 0, "jwk: no error is left behind");
-	test_spki();
+	const struct CMUnitTest tests[] = {
+		unit_case(test_rsa),
+		unit_case(test_ec),
+		unit_case(test_okp),
+		unit_case(test_others),
+		unit_case(test_no_error_left),
+		unit_case(test_spki),
+	};
+
+	return cmocka_run_group_tests_name("jwk", tests, NULL, NULL);
 }

@@ -127,11 +127,15 @@ test_parts(void)
 	clerk_jws_free(&jws);
 }
 
-void
+int
 test_jws(void)
 {
-	test_shapes();
-	test_headers();
-	test_sizes();
-	test_parts();
+	const struct CMUnitTest tests[] = {
+		unit_case(test_shapes),
+		unit_case(test_headers),
+		unit_case(test_sizes),
+		unit_case(test_parts),
+	};
+
+	return cmocka_run_group_tests_name("jws", tests, NULL, NULL);
 }

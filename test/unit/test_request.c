@@ -77,8 +77,51 @@ cookies(const char *text, int limit, const char *wanted)
 	clerk_json_free(&json);
 }
 
-void
-test_request(void)
+static void
+may_use_cookies(bool wanted, const char *method, const char *origin, const char *site)
+{
+	static const char *parties[] = {"https://app.example.com", "https://b.example.com"};
+	const ClerkPolicy policy = {.authorized_parties = parties, .n_authorized_parties = 2};
+	ClerkFetch fetch = {{NULL, 0}, {NULL, 0}, {NULL, 0}};
+
+	if (method != NULL)
+		fetch.method = unit_slice(method);
+	if (origin != NULL)
+		fetch.origin = unit_slice(origin);
+	if (site != NULL)
+		fetch.site = unit_slice(site);
+	unit_ok(clerk_request_may_use_cookies(&fetch, &policy) == wanted,
+			"cookies of %s from %s, %s", method, origin, site);
+}
+
+static void
+test_may_use_cookies(void)
+{
+	may_use_cookies(true, "GET", NULL, NULL);
+	may_use_cookies(true, "HEAD", NULL, NULL);
+	may_use_cookies(true, "GET", NULL, "cross-site");
+	may_use_cookies(true, "GET", "https://b.example.com", "same-site");
+	may_use_cookies(false, "GET", "https://c.example.com", "same-site");
+	may_use_cookies(false, "GET", "null", NULL);
+	may_use_cookies(false, "GET", "", NULL);
+	may_use_cookies(false, NULL, NULL, NULL);
+	may_use_cookies(false, "", NULL, NULL);
+	may_use_cookies(false, "get", NULL, NULL);
+	may_use_cookies(false, "GETS", NULL, NULL);
+	may_use_cookies(false, "POST", NULL, NULL);
+	may_use_cookies(false, "POST", NULL, "none");
+	may_use_cookies(false, "POST", NULL, "same-site");
+	may_use_cookies(true, "POST", NULL, "same-origin");
+	may_use_cookies(true, "POST", "https://c.example.com", "same-origin");
+	may_use_cookies(true, "POST", "https://app.example.com", NULL);
+	may_use_cookies(true, "DELETE", "https://b.example.com", "cross-site");
+	may_use_cookies(false, "POST", "https://app.example.com.evil.example", NULL);
+	may_use_cookies(false, "POST", "https://app.example.co", NULL);
+	may_use_cookies(false, "POST", "HTTPS://APP.EXAMPLE.COM", NULL);
+}
+
+static void
+test_sources(void)
 {
 	header(CLERK_OK, "{\"x\":\"a\"}", "a");
 	header(CLERK_OK, "{\"x\":[\"a\"]}", "a");
@@ -128,4 +171,16 @@ test_request(void)
 	cookies("{\"__session_x\":\"a\",\"__session_y\":\"b\",\"__session\":\"c\"}", 2,
 			"a;b;");
 	cookies("{\"__session_x\":\"a\",\"__session\":\"c\"}", 1, "a;");
+}
+
+int
+test_request(void)
+{
+	const struct CMUnitTest tests[] = {
+		unit_case(test_may_use_cookies),
+		unit_case(test_sources),
+		unit_case(test_may_use_cookies),
+	};
+
+	return cmocka_run_group_tests_name("request", tests, NULL, NULL);
 }

@@ -6,6 +6,8 @@
 
 static const char *const codes[] = {"ok",
 									"no-token",
+									"token-left-over",
+									"cookie-cross-site",
 									"out-of-memory",
 									"jwk-invalid",
 									"token-invalid",
@@ -55,8 +57,8 @@ test_reason(ClerkStatus status)
 	unit_ok(reason->step <= CLERK_STEP_NONE, "status %d has a step", status);
 }
 
-void
-test_status(void)
+static void
+test_reasons(void)
 {
 	for (ClerkStatus status = CLERK_OK; status < CLERK_N_STATUSES; status++)
 		test_reason(status);
@@ -66,4 +68,14 @@ test_status(void)
 			"an unknown kty is passed over");
 	unit_ok(!clerk_status_ignores_jwk(CLERK_JWK_PRIVATE), "a private key is not");
 	unit_ok(!clerk_status_ignores_jwk(CLERK_OK), "a good key is not");
+}
+
+int
+test_status(void)
+{
+	const struct CMUnitTest tests[] = {
+		unit_case(test_reasons),
+	};
+
+	return cmocka_run_group_tests_name("status", tests, NULL, NULL);
 }

@@ -41,8 +41,8 @@ secret(bool wanted, const char *text)
 			text);
 }
 
-void
-test_svix(void)
+static void
+test_webhooks(void)
 {
 	ClerkWebhook good = webhook(ID, TIMESTAMP, SIGNATURE, BODY);
 
@@ -84,4 +84,14 @@ test_svix(void)
 	secret(false, "whsec_C2FVsBQI");
 	secret(false, unit_format("whsec_%s", unit_repeat("AAAA", 26)));
 	secret(true, unit_format("whsec_%s", unit_repeat("AAAA", 25)));
+}
+
+int
+test_svix(void)
+{
+	const struct CMUnitTest tests[] = {
+		unit_case(test_webhooks),
+	};
+
+	return cmocka_run_group_tests_name("svix", tests, NULL, NULL);
 }

@@ -11,9 +11,6 @@
 #include <openssl/ec.h>
 #include <openssl/rsa.h>
 
-static int n_tests = 0;
-static int n_failed = 0;
-
 /* What lives until the end of the program. */
 static void **kept = NULL;
 static size_t n_kept = 0;
@@ -36,13 +33,19 @@ keep(void *pointer)
 	return kept[n_kept++] = pointer;
 }
 
-static void
-report(bool good, const char *format, va_list args)
+void
+unit_run(void **state)
 {
-	printf("%sok %d - ", good ? "" : "not ", ++n_tests);
-	vprintf(format, args);
-	putchar('\n');
-	n_failed += !good;
+	((void (*)(void)) *state)();
+}
+
+/* What was expected, and the failure of the test. */
+static void
+give_up(const char *format, va_list args)
+{
+	vprint_error(format, args);
+	print_error("\n");
+	fail();
 }
 
 void
@@ -51,7 +54,8 @@ unit_ok(bool good, const char *format, ...)
 	va_list args;
 
 	va_start(args, format);
-	report(good, format, args);
+	if (!good)
+		give_up(format, args);
 	va_end(args);
 }
 
@@ -60,13 +64,14 @@ unit_status(ClerkStatus got, ClerkStatus wanted, const char *format, ...)
 {
 	va_list args;
 
+	if (got == wanted)
+		return;
+	print_error("got %s %s, not %s %s\n", clerk_status_reason(got)->code,
+				clerk_status_reason(got)->detail, clerk_status_reason(wanted)->code,
+				clerk_status_reason(wanted)->detail);
 	va_start(args, format);
-	report(got == wanted, format, args);
+	give_up(format, args);
 	va_end(args);
-	if (got != wanted)
-		printf("# got %s %s\n# wanted %s %s\n", clerk_status_reason(got)->code,
-			   clerk_status_reason(got)->detail, clerk_status_reason(wanted)->code,
-			   clerk_status_reason(wanted)->detail);
 }
 
 ClerkSlice
@@ -152,19 +157,12 @@ unit_jwk(const char *alg, bool with_alg)
 int
 main(void)
 {
+	int n_failed;
+
+	cmocka_set_message_output(CM_OUTPUT_TAP);
 	unit_own_memory();
-	test_status();
-	test_base64url();
-	test_json();
-	test_jws();
-	test_jwk();
-	test_jwa();
-	test_claims();
-	test_has();
-	test_svix();
-	test_request();
-	test_faults();
-	printf("1..%d\n", n_tests);
+	n_failed = test_status() + test_base64url() + test_json() + test_jws() + test_jwk() + test_jwa() +
+			   test_claims() + test_has() + test_svix() + test_request() + test_faults();
 	while (n_kept > 0)
 		free(kept[--n_kept]);
 	free(kept);

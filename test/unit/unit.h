@@ -1,6 +1,6 @@
 /*
  * unit.h
- *		A harness for the pure files, with TAP for output.
+ *		What the tests of src/core share: they are cmocka's, one group a file.
  *
  * Whatever is handed to the code under test comes from unit_slice() and its like: memory of
  * exactly that size without a NUL behind it, so that the sanitizers see a read beyond.
@@ -8,8 +8,14 @@
 #ifndef UNIT_H
 #define UNIT_H
 
+/* cmocka.h wants these before it */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
 #include <string.h>
 
+#include <cmocka.h>
 #include <jansson.h>
 #include <openssl/evp.h>
 
@@ -18,6 +24,12 @@
 
 #define lengthof(array) (sizeof(array) / sizeof((array)[0]))
 
+/* An entry of a group of cmocka: a function without arguments. */
+#define unit_case(function) {#function, unit_run, NULL, NULL, (void *) (function)}
+
+extern void unit_run(void **state);
+
+/* Fails the running test, with this description, unless it is so. */
 extern void unit_ok(bool good, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 extern void unit_status(ClerkStatus got, ClerkStatus wanted, const char *format, ...)
@@ -35,17 +47,18 @@ extern EVP_PKEY *unit_key(const char *alg);
 /* Its public JWK; alg is put into it if with_alg. */
 extern ClerkSlice unit_jwk(const char *alg, bool with_alg);
 
-extern void test_status(void);
-extern void test_base64url(void);
-extern void test_json(void);
-extern void test_jws(void);
-extern void test_jwk(void);
-extern void test_jwa(void);
-extern void test_claims(void);
-extern void test_has(void);
-extern void test_svix(void);
-extern void test_request(void);
-extern void test_faults(void);
+/* Each runs its group, and returns how many of it failed. */
+extern int test_status(void);
+extern int test_base64url(void);
+extern int test_json(void);
+extern int test_jws(void);
+extern int test_jwk(void);
+extern int test_jwa(void);
+extern int test_claims(void);
+extern int test_has(void);
+extern int test_svix(void);
+extern int test_request(void);
+extern int test_faults(void);
 
 /* test_faults.c: takes over the allocations, so that it can let them fail. */
 extern void unit_own_memory(void);

@@ -32,16 +32,19 @@ async function open(send, url) {
 	const { targetId } = await send('Target.createTarget', { url });
 	const { sessionId } = await send('Target.attachToTarget', { targetId, flatten: true });
 
-	return async (expression) => {
+	const evaluate = async (expression) => {
 		const { result, exceptionDetails } = await send('Runtime.evaluate',
 			{ expression, awaitPromise: true, returnByValue: true }, sessionId);
 
 		if (exceptionDetails) throw new Error(exceptionDetails.exception?.description ?? exceptionDetails.text);
 		return result.value;
 	};
+
+	evaluate.send = (method, params) => send(method, params, sessionId);
+	return evaluate;
 }
 
-// Gives work() a function that evaluates an expression in the page.
+// Gives work() a function that evaluates an expression in the page; its send() is for any other command.
 export async function withPage(url, folder, work) {
 	const browser = spawn(process.env.CHROMIUM,
 		['--headless', '--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage', '--remote-debugging-pipe', `--user-data-dir=${folder}`],
