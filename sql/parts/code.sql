@@ -15,8 +15,8 @@ CREATE FUNCTION clerk_internal.is_platform_schema(schema oid) RETURNS boolean
 	SELECT EXISTS (
 		SELECT FROM pg_namespace
 		WHERE oid = schema AND (nspname ~ '^(_realtime|_analytics|supabase_\w+)$'
-			OR nspname IN ('storage', 'realtime', 'vault', 'graphql', 'graphql_public', 'pgbouncer', 'extensions',
-				'pgsodium', 'pgsodium_masks', 'net', 'cron', 'pgmq')))
+			OR nspname IN ('storage', 'realtime', 'vault', 'graphql', 'graphql_public', 'pgbouncer',
+				'extensions', 'pgsodium', 'pgsodium_masks', 'net', 'cron', 'pgmq')))
 $$;
 COMMENT ON FUNCTION clerk_internal.is_platform_schema(oid) IS
 	'whether a schema is one that Supabase makes for its services, except auth, where people put functions '

@@ -15,7 +15,7 @@ COMMENT ON FUNCTION clerk_internal.shell_word(text) IS
 CREATE FUNCTION clerk_internal.psql_database() RETURNS text
 	LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 	AS $$
-	SELECT CASE WHEN current_database() ~ '^\w+$' THEN current_database()::text
+	SELECT CASE WHEN current_database() ~ '^\w[\w-]*$' THEN current_database()::text
 		ELSE clerk_internal.shell_word('dbname=''' || regexp_replace(current_database(), '([\\''])', '\\\1',
 			'g') || '''') END
 $$;
