@@ -292,6 +292,13 @@ test_nodes()
 	ok 'a node whose rows were changed is a problem' answers "$problems" 1
 	ok 'and gets all of it anew' setup_again 'anew => true'
 	ok 'which mends it' cluster_wait 10 "SELECT ($problems) = 0"
+	scratch_sql -o /dev/null -c 'SET client_min_messages = error' \
+		-c "SELECT citus_drain_node('127.0.0.1', ${cluster_port[worker3]}, shard_transfer_mode => 'block_writes')" \
+		-c "SELECT citus_remove_node('127.0.0.1', ${cluster_port[worker3]})"
+	cluster_kill_node worker3
+	ok 'of a node that was removed, a slot is left' cluster_wait 10 'SELECT count(*) = 1 FROM clerk.citus_setup()'
+	ok 'which is dropped' setup_again
+	ok 'and nothing is missing' answers 'SELECT (SELECT count(*) FROM clerk.citus_setup()), count(*) FROM pg_replication_slots' '0|2'
 }
 
 # Of what the nodes keep of statements.
