@@ -30,6 +30,7 @@ PARTS = $(patsubst %,sql/parts/%.sql, \
 	import \
 	upkeep \
 	roles \
+	citus \
 	explain \
 	protect \
 	audit \
@@ -54,6 +55,7 @@ OBJS = \
 	src/pg/variable.o \
 	src/pg/config.o \
 	src/pg/source.o \
+	src/pg/citus.o \
 	src/pg/table.o \
 	src/pg/keys.o \
 	src/pg/unknown_kid.o \

@@ -2,7 +2,7 @@
 -- audit.sql
 --		What will not do what it seems to: tables, policies, functions, roles, instances.
 --
--- Uses library, instances, refresh, shim, webhook, supabase, upkeep, roles, protect.
+-- Uses library, instances, refresh, shim, webhook, supabase, upkeep, roles, protect, citus.
 --
 
 CREATE FUNCTION clerk_internal.is_audited(catalog regclass, object oid, schema oid) RETURNS boolean
@@ -245,6 +245,7 @@ BEGIN
 			SELECT * FROM clerk_internal.audit_tables() UNION ALL SELECT * FROM clerk_internal.audit_policies() UNION ALL SELECT * FROM clerk_internal.audit_indexes()
 			UNION ALL SELECT * FROM clerk_internal.audit_presets() UNION ALL SELECT * FROM clerk_internal.audit_supabase()
 			UNION ALL SELECT * FROM clerk_internal.audit_functions() UNION ALL SELECT * FROM clerk_internal.audit_roles() UNION ALL SELECT * FROM clerk_internal.audit_instances()
+			UNION ALL SELECT * FROM clerk_internal.audit_citus()
 		) AS f
 		ORDER BY array_position('{error,warning,notice}', f.severity), f.finding COLLATE "C", f.object COLLATE "C", f.fix COLLATE "C";
 END

@@ -445,7 +445,7 @@ $page$;
 COMMENT ON FUNCTION clerk_internal.report_page(text, text, text)
 	IS 'the page around the sections of the report';
 
-CREATE FUNCTION clerk_internal.report_summary() RETURNS text
+CREATE FUNCTION clerk_internal.report_summary(checks text[], findings text[]) RETURNS text
 	LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 	AS $$
 	SELECT format(E'<dl>\n%s</dl>\n', string_agg(
@@ -457,36 +457,44 @@ CREATE FUNCTION clerk_internal.report_summary() RETURNS text
 			''),
 		(4, 'tokens refused', (SELECT coalesce(sum(tokens), 0) FROM clerk.stats WHERE reason <> 'verified'),
 			''),
-		(5, 'errors found', (SELECT count(*) FROM clerk.doctor() AS d WHERE d.outcome = 'error'),
-			(SELECT 'error' FROM clerk.doctor() AS d WHERE d.outcome = 'error' LIMIT 1)),
-		(6, 'tables reached', (SELECT count(*) FROM clerk_internal.reached_relations()), '')
+		(5, 'checks failed', cardinality(array_positions(checks, 'error')),
+			CASE WHEN 'error' = ANY (checks) THEN 'error' END),
+		(6, 'errors in findings', cardinality(array_positions(findings, 'error')),
+			CASE WHEN 'error' = ANY (findings) THEN 'error' END)
 	) AS tile (n, name, value, class)
 $$;
-COMMENT ON FUNCTION clerk_internal.report_summary() IS 'the numbers at the head of the report';
+COMMENT ON FUNCTION clerk_internal.report_summary(text[], text[]) IS
+	'the numbers at the head of the report, of the outcomes of clerk.doctor() and clerk.audit()';
 
 -- SECURITY DEFINER, as clerk.audit().
 CREATE FUNCTION clerk.report(token text DEFAULT NULL) RETURNS text
 	LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 	AS $$
+DECLARE
+	checks text[];
+	findings text[];
+	outcomes text[];
+	severities text[];
 BEGIN
 	PERFORM clerk.is_authenticated();	-- loads the library, which knows the setting
+	SELECT array_agg(ARRAY[d."check", d.outcome, d."what to do"]), array_agg(d.outcome) INTO checks, outcomes
+	FROM clerk.doctor() AS d;
+	SELECT array_agg(ARRAY[a.finding, a.severity, a.object, a.detail, a.fix]), array_agg(a.severity)
+	INTO findings, severities FROM clerk.audit() AS a;
 	RETURN clerk_internal.report_page(format('clerk_rls in %s', current_database()),
 		format('PostgreSQL %s, %s%s.', split_part(current_setting('server_version'), ' ', 1),
 			(SELECT format('clerk_rls %s, ', extversion) FROM pg_extension WHERE extname = 'clerk_rls'),
 			to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI "UTC"')),
 		concat(
-			clerk_internal.report_summary(),
+			clerk_internal.report_summary(outcomes, coalesce(severities, '{}')),
 			CASE WHEN token IS NOT NULL THEN clerk_internal.html_section('token', 'This token',
 				clerk_internal.report_way(token)) END,
 			clerk_internal.html_section('doctor', 'Before going live',
 				clerk_internal.html_table('What clerk.doctor() says', '{check,outcome,what to do}',
-					(SELECT array_agg(ARRAY[d."check", d.outcome, d."what to do"])
-						FROM clerk.doctor() AS d), '')),
+					checks, '')),
 			clerk_internal.html_section('findings', 'Findings',
 				clerk_internal.html_table('What clerk.audit() finds, and the statement that fixes it',
-					'{finding,severity,object,detail,`fix}',
-					(SELECT array_agg(ARRAY[a.finding, a.severity, a.object, a.detail, a.fix])
-						FROM clerk.audit() AS a), 'Nothing.')),
+					'{finding,severity,object,detail,`fix}', findings, 'Nothing.')),
 			clerk_internal.html_section('instances', 'Instances and keys', clerk_internal.report_instances()),
 			clerk_internal.html_section('tokens', 'Tokens', clerk_internal.report_tokens()),
 			clerk_internal.html_section('webhooks', 'Webhooks', clerk_internal.report_webhooks()),
