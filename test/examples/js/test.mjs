@@ -64,6 +64,8 @@ const thenFail = (work) => async (tx) => {
 	same(await texts(), [], 'withClerk: the session is asked for each time');
 	session = Promise.resolve(sessionOf('ann'));
 	same(await texts(), ['hello'], 'withClerk: also when it comes later');
+	const rpc = async (name, args) => (await supabase.schema('clerk').rpc(name, args)).data;
+	same([await rpc('uid'), await rpc('has_role', { role: 'admin' }), (await rpc('diagnose')).length > 0], ['user_ann', false, true], 'withClerk: functions of the schema clerk');
 	session = null;
 	same(await texts(), [], 'withClerk: nobody sees nothing');
 	session = sessionOf('ann_expired');
