@@ -30,6 +30,7 @@ PARTS = $(patsubst %,sql/parts/%.sql, \
 	supabase \
 	import \
 	upkeep \
+	citus \
 	explain \
 	protect \
 	code \
@@ -56,6 +57,7 @@ OBJS = \
 	src/pg/variable.o \
 	src/pg/config.o \
 	src/pg/source.o \
+	src/pg/citus.o \
 	src/pg/table.o \
 	src/pg/keys.o \
 	src/pg/unknown_kid.o \

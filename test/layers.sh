@@ -162,8 +162,8 @@ library_functions()
 	foreign_names $core $pg | expect_nothing 'a name says which file it is of'
 	callers_of clerk_jwa_verify | grep -vx session |
 		expect_nothing 'only session.c has a signature checked: one door'
-	callers_of clerk_config_setting | grep -vxE 'source|session|postgrest' |
-		expect_nothing 'only source.c, and session.c and postgrest.c for PostgREST'"'"'s claims, read the request'
+	callers_of clerk_config_setting | grep -vxE 'source|session|postgrest|citus' |
+		expect_nothing 'only source.c, citus.c, and session.c and postgrest.c for PostgREST'"'"'s claims, read the request'
 	search 'PT401|MAKE_SQLSTATE' $core_files $pg_files | grep -v '^pg/report.c:' |
 		expect_nothing 'only report.c raises for a token'
 	search 'PG_VERSION_NUM' */*.[ch] | grep -v '^pg/compat.h:' |

@@ -18,7 +18,7 @@ BEGIN
 		RAISE EXCEPTION USING
 			ERRCODE = 'undefined_object',
 			MESSAGE = format('role %s does not exist', coalesce(quote_ident(role), 'NULL'));
-	ELSIF role IN (SELECT clerk_internal.api_roles()) THEN
+	ELSIF EXISTS (SELECT FROM clerk_internal.api_roles() AS api WHERE pg_has_role(api, role, 'MEMBER')) THEN
 		RAISE EXCEPTION USING
 			ERRCODE = 'invalid_parameter_value',
 			MESSAGE = format('role %I is one that requests have', role),
@@ -37,7 +37,8 @@ BEGIN
 			clerk.verify_webhook(text, text, text, text)',
 		'EXECUTE ON FUNCTION clerk.import_users(jsonb, text), clerk.import_organizations(jsonb, text),
 			clerk.import_memberships(jsonb, text), clerk.drift(regclass, jsonb), clerk.prune(interval)',
-		'EXECUTE ON FUNCTION clerk.set_supabase_keys(text), clerk.health(), clerk_internal.count_tokens()',
+		'EXECUTE ON FUNCTION clerk.set_supabase_keys(text), clerk.health(), clerk_internal.count_tokens(),
+			clerk.doctor(), clerk.report(text)',
 		-- the settings of an instance are changed by UPDATE, and checked by a trigger
 		'SELECT, UPDATE ON clerk.instances',
 		'EXECUTE ON FUNCTION clerk_internal.is_clerks(text, text), clerk_internal.origin_problem(text)',
@@ -65,9 +66,14 @@ BEGIN
 			clerk_internal.track_id()',
 		'SELECT, INSERT, UPDATE, DELETE ON clerk.id_map',
 		-- a function of the caller's as the endpoint, and others as handlers
-		'EXECUTE ON FUNCTION clerk.expose_webhook(name, name), clerk_internal.revoke_all(regclass, oid),
-			clerk.add_event_handler(text, regprocedure), clerk.drop_event_handler(text, regprocedure)',
-		'SELECT, INSERT, DELETE ON clerk.event_handlers'
+		'EXECUTE ON FUNCTION clerk.expose_webhook(name, name),
+			clerk_internal.expose(regprocedure, name, boolean),
+			clerk_internal.revoke_all(regclass, oid), clerk.add_event_handler(text, regprocedure),
+			clerk.drop_event_handler(text, regprocedure)',
+		'SELECT, INSERT, DELETE ON clerk.event_handlers',
+		-- and one as the page for eyes
+		'EXECUTE ON FUNCTION clerk.expose_report(name, name), clerk_internal.check_report_role(name),
+			clerk_internal.serve_report(), clerk_internal.api_roles()'
 	] LOOP
 		EXECUTE format('GRANT %s TO %I', privilege, role);
 	END LOOP;

@@ -4,7 +4,7 @@
 --		function for each kind; each finding has a statement that mends it, or a comment that says why
 --		only you can. No comment holds a name, which could end it.
 --
--- Uses library, instances, jobs, shim, track, supabase, upkeep, roles, code, fixes.
+-- Uses library, instances, jobs, shim, track, supabase, upkeep, roles, citus, code, fixes.
 --
 
 -- Code
@@ -768,6 +768,7 @@ BEGIN
 			UNION ALL SELECT * FROM clerk_internal.audit_grants()
 			UNION ALL SELECT * FROM clerk_internal.audit_extensions()
 			UNION ALL SELECT * FROM clerk_internal.audit_supabase()
+			UNION ALL SELECT * FROM clerk_internal.audit_citus()
 			UNION ALL SELECT * FROM clerk_internal.audit_roles()
 			UNION ALL SELECT * FROM clerk_internal.audit_instances()
 			UNION ALL SELECT * FROM clerk_internal.audit_health()

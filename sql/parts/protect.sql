@@ -2,7 +2,7 @@
 -- protect.sql
 --		Row-level security for a table: the common policies, written as one call.
 --
--- Uses library, explain.
+-- Uses library, citus, explain.
 --
 
 CREATE FUNCTION clerk_internal.caller_expression(tab regclass, column_name name, is_org boolean,
@@ -151,7 +151,10 @@ CREATE FUNCTION clerk_internal.column_changes(tab regclass, column_name name, is
 	FROM pg_attribute, clerk_internal.caller_expression(tab, column_name, is_org), LATERAL (VALUES
 			(CASE WHEN (SELECT pg_get_expr(adbin, adrelid) FROM pg_attrdef WHERE adrelid = tab
 				AND adnum = attnum) IS DISTINCT FROM caller
-				THEN format('ALTER TABLE %s ALTER COLUMN %I SET DEFAULT %s', tab, attname, caller) END),
+				THEN CASE WHEN clerk_internal.is_distributed_by(tab, attname)
+					THEN '-- its rows are distributed by the column, so that it can get no default any more'
+					ELSE format('ALTER TABLE %s ALTER COLUMN %I SET DEFAULT %s', tab, attname, caller)
+				END END),
 			(CASE WHEN NOT EXISTS (SELECT FROM pg_index WHERE indrelid = tab AND indisvalid
 				AND indpred IS NULL AND indkey[0] = attnum)
 				THEN format('CREATE INDEX ON %s (%I)', tab, attname) END)

@@ -14,15 +14,15 @@ CREATE POLICY own ON stand_in.notes USING (user_id = clerk.uid());
 GRANT SELECT ON stand_in.notes TO anon, authenticated;
 INSERT INTO stand_in.notes SELECT n, 'user_' || n % 1000 FROM generate_series(1, 2000) AS n;
 
--- who has subscribed: a thousand users, and some whom nothing may reach
+-- who has subscribed: a thousand users, and others: of these, only who is of another instance, or anon, has good claims
 CREATE TABLE stand_in.subscription (id int PRIMARY KEY, what text NOT NULL, claims jsonb NOT NULL, claims_role name NOT NULL);
 INSERT INTO stand_in.subscription
 	SELECT n, 'user', jsonb_build_object('iss', :'issuer_a', 'sub', 'user_' || n, 'sid', 'sess_' || n, 'role', 'authenticated', 'exp', 4102444800), 'authenticated'
 	FROM generate_series(0, 999) AS n;
 INSERT INTO stand_in.subscription
-	SELECT 1000 + n, what, (jsonb_build_object('iss', :'issuer_a', 'sub', 'user_7', 'sid', 'sess_x', 'role', 'authenticated', 'exp', 4102444800) || claims) - coalesce(lacks, ''), role
+	SELECT 1000 + row_number() OVER (), what, (jsonb_build_object('iss', :'issuer_a', 'sub', 'user_7', 'sid', 'sess_x', 'role', 'authenticated', 'exp', 4102444800) || claims) - coalesce(lacks, ''), role
 	FROM (VALUES
-		('expired', '{"exp": 1700000000}', 'authenticated', NULL),
+		('expired', '{"exp": 1700000000}'::jsonb, 'authenticated', NULL),
 		('without exp', '{}', 'authenticated', 'exp'),
 		('of a revoked session', '{"sid": "sess_revoked"}', 'authenticated', NULL),
 		('of a revoked user', '{"sub": "user_9"}', 'authenticated', NULL),
@@ -34,7 +34,7 @@ INSERT INTO stand_in.subscription
 		('of a machine', '{"sub": "mch_7"}', 'authenticated', NULL),
 		('anonymous', '{"role": "anon"}', 'anon', 'sub'),
 		('as anon, with a user''s claims', '{}', 'anon', NULL)
-	) WITH ORDINALITY AS others (what, claims, role, lacks, n);
+	) AS others (what, claims, role, lacks);
 SELECT clerk.revoke_session('sess_revoked'), clerk.revoke_user('user_9');
 
 -- one change: each subscriber in turn, within one statement, by one prepared statement

@@ -120,6 +120,8 @@ const thenFail = (work) => async (tx) => {
 	same([await asked(member, shared), await asked(ann, shared), await asked(member, team)], [['ours'], [], ['ours']], 'Drizzle: orgRows()');
 	const change = (table) => drizzles.clerkTransaction(db, member, (tx) => tx.update(table).set({ body: 'x' }).returning());
 	same([(await change(shared)).length, (await change(team)).length], [0, 1], 'Drizzle: orgRows() with a role for changes, and without');
+	sql('CREATE POLICY wide ON d_team USING (true)');
+	same([(await asked(member, team)).length, (await asked(ann, team)).length], [1, 0], 'Drizzle: orgRows() holds beside a policy that lets everything through');
 	const forged = await errorOf(drizzles.clerkTransaction(db, member, (tx) => tx.insert(team).values({ orgId: 'org_other', body: 'x' })));
 	same((forged?.cause ?? forged)?.code, '42501', 'Drizzle: nobody writes into another organization');
 	ok((await errorOf((async () => pgTable('d_bad', { n: integer() }, (t) => [drizzles.ownRows(t.n)]) && drizzles.ownRows(pgTable('d_bad', { n: integer() }).n))())) instanceof TypeError, 'Drizzle: a column that cannot hold an id is an error');
