@@ -105,6 +105,23 @@ CREATE FUNCTION clerk_internal.found_in(item clerk_internal.code_item, detail te
 COMMENT ON FUNCTION clerk_internal.found_in(clerk_internal.code_item, text) IS
 	'what is wrong with code, and how requests get there';
 
+CREATE FUNCTION clerk_internal.asking_functions(items clerk_internal.code_item[]) RETURNS SETOF oid
+	LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+	AS $$
+	WITH RECURSIVE asking (id) AS (
+		SELECT item.id FROM unnest(items) AS item
+		WHERE item.kind = 'function' AND (item.code ~* '\mcurrent_setting\(' OR EXISTS (
+			SELECT FROM pg_proc WHERE oid = ANY (item.calls) AND provolatile <> 'i'
+				AND (pronamespace = to_regnamespace('clerk') OR oid = ANY (clerk_internal.auth_functions()))))
+		UNION
+		SELECT item.id FROM asking JOIN unnest(items) AS item ON item.calls @> ARRAY[asking.id]
+		WHERE item.kind = 'function'
+	)
+	SELECT id FROM asking
+$$;
+COMMENT ON FUNCTION clerk_internal.asking_functions(clerk_internal.code_item[]) IS
+	'the functions of the application that ask who the caller is, themselves or through others';
+
 CREATE FUNCTION clerk_internal.audit_code(items clerk_internal.code_item[])
 	RETURNS TABLE (severity text, finding text, object text, detail text, fix text)
 	LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
@@ -139,6 +156,14 @@ CREATE FUNCTION clerk_internal.audit_code(items clerk_internal.code_item[])
 				WHEN 'id-as-text' THEN NOT (clerk_internal.is_storage(tab)
 					AND plain ~* clerk_internal.storage_owner_pattern())
 				ELSE true END
+	), casting AS (
+		-- a function that makes a uuid of who the caller is, in a way that is not known
+		SELECT DISTINCT n
+		FROM code JOIN clerk_internal.asking_functions(items) AS asking ON asking = ANY (calls)
+		JOIN pg_proc ON pg_proc.oid = asking AND prorettype = 'uuid'::regtype
+		WHERE asking NOT IN (SELECT function FROM handed_on)
+			AND plain ~* (clerk_internal.call_pattern(asking)
+				|| '[^()]*\)\)*::(?:text|varchar|character varying)\M')
 	), mended AS MATERIALIZED (
 		SELECT n, item, statement, clerk_internal.plain_statement(statement) AS becomes
 		FROM code, clerk_internal.code_with(item, names, asks) AS statement
@@ -150,6 +175,9 @@ CREATE FUNCTION clerk_internal.audit_code(items clerk_internal.code_item[])
 		CASE WHEN is_seen AND severity = 'error' AND finding <> 'claims-of-user' AND becomes !~* pattern
 			THEN statement ELSE advice END
 	FROM matches JOIN code USING (n) LEFT JOIN mended USING (n)
+	UNION ALL
+	SELECT severity, finding, (item).object, clerk_internal.found_in(item, known.detail), advice
+	FROM casting JOIN code USING (n), known WHERE finding = 'id-as-text'
 $$;
 COMMENT ON FUNCTION clerk_internal.audit_code(clerk_internal.code_item[]) IS
 	'what clerk.audit() finds in code that asks who the user is';
@@ -196,22 +224,14 @@ CREATE FUNCTION clerk_internal.audit_volatility(items clerk_internal.code_item[]
 	RETURNS TABLE (severity text, finding text, object text, detail text, fix text)
 	LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 	AS $$
-	WITH RECURSIVE changing (id) AS (
-		SELECT item.id FROM unnest(items) AS item
-		WHERE item.kind = 'function' AND (item.code ~* '\mcurrent_setting\(' OR EXISTS (
-			SELECT FROM pg_proc WHERE oid = ANY (item.calls) AND provolatile <> 'i'
-				AND (pronamespace = to_regnamespace('clerk') OR oid = ANY (clerk_internal.auth_functions()))))
-		UNION
-		SELECT item.id FROM changing JOIN unnest(items) AS item ON item.calls @> ARRAY[changing.id]
-			WHERE item.kind = 'function'
-	)
 	SELECT 'error', 'immutable-identity', item.object,
 		clerk_internal.found_in(item, 'it is IMMUTABLE and asks who the caller is, so that a plan which is '
 			'kept answers for the one before'),
 		format('ALTER FUNCTION %s STABLE', pg_proc.oid::regprocedure)
-	FROM unnest(items) AS item JOIN pg_proc ON pg_proc.oid = item.id
-	WHERE item.kind = 'function' AND prokind = 'f' AND provolatile = 'i' AND item.id IN (SELECT id
-		FROM changing)
+	FROM clerk_internal.asking_functions(items) AS asking JOIN unnest(items) AS item ON item.kind = 'function'
+		AND item.id = asking
+	JOIN pg_proc ON pg_proc.oid = item.id
+	WHERE prokind = 'f' AND provolatile = 'i'
 $$;
 COMMENT ON FUNCTION clerk_internal.audit_volatility(clerk_internal.code_item[]) IS
 	'what clerk.audit() finds in functions that say they are IMMUTABLE';
@@ -748,10 +768,10 @@ BEGIN
 			UNION ALL SELECT * FROM clerk_internal.audit_grants()
 			UNION ALL SELECT * FROM clerk_internal.audit_extensions()
 			UNION ALL SELECT * FROM clerk_internal.audit_supabase()
+			UNION ALL SELECT * FROM clerk_internal.audit_citus()
 			UNION ALL SELECT * FROM clerk_internal.audit_roles()
 			UNION ALL SELECT * FROM clerk_internal.audit_instances()
 			UNION ALL SELECT * FROM clerk_internal.audit_health()
-			UNION ALL SELECT * FROM clerk_internal.audit_citus()
 		) AS f
 		ORDER BY array_position('{error,warning,notice}', f.severity), f.finding COLLATE "C",
 			f.object COLLATE "C", f.fix COLLATE "C";

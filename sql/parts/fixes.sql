@@ -153,16 +153,36 @@ COMMENT ON FUNCTION clerk_internal.text_place(oid) IS
 	'a pattern of what stands before a value that a function makes text';
 
 -- A function that only hands on who the user is can be asked in its place where that is cast.
-CREATE FUNCTION clerk_internal.id_functions(items clerk_internal.code_item[]) RETURNS TABLE (function oid,
-	name text, asks text)
+CREATE FUNCTION clerk_internal.handing_on(value text) RETURNS text
+	LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+	AS $$
+	SELECT format('^ ?(?:declare (\w+)(?: constant)? [\w ]+ (?::=|=|default) \(*(%1$s)\)*; begin return \1'
+		'|(?:begin )?(?:return|select) \(*(%1$s)\)*);? ?(?:end;?)? ?$', value)
+$$;
+COMMENT ON FUNCTION clerk_internal.handing_on(text) IS
+	'the pattern of the plain code of a function that returns what a pattern matches, its second or third '
+	'group, and nothing else';
+
+CREATE FUNCTION clerk_internal.call_pattern(function oid) RETURNS text
+	LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+	AS $$
+	SELECT format('(?:(?<![\w$])"?%s"?\.)?(?<![\w$])"?%s"?\s*\(',
+		regexp_replace(replace(nspname, '"', '""'), '\W', '\\\&', 'g'),
+			regexp_replace(replace(proname, '"', '""'), '\W', '\\\&', 'g'))
+	FROM pg_proc JOIN pg_namespace ON pg_namespace.oid = pronamespace WHERE pg_proc.oid = function
+$$;
+COMMENT ON FUNCTION clerk_internal.call_pattern(oid) IS
+	'the pattern of a call of a function, up to its arguments';
+
+CREATE FUNCTION clerk_internal.id_functions(items clerk_internal.code_item[])
+	RETURNS TABLE (function oid, name text, asks text)
 	LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 	AS $$
 	WITH RECURSIVE short AS (
-		SELECT item.id, item.calls, clerk_internal.verified_code(item.code,
-			text_place => clerk_internal.text_place(item.id)) AS code,
+		SELECT item.id, item.calls, clerk_internal.call_pattern(item.id) || '\s*\)' AS name,
+			clerk_internal.verified_code(item.code, text_place => clerk_internal.text_place(item.id)) AS code,
 			-- it may cast a local id to text, but not an id that ought to be Clerk's
-			item.code ~ '\mclerk\.mapped_' AS is_verified,
-			format('(?:\m"?%s"?\.)?"?\m%s"?\s*\(\s*\)', pronamespace::regnamespace, proname) AS name
+			item.code ~ '\mclerk\.mapped_' AS is_verified
 		FROM unnest(items) AS item JOIN pg_proc ON pg_proc.oid = item.id
 		WHERE item.kind = 'function' AND pronargs = 0 AND length(item.code) < 400
 	), handed_on (id, name, asks) AS (
@@ -171,16 +191,15 @@ CREATE FUNCTION clerk_internal.id_functions(items clerk_internal.code_item[]) RE
 				THEN body.asks
 			WHEN body.asks = 'clerk.mapped_id()' THEN 'clerk.uid()::uuid'
 			ELSE 'clerk.org_id()::uuid' END
-		FROM short, LATERAL (SELECT (regexp_match(short.code,
-			'^ ?(?:begin )?(?:return|select) '
-			'\(*(clerk\.(?:uid|org_id|mapped_id|mapped_org_id)\(\)|auth\.uid\(\))\)*;? ?(?:end;?)? ?$',
-				'i'))[1]) AS body (asks)
+		FROM short, regexp_match(short.code,
+			clerk_internal.handing_on('clerk\.(?:uid|org_id|mapped_id|mapped_org_id)\(\)|auth\.uid\(\)'),
+				'i') AS m,
+			LATERAL (SELECT coalesce(m[2], m[3])) AS body (asks)
 		WHERE body.asks IS NOT NULL
 		UNION
 		SELECT short.id, short.name, handed_on.asks
 		FROM handed_on JOIN short ON short.calls = ARRAY[handed_on.id]
-			AND short.code ~* ('^ ?(?:begin )?(?:return|select) \(*' || handed_on.name
-				|| '\)*;? ?(?:end;?)? ?$')
+			AND short.code ~* clerk_internal.handing_on(handed_on.name)
 	)
 	SELECT * FROM handed_on
 $$;
