@@ -19,6 +19,7 @@ PARTS = $(patsubst %,sql/parts/%.sql, \
 	postgrest \
 	revocation \
 	idmap \
+	roles \
 	track \
 	shim \
 	profiles \
@@ -29,10 +30,11 @@ PARTS = $(patsubst %,sql/parts/%.sql, \
 	supabase \
 	import \
 	upkeep \
-	roles \
 	citus \
 	explain \
 	protect \
+	code \
+	fixes \
 	audit \
 	doctor \
 	report \
