@@ -21,6 +21,7 @@ PARTS = $(patsubst %,sql/parts/%.sql, \
 	postgrest \
 	revocation \
 	idmap \
+	roles \
 	track \
 	shim \
 	profiles \
@@ -31,10 +32,11 @@ PARTS = $(patsubst %,sql/parts/%.sql, \
 	supabase \
 	import \
 	upkeep \
-	roles \
 	citus \
 	explain \
 	protect \
+	code \
+	fixes \
 	audit \
 	doctor \
 	report \

@@ -1429,12 +1429,6 @@ COMMENT ON FUNCTION clerk.retire_key(text, text) IS
 --		Other extensions, and the jobs that pg_cron runs for us.
 --
 
-CREATE OR REPLACE FUNCTION clerk_internal.extension_schema(extension name) RETURNS regnamespace
-	LANGUAGE sql STABLE STRICT SET search_path = pg_catalog, pg_temp
-	AS $$ SELECT extnamespace::regnamespace FROM pg_extension WHERE extname = extension $$;
-COMMENT ON FUNCTION clerk_internal.extension_schema(name) IS
-	'the schema of another extension; NULL when it is not there';
-
 -- What is pasted into a shell must be one word there, whatever it holds.
 CREATE OR REPLACE FUNCTION clerk_internal.shell_word(word text) RETURNS text
 	LANGUAGE sql IMMUTABLE STRICT SET search_path = pg_catalog, pg_temp
@@ -1443,27 +1437,169 @@ CREATE OR REPLACE FUNCTION clerk_internal.shell_word(word text) RETURNS text
 COMMENT ON FUNCTION clerk_internal.shell_word(text) IS
 	'a word as a shell reads it back, in double quotes if need be';
 
+-- A name with = in it, or that begins like a URI, would be taken for a connection string.
+CREATE OR REPLACE FUNCTION clerk_internal.psql_database() RETURNS text
+	LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+	AS $$
+	SELECT CASE WHEN current_database() ~ '^\w[\w-]*$' THEN current_database()::text
+		ELSE clerk_internal.shell_word('dbname=''' || regexp_replace(current_database(), '([\\''])', '\\\1',
+			'g') || '''') END
+$$;
+COMMENT ON FUNCTION clerk_internal.psql_database() IS 'this database as the argument of psql -d in a shell';
+
+CREATE OR REPLACE FUNCTION clerk_internal.extension_schema(extension name) RETURNS regnamespace
+	LANGUAGE sql STABLE STRICT SET search_path = pg_catalog, pg_temp
+	AS $$ SELECT extnamespace::regnamespace FROM pg_extension WHERE extname = extension $$;
+COMMENT ON FUNCTION clerk_internal.extension_schema(name) IS
+	'the schema of another extension; NULL when it is not there';
+
+-- Whoever may write where an extension keeps what we ask it and what it answers, could answer in its
+-- place. Its objects are those that PostgreSQL records as its members, whatever they are called.
+CREATE OR REPLACE FUNCTION clerk_internal.extension_grants(extension name)
+	RETURNS TABLE (kind text, object text, privilege text, grantee oid)
+	LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+	AS $$
+	WITH member AS (
+		SELECT classid, objid
+		FROM pg_depend JOIN pg_extension ON pg_extension.oid = refobjid
+		WHERE refclassid = 'pg_extension'::regclass AND deptype = 'e' AND extname = extension
+	), granted AS (
+		SELECT CASE relkind WHEN 'S' THEN 'SEQUENCE' ELSE 'TABLE' END AS kind,
+			c.oid::regclass::text AS object,
+			acl.privilege_type, acl.grantee
+		FROM pg_class AS c JOIN member ON classid = 'pg_class'::regclass AND objid = c.oid,
+			aclexplode(coalesce(relacl, acldefault(CASE relkind WHEN 'S' THEN 's' ELSE 'r' END::"char",
+				relowner))) AS acl
+		WHERE relkind IN ('r', 'p', 'v', 'm', 'S')
+			AND acl.privilege_type IN ('INSERT', 'UPDATE', 'DELETE', 'TRUNCATE', 'TRIGGER', 'USAGE')
+			-- everybody may forget how jobs went
+			AND NOT (extension = 'pg_cron' AND relname <> 'job')
+		UNION ALL
+		SELECT 'COLUMN', c.oid::regclass || '.' || attname, acl.privilege_type, acl.grantee
+		FROM pg_class AS c JOIN member ON classid = 'pg_class'::regclass AND objid = c.oid
+		JOIN pg_attribute ON attrelid = c.oid, aclexplode(attacl) AS acl
+		WHERE acl.privilege_type IN ('INSERT', 'UPDATE')
+		UNION ALL
+		SELECT 'OWNER', p.oid::regprocedure::text, 'REPLACE', proowner
+		FROM pg_proc AS p JOIN member ON classid = 'pg_proc'::regclass AND objid = p.oid
+	)
+	SELECT granted.* FROM granted
+	WHERE granted.grantee NOT IN (SELECT oid FROM pg_roles WHERE rolsuper)
+		AND granted.grantee <> (SELECT nspowner FROM pg_namespace WHERE nspname = 'clerk')
+$$;
+COMMENT ON FUNCTION clerk_internal.extension_grants(name) IS
+	'who else than superusers, and the owner of schema clerk, may write to the tables and sequences of an '
+	'extension, or owns its functions';
+
+CREATE OR REPLACE FUNCTION clerk_internal.extension_writers(extension name) RETURNS text
+	LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+	AS $$
+	SELECT string_agg(DISTINCT format('%s may %s %s',
+		CASE grantee WHEN 0 THEN 'PUBLIC' ELSE grantee::regrole::text END, privilege, object), '; ')
+	FROM clerk_internal.extension_grants(extension)
+$$;
+COMMENT ON FUNCTION clerk_internal.extension_writers(name) IS 'the same in words; NULL: nobody else';
+
+CREATE OR REPLACE FUNCTION clerk_internal.without_extension_writers(extension name) RETURNS text
+	LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+	AS $$
+	SELECT string_agg(format('REVOKE %s ON %s %s FROM %s', privileges, kind, object, grantees), '; '
+		ORDER BY kind, object)
+	FROM (
+		SELECT CASE kind WHEN 'SEQUENCE' THEN kind ELSE 'TABLE' END AS kind,
+			CASE kind WHEN 'COLUMN' THEN regexp_replace(object, '\.[^.]*$', '') ELSE object END AS object,
+			'ALL' AS privileges,
+			string_agg(DISTINCT CASE grantee WHEN 0 THEN 'PUBLIC' ELSE grantee::regrole::text END,
+				', ') AS grantees
+		FROM clerk_internal.extension_grants(extension) WHERE kind <> 'OWNER'
+		GROUP BY 1, 2
+	) AS revoked
+$$;
+COMMENT ON FUNCTION clerk_internal.without_extension_writers(name) IS 'the statements that take that back; '
+	'NULL: there are none';
+
+-- By membership and exact types, so that nobody's function of the same name is preferred.
+CREATE OR REPLACE FUNCTION clerk_internal.extension_function(extension name, function_name name,
+	VARIADIC types regtype[]) RETURNS text
+	LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+	AS $$
+	SELECT format('%s.%I', pronamespace::regnamespace, proname)
+	FROM pg_proc JOIN pg_depend ON classid = 'pg_proc'::regclass AND objid = pg_proc.oid
+		AND refclassid = 'pg_extension'::regclass AND deptype = 'e'
+	JOIN pg_extension ON pg_extension.oid = refobjid
+	WHERE extname = extension AND proname = function_name
+		AND proargtypes::text = array_to_string(types::oid[], ' ')
+$$;
+COMMENT ON FUNCTION clerk_internal.extension_function(name, name, regtype[]) IS
+	'the name of a function of another extension with exactly these arguments; NULL: it has none';
+
+CREATE OR REPLACE FUNCTION clerk_internal.extension_table(extension name, table_name name) RETURNS regclass
+	LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+	AS $$
+	SELECT pg_class.oid::regclass
+	FROM pg_class JOIN pg_depend ON classid = 'pg_class'::regclass AND objid = pg_class.oid
+		AND refclassid = 'pg_extension'::regclass AND deptype = 'e'
+	JOIN pg_extension ON pg_extension.oid = refobjid
+	WHERE extname = extension AND relname = table_name
+$$;
+COMMENT ON FUNCTION clerk_internal.extension_table(name,
+	name) IS 'a table of another extension; NULL: it has none';
+
+CREATE OR REPLACE FUNCTION clerk_internal.check_usable(extension name, objects text[]) RETURNS void
+	LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+	AS $$
+DECLARE
+	writers constant text := clerk_internal.extension_writers(extension);
+BEGIN
+	IF writers IS NOT NULL THEN
+		RAISE EXCEPTION USING
+			ERRCODE = 'insufficient_privilege',
+			MESSAGE = format('%s is not used: who can write its tables could choose the keys, or what a job '
+				'runs (%s)',
+				extension, writers),
+			HINT = 'clerk.audit() has the statements that take that back.';
+	ELSIF array_position(objects, NULL) IS NOT NULL THEN
+		RAISE EXCEPTION USING
+			ERRCODE = 'feature_not_supported',
+			MESSAGE = format('this version of the extension %s is not known', extension);
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION clerk_internal.check_usable(name, text[]) IS
+	'raises if others can write what an extension keeps, or if it lacks one of the objects that we use';
+
 CREATE OR REPLACE FUNCTION clerk_internal.schedule_job(job text, schedule text, command text) RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 	AS $$
+DECLARE
+	jobs constant regclass := clerk_internal.extension_table('pg_cron', 'job');
+	-- its name is of type name before version 1.5
+	name_type constant text := CASE WHEN clerk_internal.extension_function('pg_cron', 'schedule', 'text',
+		'text', 'text') IS NULL
+		THEN 'name' ELSE 'text' END;
+	to_schedule constant text := clerk_internal.extension_function('pg_cron', 'schedule', name_type::regtype,
+		'text', 'text');
+	to_unschedule constant text := clerk_internal.extension_function('pg_cron', 'unschedule', 'bigint');
 BEGIN
 	IF clerk_internal.extension_schema('pg_cron') IS NULL THEN
 		RAISE EXCEPTION USING
 			ERRCODE = 'feature_not_supported',
 			MESSAGE = 'the extension pg_cron is not installed in this database',
 			HINT = CASE WHEN command IS NULL THEN 'If cron does its work, take that line out of the crontab.'
-				ELSE format('Put this into the crontab: %s psql -d %s -c %s', schedule,
-					clerk_internal.shell_word(current_database()), clerk_internal.shell_word(command)) END;
+				-- cron reads a % as the end of the line
+				ELSE 'Put this into the crontab: ' || schedule || replace(format(' psql -d %s -c %s',
+					clerk_internal.psql_database(), clerk_internal.shell_word(command)), '%', '\%') END;
 	END IF;
-	EXECUTE 'SELECT count(cron.unschedule(jobid)) FROM cron.job WHERE jobname = $1 AND database = '
-		'current_database()' USING job;
+	PERFORM clerk_internal.check_usable('pg_cron', ARRAY[jobs::text, to_schedule, to_unschedule]);
+	EXECUTE format('SELECT count(%s(jobid)) FROM %s WHERE jobname = $1 AND database = current_database()',
+		to_unschedule, jobs) USING job;
 	IF command IS NOT NULL THEN
-		EXECUTE 'SELECT cron.schedule($1, $2, $3)' USING job, schedule, command;
+		EXECUTE format('SELECT %s($1::%s, $2, $3)', to_schedule, name_type) USING job, schedule, command;
 	END IF;
 END
 $$;
-COMMENT ON FUNCTION clerk_internal.schedule_job(text, text, text) IS
-	'lets pg_cron run a command, or not any more if that is NULL';
+COMMENT ON FUNCTION clerk_internal.schedule_job(text, text,
+	text) IS 'lets pg_cron run a command, or not any more if that is NULL';
 
 --
 -- refresh.sql
@@ -1513,46 +1649,18 @@ CREATE OR REPLACE FUNCTION clerk_internal.refresh_through_http(issuer text, url 
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 	AS $$
 DECLARE
+	to_get constant text := clerk_internal.extension_function('http', 'http_get', 'varchar');
 	response record;
 BEGIN
-	PERFORM set_config('http.timeout_msec', '10000', true);
-	-- the exact type, so that nobody's http_get(text) is preferred
-	EXECUTE format('SELECT status, content FROM %s.http_get($1::pg_catalog.varchar)',
-		clerk_internal.extension_schema('http')) INTO response USING url;
+	PERFORM clerk_internal.check_usable('http', ARRAY[to_get]), set_config('http.timeout_msec', '10000',
+		true);
+	EXECUTE format('SELECT status, content FROM %s($1::pg_catalog.varchar)', to_get) INTO response USING url;
 	PERFORM clerk.load_jwks(issuer, clerk_internal.parse_jwks_response(response.status, response.content));
 	RETURN true;
 END
 $$;
 COMMENT ON FUNCTION clerk_internal.refresh_through_http(text, text) IS
 	'fetches the keys of an instance through the extension http, with a timeout of 10 seconds';
-
--- Who may write where pg_net keeps its requests and answers, could choose our keys. pg_net itself
--- grants all on its tables to PUBLIC.
-CREATE OR REPLACE FUNCTION clerk_internal.pg_net_writers() RETURNS text
-	LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
-	AS $$
-	SELECT string_agg(DISTINCT format('%s may %s on %s',
-		CASE acl.grantee WHEN 0 THEN 'PUBLIC' ELSE acl.grantee::regrole::text END, acl.privilege_type,
-			acl.object), '; ')
-	FROM (
-		SELECT granted.grantee, granted.privilege_type, c.relname::text AS object
-		FROM pg_class AS c, aclexplode(coalesce(c.relacl,
-			acldefault(CASE c.relkind WHEN 'S' THEN 's' ELSE 'r' END::"char", c.relowner))) AS granted
-		WHERE c.relnamespace = to_regnamespace('net') AND c.relkind IN ('r', 'p', 'S', 'v')
-			AND granted.privilege_type NOT IN ('SELECT', 'REFERENCES', 'MAINTAIN')
-		UNION ALL
-		SELECT granted.grantee, granted.privilege_type, c.relname || '.' || a.attname
-		FROM pg_class AS c JOIN pg_attribute AS a ON a.attrelid = c.oid, aclexplode(a.attacl) AS granted
-		WHERE c.relnamespace = to_regnamespace('net') AND granted.privilege_type IN ('INSERT', 'UPDATE')
-		UNION ALL
-		SELECT granted.grantee, granted.privilege_type, 'schema net'
-		FROM pg_namespace AS n, aclexplode(coalesce(n.nspacl, acldefault('n', n.nspowner))) AS granted
-		WHERE n.nspname = 'net' AND granted.privilege_type = 'CREATE'
-	) AS acl
-	WHERE acl.grantee NOT IN (SELECT r.oid FROM pg_roles AS r WHERE r.rolsuper)
-$$;
-COMMENT ON FUNCTION clerk_internal.pg_net_writers() IS
-	'who else than a superuser may write where pg_net keeps requests and answers; NULL: nobody';
 
 CREATE OR REPLACE FUNCTION clerk_internal.refresh_through_pg_net(issuer text, url text) RETURNS boolean
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
@@ -1561,22 +1669,21 @@ CREATE OR REPLACE FUNCTION clerk_internal.refresh_through_pg_net(issuer text, ur
 DECLARE
 	request bigint := (SELECT refresh.request_id FROM clerk.jwks_refreshes AS refresh
 		WHERE refresh.issuer = refresh_through_pg_net.issuer);
+	to_get constant text := clerk_internal.extension_function('pg_net', 'http_get', 'text', 'jsonb', 'jsonb',
+		'integer');
+	answers constant regclass := clerk_internal.extension_table('pg_net', '_http_response');
 	response record;
-	writers constant text := clerk_internal.pg_net_writers();
 BEGIN
-	IF writers IS NOT NULL THEN
-		RAISE EXCEPTION USING
-			ERRCODE = 'insufficient_privilege',
-			MESSAGE = format('pg_net is not used: who can write its tables could choose the keys (%s); '
-				'revoke that, or use the extension http', writers);
-	END IF;
+	-- pg_net itself grants all on its tables to PUBLIC
+	PERFORM clerk_internal.check_usable('pg_net', ARRAY[to_get, answers::text]);
 	IF request IS NULL THEN
-		EXECUTE 'SELECT net.http_get($1, timeout_milliseconds => 10000)' INTO request USING url;
+		EXECUTE format('SELECT %s($1, ''{}''::pg_catalog.jsonb, ''{}''::pg_catalog.jsonb, 10000)', to_get)
+			INTO request USING url;
 		UPDATE clerk.jwks_refreshes AS refresh SET request_id = request
 			WHERE refresh.issuer = refresh_through_pg_net.issuer;
 		RETURN false;
 	END IF;
-	EXECUTE 'SELECT status_code, content, timed_out, error_msg FROM net._http_response WHERE id = $1'
+	EXECUTE format('SELECT status_code, content, timed_out, error_msg FROM %s WHERE id = $1', answers)
 		INTO response USING request;
 	IF response.status_code IS NULL AND response.timed_out IS NULL AND response.error_msg IS NULL THEN
 		-- pg_net forgets its answers, so that this one may never come
@@ -1658,11 +1765,10 @@ BEGIN
 			MESSAGE = 'neither the extension http nor pg_net is installed, so nothing can be fetched',
 			HINT = (
 				SELECT 'Run this in a shell, or from cron: '
-					|| string_agg(format('echo %s | psql -v ON_ERROR_STOP=1 -d %s -v jwks="$(curl -sf %s)"',
-						clerk_internal.shell_word(
-							format('SELECT * FROM clerk.load_jwks(%L, :''jwks'')', i.issuer)),
-						clerk_internal.shell_word(current_database()), clerk_internal.shell_word(i.jwks_url)),
-						'; ' ORDER BY i.issuer)
+					|| string_agg(format('echo "SELECT * FROM clerk.load_jwks(:''issuer'', :''jwks'')" | '
+						'psql -v ON_ERROR_STOP=1 -d %s -v issuer=%s -v jwks="$(curl -sf %s)"',
+						clerk_internal.psql_database(), clerk_internal.shell_word(i.issuer),
+						clerk_internal.shell_word(i.jwks_url)), '; ' ORDER BY i.issuer)
 				FROM clerk.instances AS i
 				WHERE (refresh_jwks.issuer IS NULL OR i.issuer = refresh_jwks.issuer)
 					AND i.jwks_url IS NOT NULL);
@@ -3805,10 +3911,129 @@ $$;
 COMMENT ON FUNCTION clerk.unmap_id(text) IS 'removes a mapping that clerk.map_id() set';
 
 --
+-- roles.sql
+--		The roles that requests have, and what they reach.
+--
+-- Uses library, instances.
+--
+
+-- SECURITY DEFINER: the owner of a table need not read clerk.instances.
+CREATE OR REPLACE FUNCTION clerk_internal.request_role() RETURNS name
+	LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+	AS $$
+	SELECT coalesce(clerk.claim('role'),
+		(SELECT instance.role FROM clerk.instances AS instance WHERE instance.issuer = clerk.issuer()),
+		clerk_internal.anon_role())::name
+$$;
+COMMENT ON FUNCTION clerk_internal.request_role() IS
+	'the role as which PostgREST and clerk.pre_request() run this request: the token''s, the instance''s, '
+	'or the anonymous one';
+
+CREATE OR REPLACE FUNCTION clerk_internal.api_roles() RETURNS SETOF name
+	LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+	AS $$
+	SELECT rolname FROM pg_roles
+	WHERE rolname = clerk_internal.anon_role()
+		OR rolname IN (SELECT instance.role FROM clerk.instances AS instance)
+$$;
+COMMENT ON FUNCTION clerk_internal.api_roles() IS
+	'the roles as which requests run: the anonymous one and those of the instances';
+
+CREATE OR REPLACE FUNCTION clerk_internal.roles_reaching(relation oid, privileges text) RETURNS text
+	LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+	AS $$
+#variable_conflict use_column
+BEGIN
+	RETURN (
+		SELECT string_agg(quote_ident(role), ', ' ORDER BY role)
+		FROM clerk_internal.api_roles() AS role, pg_class
+		WHERE pg_class.oid = relation AND has_schema_privilege(role, relnamespace, 'USAGE')
+			AND (has_table_privilege(role, relation, privileges)
+				OR has_any_column_privilege(role, relation, replace(privileges, ', DELETE', ''))));
+END
+$$;
+COMMENT ON FUNCTION clerk_internal.roles_reaching(oid, text) IS
+	'the API roles that may do one of these with a table, PUBLIC''s rights included; NULL: none';
+
+CREATE OR REPLACE FUNCTION clerk_internal.roles_calling(function oid) RETURNS text
+	LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+	AS $$
+#variable_conflict use_column
+BEGIN
+	RETURN (
+		SELECT string_agg(quote_ident(role), ', ' ORDER BY role)
+		FROM clerk_internal.api_roles() AS role, pg_proc
+		WHERE pg_proc.oid = function AND has_schema_privilege(role, pronamespace, 'USAGE')
+			AND has_function_privilege(role, function, 'EXECUTE'));
+END
+$$;
+COMMENT ON FUNCTION clerk_internal.roles_calling(oid) IS
+	'the API roles that may call a function, PUBLIC''s rights included; NULL: none';
+
+CREATE OR REPLACE FUNCTION clerk_internal.roles_updating(tab oid, columns name[]) RETURNS text
+	LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+	AS $$
+#variable_conflict use_column
+BEGIN
+	RETURN (
+		SELECT string_agg(quote_ident(role), ', ' ORDER BY role)
+		FROM clerk_internal.api_roles() AS role JOIN pg_roles ON rolname = role, pg_class
+		WHERE pg_class.oid = tab AND has_schema_privilege(role, relnamespace, 'USAGE')
+			AND EXISTS (
+				SELECT FROM pg_attribute
+				WHERE attrelid = tab AND attname = ANY (columns) AND attnum > 0 AND has_column_privilege(role,
+					tab, attnum, 'UPDATE'))
+			AND (NOT relrowsecurity OR rolsuper OR rolbypassrls OR EXISTS (
+				SELECT FROM pg_policy, unnest(polroles) AS member
+				WHERE polrelid = tab AND polpermissive AND polcmd IN ('w', '*')
+					AND (member = 0 OR pg_has_role(role, member, 'USAGE')))));
+END
+$$;
+COMMENT ON FUNCTION clerk_internal.roles_updating(oid, name[]) IS
+	'the API roles that may update one of these columns, in some row at least; NULL: none';
+
+-- A privilege for the whole table cannot be taken back for a column: it becomes one for the others.
+CREATE OR REPLACE FUNCTION clerk_internal.without_update(tab oid, columns name[]) RETURNS text
+	LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+	AS $$
+	WITH granted AS (
+		SELECT acl.grantee, acl.privilege_type, true AS on_table
+		FROM pg_class, aclexplode(relacl) AS acl WHERE pg_class.oid = tab AND acl.grantee <> relowner
+		UNION
+		SELECT acl.grantee, acl.privilege_type, false
+		FROM pg_attribute, aclexplode(attacl) AS acl WHERE attrelid = tab AND attname = ANY (columns)
+	), grantees AS (
+		SELECT on_table, string_agg(DISTINCT CASE grantee WHEN 0 THEN 'PUBLIC'
+			ELSE grantee::regrole::text END, ', ') AS list
+		FROM granted
+		WHERE privilege_type = 'UPDATE' AND (grantee = 0 OR EXISTS (
+			SELECT FROM clerk_internal.api_roles() AS role WHERE pg_has_role(role, grantee, 'USAGE')))
+		GROUP BY on_table
+	), others AS (
+		SELECT string_agg(quote_ident(attname), ', ' ORDER BY attnum) AS list
+		FROM pg_attribute
+		WHERE attrelid = tab AND attnum > 0 AND NOT attisdropped AND attname <> ALL (columns)
+			AND attgenerated = ''
+	)
+	SELECT string_agg(statement, '; ' ORDER BY on_table DESC)
+	FROM grantees, others, LATERAL (SELECT CASE WHEN on_table
+		THEN format('REVOKE UPDATE ON %s FROM %s', tab::regclass, grantees.list)
+			|| CASE WHEN others.list IS NULL THEN ''
+				ELSE format('; GRANT UPDATE (%s) ON %s TO %s', others.list, tab::regclass, grantees.list) END
+		ELSE format('REVOKE UPDATE (%s) ON %s FROM %s',
+			(SELECT string_agg(quote_ident(col), ', ') FROM unnest(columns) AS col), tab::regclass,
+				grantees.list) END
+	) AS revoke (statement)
+$$;
+COMMENT ON FUNCTION clerk_internal.without_update(oid, name[]) IS
+	'the statements that take UPDATE of some columns back from the API roles, and leave them that of the '
+	'others; NULL: they do not have it by a grant';
+
+--
 -- track.sql
 --		A users table of the application as the mapping of ids.
 --
--- Uses library, idmap.
+-- Uses library, idmap, roles.
 --
 
 CREATE OR REPLACE FUNCTION clerk_internal.check_trackable(tab regclass, column_name name, types text[],
@@ -3929,7 +4154,10 @@ CREATE OR REPLACE FUNCTION clerk.track_ids(tab regclass, clerk_id_column name, i
 	AS $$
 DECLARE
 	kind "char" := (SELECT CASE WHEN relispartition THEN 'p' ELSE relkind END FROM pg_class WHERE oid = tab);
+	mapped bigint;
+	writers text;
 BEGIN
+	PERFORM clerk.is_authenticated();	-- loads the library, which knows the setting of roles
 	IF tab IS NULL OR clerk_id_column IS NULL OR id_column IS NULL THEN
 		RAISE EXCEPTION USING
 			ERRCODE = 'null_value_not_allowed',
@@ -3972,7 +4200,16 @@ BEGIN
 	EXECUTE format(
 		'ALTER TABLE %s ENABLE ALWAYS TRIGGER clerk_track_ids, ENABLE ALWAYS TRIGGER clerk_track_ids_update,
 		ENABLE ALWAYS TRIGGER clerk_track_ids_truncate', tab);
-	RETURN clerk_internal.backfill_ids(tab, clerk_id_column, id_column);
+	mapped := clerk_internal.backfill_ids(tab, clerk_id_column, id_column);
+	writers := clerk_internal.roles_updating(tab, ARRAY[clerk_id_column, id_column]);
+	IF writers IS NOT NULL THEN
+		RAISE WARNING USING
+			MESSAGE = format('requests can choose whose rows they see: %s can update the ids of table %s',
+				writers, tab),
+			HINT = coalesce(clerk_internal.without_update(tab, ARRAY[clerk_id_column, id_column]),
+				'Take that privilege back.');
+	END IF;
+	RETURN mapped;
 END
 $$;
 COMMENT ON FUNCTION clerk.track_ids(regclass, name, name) IS
@@ -5197,7 +5434,8 @@ CREATE OR REPLACE FUNCTION clerk_internal.audit_supabase()
 		UNION ALL
 		SELECT 'error', 'setting app.settings.jwt_secret',
 			'the secret that signs Supabase''s API keys is a setting of this session, and every role of '
-				|| 'a request can read it: take PGRST_APP_SETTINGS_JWT_SECRET away from PostgREST', NULL
+				|| 'a request can read it: take PGRST_APP_SETTINGS_JWT_SECRET away from PostgREST',
+			'-- it is in the environment of PostgREST, where no statement reaches it'
 		WHERE current_setting('app.settings.jwt_secret', true) <> ''
 			AND NOT EXISTS (SELECT FROM clerk_internal.supabase_secret_settings())
 		UNION ALL
@@ -5391,47 +5629,6 @@ $$;
 COMMENT ON FUNCTION clerk.health() IS
 	'each instance: its keys, how fetching them went, when a token last named an unknown one, and when the '
 	'last event came; for pg_monitor';
-
---
--- roles.sql
---		The roles that requests have, and what they reach.
---
--- Uses library, instances.
---
-
--- SECURITY DEFINER: the owner of a table need not read clerk.instances.
-CREATE OR REPLACE FUNCTION clerk_internal.request_role() RETURNS name
-	LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
-	AS $$
-	SELECT coalesce(clerk.claim('role'),
-		(SELECT instance.role FROM clerk.instances AS instance WHERE instance.issuer = clerk.issuer()),
-		clerk_internal.anon_role())::name
-$$;
-COMMENT ON FUNCTION clerk_internal.request_role() IS
-	'the role as which PostgREST and clerk.pre_request() run this request: the token''s, the instance''s, '
-	'or the anonymous one';
-
-CREATE OR REPLACE FUNCTION clerk_internal.api_roles() RETURNS SETOF name
-	LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
-	AS $$
-	SELECT rolname FROM pg_roles
-	WHERE rolname = clerk_internal.anon_role()
-		OR rolname IN (SELECT instance.role FROM clerk.instances AS instance)
-$$;
-COMMENT ON FUNCTION clerk_internal.api_roles() IS
-	'the roles as which requests run: the anonymous one and those of the instances';
-
-CREATE OR REPLACE FUNCTION clerk_internal.roles_reaching(relation oid, privileges text) RETURNS text
-	LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
-	AS $$
-	SELECT string_agg(quote_ident(role), ', ' ORDER BY role)
-	FROM clerk_internal.api_roles() AS role, pg_class
-	WHERE pg_class.oid = relation AND has_schema_privilege(role, relnamespace, 'USAGE')
-		AND (has_table_privilege(role, relation, privileges)
-			OR has_any_column_privilege(role, relation, replace(privileges, ', DELETE', '')))
-$$;
-COMMENT ON FUNCTION clerk_internal.roles_reaching(oid, text) IS
-	'the API roles that may do one of these with a table, PUBLIC''s rights included; NULL: none';
 
 --
 -- citus.sql
@@ -5846,6 +6043,11 @@ BEGIN
 		RAISE EXCEPTION USING
 			ERRCODE = 'invalid_parameter_value',
 			MESSAGE = 'administrators are those of an organization, so its column must be given';
+	ELSIF admin_role !~ '^(org:)?\w+$' THEN
+		RAISE EXCEPTION USING
+			ERRCODE = 'invalid_parameter_value',
+			MESSAGE = 'no role of an organization is called so',
+			HINT = 'Give its key, such as org:admin or admin.';
 	ELSIF coalesce((SELECT relkind NOT IN ('r', 'p') FROM pg_class WHERE oid = tab), true) THEN
 		RAISE EXCEPTION USING
 			ERRCODE = 'wrong_object_type',
@@ -5917,8 +6119,9 @@ CREATE OR REPLACE FUNCTION clerk_internal.policy_changes(tab regclass, owner nam
 				CASE w.command WHEN 'INSERT' THEN 'WITH CHECK' ELSE 'USING' END, w.expression)),
 			(3, is_present IS NULL,
 				format('COMMENT ON POLICY %I ON %s IS %L', policy, tab, 'made by clerk.protect()')),
+			-- without its name, which could end the comment
 			(4, is_wanted IS NULL AND NOT is_ours AND is_permissive,
-				format('-- policy %I is permissive as well: these do not stop what it lets through', policy))
+				'-- there is a permissive policy of another name: these do not stop what it lets through')
 		) AS change (ordinal, is_due, statement)
 	WHERE change.is_due
 	ORDER BY change.ordinal = 4, change.ordinal > 1, policy, change.ordinal
@@ -5977,21 +6180,39 @@ COMMENT ON FUNCTION clerk.protect(regclass, name, name, text, name, boolean) IS
 		'statements that are missing, which it runs unless dry_run';
 
 --
--- audit.sql
---		What will not do what it seems to: tables, policies, functions, roles, instances.
+-- code.sql
+--		The code that requests run, followed to the end: policies, views, column defaults, constraints,
+--		triggers and the functions that requests may call, and what those call in their turn. PostgreSQL
+--		records what an expression and a body in BEGIN ATOMIC depend on; other bodies are read as text.
 --
--- Uses library, instances, refresh, shim, webhook, supabase, upkeep, roles, protect, citus.
+-- Uses shim, roles.
 --
+
+-- What belongs to whom.
+
+CREATE OR REPLACE FUNCTION clerk_internal.is_platform_schema(schema oid) RETURNS boolean
+	LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+	AS $$
+	SELECT EXISTS (
+		SELECT FROM pg_namespace
+		WHERE oid = schema AND (nspname ~ '^(_realtime|_analytics|supabase_\w+)$'
+			OR nspname IN ('storage', 'realtime', 'vault', 'graphql', 'graphql_public', 'pgbouncer',
+				'extensions', 'pgsodium', 'pgsodium_masks', 'net', 'cron', 'pgmq')))
+$$;
+COMMENT ON FUNCTION clerk_internal.is_platform_schema(oid) IS
+	'whether a schema is one that Supabase makes for its services, except auth, where people put functions '
+	'of their own';
 
 CREATE OR REPLACE FUNCTION clerk_internal.is_audited(catalog regclass, object oid, schema oid) RETURNS boolean
 	LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 	AS $$
-	SELECT schema::regnamespace::text !~ '^(pg_|information_schema$)' AND NOT clerk_internal.is_own(catalog, object)
-		AND NOT EXISTS (
-			SELECT FROM pg_depend
-			WHERE classid = catalog AND objid = object AND refclassid = 'pg_extension'::regclass AND deptype = 'e')
+	SELECT schema::regnamespace::text !~ '^(pg_|(information_schema|clerk|clerk_internal)$)' AND NOT EXISTS (
+		SELECT FROM pg_depend
+		WHERE classid = catalog AND objid = object AND refclassid = 'pg_extension'::regclass
+			AND deptype = 'e')
 $$;
-COMMENT ON FUNCTION clerk_internal.is_audited(regclass, oid, oid) IS 'whether an object is the application''s, not PostgreSQL''s or an extension''s';
+COMMENT ON FUNCTION clerk_internal.is_audited(regclass, oid, oid) IS
+	'whether an object is the application''s, not PostgreSQL''s, ours or another extension''s';
 
 CREATE OR REPLACE FUNCTION clerk_internal.is_unverified(function text) RETURNS boolean
 	LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
@@ -6000,241 +6221,1608 @@ CREATE OR REPLACE FUNCTION clerk_internal.is_unverified(function text) RETURNS b
 	SELECT coalesce(bool_or(NOT clerk_internal.is_auth_shim(oid)), false)
 	FROM pg_proc WHERE proname = substring(function FROM '[.](.*)[(]') AND oid::regprocedure::text = function
 $$;
-COMMENT ON FUNCTION clerk_internal.is_unverified(text) IS 'whether a function of schema auth is not that of clerk.install_auth_shim()';
+COMMENT ON FUNCTION clerk_internal.is_unverified(text) IS
+	'whether a function of schema auth is not that of clerk.install_auth_shim()';
 
--- As PostgreSQL prints an expression, and near enough as people write one.
-CREATE OR REPLACE FUNCTION clerk_internal.verified_expression(expression text) RETURNS text
-	LANGUAGE plpgsql IMMUTABLE STRICT SET search_path = pg_catalog, pg_temp
+CREATE OR REPLACE FUNCTION clerk_internal.auth_functions() RETURNS oid[]
+	LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+	AS $$
+	SELECT ARRAY(
+		SELECT to_regprocedure(function)::oid
+		FROM unnest('{auth.uid(),auth.jwt(),auth.role(),auth.email()}'::text[]) AS function
+		WHERE to_regprocedure(function) IS NOT NULL)
+$$;
+COMMENT ON FUNCTION clerk_internal.auth_functions() IS
+	'the functions of Supabase Auth: known, so that nobody needs to look into them';
+
+-- Code as text. A string or comment in which code could be seen stands as its number between the
+-- characters 1 and 2 while the code is looked at or changed; a string also keeps its quotes.
+
+CREATE OR REPLACE FUNCTION clerk_internal.mask_code(source text, OUT code text, OUT pieces text[])
+	LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
 	AS $$
 DECLARE
-	claim constant text := 'current_setting\s*\(\s*''request\.jwt\.%s''(?:::text)?\s*(?:,\s*(?:true|false)\s*)?\)';
-	claims constant text := format(claim, 'claims');
-	rule record;
+	opening constant text := '--|/\*|\m[eE]''|''|"|(?<![\w$])\$(?:[[:alpha:]_]\w*)?\$';
+	rest text := coalesce(source, '');
+	start integer;
+	mark text;
+	piece text;
 BEGIN
-	FOR rule IN
-		SELECT * FROM (VALUES
-			('\((?:NULLIF\()?' || claims || '(?:, ''''::text\))?\)::jsonb?', 'clerk.jwt()'),
-			(claims, '(clerk.jwt())::text'),
-			(format(claim, 'claim\.sub'), 'clerk.uid()'),
-			('NULLIF\(clerk\.uid\(\), ''''::text\)', 'clerk.uid()'),
-			(format(claim, 'claim\.(\w+)'), 'clerk.claim(''\1'')'),
-			('\mauth\.jwt\(\)', 'clerk.jwt()'),
-			('\mauth\.uid\(\)', 'clerk.mapped_id()'),
-			('\mauth\.email\(\)', 'clerk.claim(''email'')'),
-			('\mauth\.role\(\)', '(CURRENT_USER)::text'),
-			('\( SELECT clerk\.jwt\(\) AS \w+\)', 'clerk.jwt()'),
-			('\(clerk\.jwt\(\) ->> ''sub''::text\)', 'clerk.uid()'),
-			('\(clerk\.jwt\(\) ->> ''(?:o\.id|org_id)''::text\)', 'clerk.org_id()'),
-			('->> ''o\.(\w+)''::text', '#>> ''{o,\1}''::text[]'),
-			('\((?:\( SELECT )?clerk\.uid\(\)(?: AS \w+)?\)?\)::uuid', 'clerk.mapped_id()')
-		) AS rules (pattern, replacement)
+	code := '';
+	pieces := '{}';
 	LOOP
-		expression := regexp_replace(expression, rule.pattern, rule.replacement, 'g');
+		start := regexp_instr(rest, opening);
+		EXIT WHEN start = 0;
+		mark := regexp_substr(rest, opening);
+		code := code || left(rest, start - 1);
+		rest := substr(rest, start);
+		-- what does not end is all the rest; a nested comment ends too early, so that it is read as code
+		piece := coalesce(CASE
+			WHEN mark = '--' THEN substring(rest FROM '^[^\n]*')
+			WHEN mark = '/*' THEN substring(rest FROM '^/\*(?:[^*]|\*+[^*/])*\*+/')
+			WHEN mark = '"' THEN substring(rest FROM '^"(?:[^"]|"")*"')
+			WHEN mark = '''' THEN substring(rest FROM '^''(?:[^'']|'''')*''')
+			WHEN mark IN ('e''', 'E''') THEN substring(rest FROM '^.''(?:[^''\\]|\\.|'''')*''')
+			WHEN strpos(substr(rest, length(mark) + 1), mark) > 0
+				THEN left(rest, strpos(substr(rest, length(mark) + 1), mark) + 2 * length(mark) - 1)
+		END, rest);
+		rest := substr(rest, length(piece) + 1);
+		IF mark IN ('--', '/*') THEN
+			pieces := pieces || piece;
+			code := code || chr(1) || cardinality(pieces) || chr(2);
+		ELSIF mark = '"' OR piece ~ '^''([^''();[:space:]]*|\{[^''();]*\})''$' THEN
+			code := code || piece;
+		ELSE
+			pieces := pieces || piece;
+			code := code || '''' || chr(1) || cardinality(pieces) || chr(2) || '''';
+		END IF;
 	END LOOP;
-	RETURN expression;
+	code := code || rest;
 END
 $$;
-COMMENT ON FUNCTION clerk_internal.verified_expression(text) IS
-	'an expression that asks clerk.uid() and the like where it asked request.jwt.claims, or the functions of Supabase Auth';
+COMMENT ON FUNCTION clerk_internal.mask_code(text) IS
+	'SQL with its comments, and those of its strings that could hold code, taken out and numbered';
 
-CREATE OR REPLACE FUNCTION clerk_internal.audit_tables() RETURNS TABLE (severity text, finding text, object text, detail text, fix text)
-	LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+CREATE OR REPLACE FUNCTION clerk_internal.unmask_code(code text, pieces text[]) RETURNS text
+	LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
 	AS $$
-	WITH tables AS (
-		SELECT pg_class.*, pg_class.oid::regclass AS tab, EXISTS (SELECT FROM pg_policy WHERE polrelid = pg_class.oid) AS has_policy,
-			clerk_internal.roles_reaching(pg_class.oid, CASE WHEN relkind IN ('r', 'p') THEN 'SELECT, INSERT, UPDATE, DELETE' ELSE 'SELECT' END) AS roles
+BEGIN
+	FOR n IN 1 .. cardinality(pieces) LOOP
+		code := replace(code, '''' || chr(1) || n || chr(2) || '''', pieces[n]);
+		code := replace(code, chr(1) || n || chr(2), pieces[n]);
+	END LOOP;
+	RETURN code;
+END
+$$;
+COMMENT ON FUNCTION clerk_internal.unmask_code(text, text[]) IS 'undoes clerk_internal.mask_code()';
+
+-- Strings are queries where there is EXECUTE, or one of the functions that take a query.
+CREATE OR REPLACE FUNCTION clerk_internal.dynamic_code(code text, pieces text[]) RETURNS text
+	LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+	AS $$
+#variable_conflict use_column
+BEGIN
+	RETURN (
+		SELECT string_agg((clerk_internal.mask_code(CASE
+				WHEN piece ^@ '$' THEN regexp_replace(piece, '^\$\w*\$|\$\w*\$\Z', '', 'g')
+				ELSE replace(regexp_replace(piece, '^[eE]?''|''$', '', 'g'), '''''', '''') END)).code, '; ')
+		FROM unnest(pieces) AS piece
+		WHERE piece !~ '^(--|/\*)'
+			AND code ~* '\m(execute|query_to_xml\w*|cursor_to_xml\w*|dblink\w*|ts_stat)\M');
+END
+$$;
+COMMENT ON FUNCTION clerk_internal.dynamic_code(text, text[]) IS
+	'the strings of masked code that it may run as queries; NULL: none';
+
+-- Balanced to three levels, which is what people write in a cast or a scalar subquery.
+CREATE OR REPLACE FUNCTION clerk_internal.plain_code(code text) RETURNS text
+	LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+	AS $$
+DECLARE
+	inner_text constant text := '(?:[^()]|\((?:[^()]|\((?:[^()]|\([^()]*\))*\))*\))+';
+	-- what may stand before a parenthesis and is no function
+	word constant text := '(?:select|from|where|having|on|by|using|and|or|not|in|is|like|when|then|else|case|'
+		'return|as|values)';
+	rule record;
+	was text;
+BEGIN
+	-- a comment, and any white space, is a space
+	code := regexp_replace(code, '(?<!'')\x01\d+\x02|\s+', ' ', 'g');
+	FOR round IN 1 .. 10 LOOP
+		was := code;
+		FOR rule IN
+			SELECT * FROM (VALUES
+				('  ', ' +', ' '),
+				('[', '\s*\[\s*', '['),
+				('.', '\s*\.\s*', '.'),
+				('::', '\s*::\s*', '::'),
+				('>', '\s*(->>?|#>>?)\s*', '\1'),
+				('( ', '\( ', '('),
+				(' ', ' ([)\],])', '\1'),
+				(' (', '\m(?!' || word || '\M)(\w+) \(', '\1('),
+				('"', '"([a-z_][a-z_0-9]*)"', '\1'),
+				('pg_catalog', '\mpg_catalog\.', ''),
+				('''::', '(''[^'']*'')::(?:text|character varying|varchar|name)\M(?!\[)', '\1'),
+				('cast(', '\mcast\((' || inner_text || ') as ([\w ]+)\)', '(\1)::\2'),
+				('(select', '\(select (' || inner_text || ') as (?:\w+|"[^"]*")\)', '(select \1)'),
+				('(select', '\(select ((?:(?!\mfrom\M)[^()]|\((?:[^()]|\((?:[^()]|\([^()]*\))*\))*\))+)\)',
+					'(\1)'),
+				('((', '(?<![\w"])\(\(((?:[^()]|\((?:[^()]|\([^()]*\))*\))*)\)\)', '(\1)'),
+				('))', '(?<![\w"])\((?!select\M)([\w.]+\((?:[^()]|\([^()]*\))*\))\)', '\1')
+			) AS rules (needs, pattern, replacement)
+		LOOP
+			IF strpos(lower(code), rule.needs) > 0 THEN
+				code := regexp_replace(code, rule.pattern, rule.replacement, 'gi');
+			END IF;
+		END LOOP;
+		EXIT WHEN code IS NOT DISTINCT FROM was;
+	END LOOP;
+	RETURN code;
+END
+$$;
+COMMENT ON FUNCTION clerk_internal.plain_code(text) IS
+	'masked code in one spelling, to look for patterns in it: without comments, needless parentheses, '
+	'spaces and scalar subqueries';
+
+-- What code calls and reads.
+
+CREATE OR REPLACE FUNCTION clerk_internal.recorded_calls(catalog oid, object oid) RETURNS oid[]
+	LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+	AS $$
+BEGIN
+	RETURN (
+		SELECT ARRAY(
+			SELECT refobjid FROM pg_depend
+			WHERE classid = catalog AND objid = object AND refclassid = 'pg_proc'::regclass AND deptype = 'n'
+			UNION
+			SELECT oprcode FROM pg_depend JOIN pg_operator ON pg_operator.oid = refobjid
+			WHERE classid = catalog AND objid = object AND refclassid = 'pg_operator'::regclass));
+END
+$$;
+COMMENT ON FUNCTION clerk_internal.recorded_calls(oid, oid) IS
+	'the functions that an object depends on, those of PostgreSQL itself left out';
+
+CREATE OR REPLACE FUNCTION clerk_internal.recorded_reads(catalog oid, object oid) RETURNS oid[]
+	LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+	AS $$
+BEGIN
+	RETURN (
+		SELECT ARRAY(
+			SELECT DISTINCT refobjid FROM pg_depend
+			WHERE classid = catalog AND objid = object AND refclassid = 'pg_class'::regclass
+				AND deptype = 'n'));
+END
+$$;
+COMMENT ON FUNCTION clerk_internal.recorded_reads(oid, oid) IS
+	'the tables and views that an object depends on';
+
+-- A node tree lists the tables of subqueries only, so that a table's own columns do not count.
+CREATE OR REPLACE FUNCTION clerk_internal.subquery_reads(expression pg_node_tree) RETURNS oid[]
+	LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+	AS $$
+#variable_conflict use_column
+BEGIN
+	RETURN (
+		SELECT ARRAY(SELECT DISTINCT relid[1]::oid FROM regexp_matches(expression::text, ':relid (\d+)',
+			'g') AS relid WHERE relid[1] <> '0'));
+END
+$$;
+COMMENT ON FUNCTION clerk_internal.subquery_reads(pg_node_tree) IS
+	'the tables and views in the subqueries of an expression';
+
+-- The search_path of the function decides, if it has one; else the nearest: its schema, public, any.
+CREATE OR REPLACE FUNCTION clerk_internal.named_in(code text, is_call boolean, home oid, path name[]) RETURNS oid[]
+	LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+	AS $$
+#variable_conflict use_column
+BEGIN
+	RETURN (
+		WITH spelled AS (
+			SELECT DISTINCT m[1] AS schema, m[2] AS name
+			FROM (VALUES ('("(?:[^"]|"")+"|[[:alpha:]_][\w$]*)')) AS one (word),
+				regexp_matches(code, CASE WHEN is_call THEN '(?:' || word || '\.)?' || word || '\('
+					ELSE '\m(?:from|join|update|into)(?: only)? (?:' || word || '\.)?' || word
+						|| '(?![\w$."(])' END, 'gi') AS m
+		), named AS (
+			SELECT unquoted.* FROM spelled, LATERAL (
+				SELECT CASE WHEN schema ^@ '"' THEN replace(btrim(schema, '"'), '""', '"')
+					ELSE lower(schema) END,
+					CASE WHEN name ^@ '"' THEN replace(btrim(name, '"'), '""', '"') ELSE lower(name) END
+			) AS unquoted (schema, name)
+		), candidates AS (
+			SELECT named.name, object.oid, rank() OVER (PARTITION BY named.name, named.schema ORDER BY CASE
+					WHEN named.schema IS NOT NULL OR path IS NOT NULL THEN 0
+					WHEN object.schema = home THEN 1
+					WHEN object.schema = to_regnamespace('public') THEN 2
+					ELSE 3 END) AS distance
+			FROM named JOIN (
+				SELECT oid, proname AS name, pronamespace AS schema FROM pg_proc WHERE is_call
+				UNION ALL
+				SELECT oid, relname, relnamespace FROM pg_class WHERE NOT is_call AND relkind IN ('r', 'p',
+					'v', 'f')
+			) AS object ON object.name = named.name::name
+			JOIN pg_namespace ON pg_namespace.oid = object.schema
+			WHERE nspname NOT IN ('pg_catalog', 'information_schema')
+				AND CASE WHEN named.schema IS NULL THEN coalesce(nspname = ANY (path), true)
+					ELSE nspname = named.schema END
+		)
+		SELECT ARRAY(SELECT DISTINCT oid FROM candidates WHERE distance = 1));
+END
+$$;
+COMMENT ON FUNCTION clerk_internal.named_in(text, boolean, oid, name[]) IS
+	'the functions, or the tables and views, that plain code in a function of schema home names';
+
+CREATE OR REPLACE FUNCTION clerk_internal.search_path_of(settings text[]) RETURNS name[]
+	LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+	AS $$
+	SELECT ARRAY(SELECT btrim(schema, ' "') FROM regexp_split_to_table(substr(setting, 13),
+		',') AS schema)::name[]
+	FROM unnest(settings) AS setting WHERE setting ^@ 'search_path='
+$$;
+COMMENT ON FUNCTION clerk_internal.search_path_of(text[]) IS
+	'the schemas in the search_path of a function; NULL: it has none';
+
+DO $type$
+BEGIN
+	CREATE TYPE clerk_internal.code_item AS (
+	kind text,
+	id oid,
+	tab oid,
+	object text,
+	chain text,
+	starts text,
+	code text,
+	calls oid[],
+	reads oid[]
+);
+EXCEPTION WHEN duplicate_object THEN
+	NULL;
+END
+$type$;
+COMMENT ON TYPE clerk_internal.code_item IS
+	'code that requests run: a policy, view, default, generated column, constraint, trigger or function; '
+	'what it is of; the name that findings give it; how requests get there, and from what kind of code; its '
+	'plain text; which functions it calls, and which tables and views it reads';
+
+CREATE OR REPLACE FUNCTION clerk_internal.expression_item(kind text, catalog oid, id oid, tab oid, object text,
+	expression text, reads oid[])
+	RETURNS clerk_internal.code_item
+	LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+	AS $$
+BEGIN
+	RETURN ROW(kind, id, tab, object, object, kind,
+		clerk_internal.plain_code((clerk_internal.mask_code(expression)).code),
+		clerk_internal.recorded_calls(catalog, id), reads);
+END
+$$;
+COMMENT ON FUNCTION clerk_internal.expression_item(text, oid, oid, oid, text, text, oid[]) IS
+	'the code of an expression, whose calls PostgreSQL records';
+
+CREATE OR REPLACE FUNCTION clerk_internal.view_item(view oid, chain text, starts text) RETURNS clerk_internal.code_item
+	LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+	AS $$
+DECLARE
+	rule constant oid := (SELECT oid FROM pg_rewrite WHERE ev_class = view AND ev_type = '1');
+BEGIN
+	RETURN ROW('view'::text, view, view, format('view %s', view::regclass), chain, starts,
+		clerk_internal.plain_code((clerk_internal.mask_code(pg_get_viewdef(view))).code),
+		clerk_internal.recorded_calls('pg_rewrite'::regclass, rule),
+		array_remove(clerk_internal.recorded_reads('pg_rewrite'::regclass, rule), view));
+END
+$$;
+COMMENT ON FUNCTION clerk_internal.view_item(oid, text, text) IS 'the code of a view';
+
+CREATE OR REPLACE FUNCTION clerk_internal.function_item(function oid, chain text, starts text)
+	RETURNS clerk_internal.code_item
+	LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+	AS $$
+DECLARE
+	proc pg_proc;
+	language name;
+	masked record;
+	plain text;
+	path name[];
+	calls oid[] := clerk_internal.recorded_calls('pg_proc'::regclass, function);
+	reads oid[] := clerk_internal.recorded_reads('pg_proc'::regclass, function);
+BEGIN
+	SELECT * INTO proc FROM pg_proc WHERE oid = function;
+	language := (SELECT lanname FROM pg_language WHERE oid = proc.prolang);
+	IF language IN ('sql', 'plpgsql') THEN
+		masked := clerk_internal.mask_code(coalesce(pg_get_function_sqlbody(function), proc.prosrc));
+		plain := clerk_internal.plain_code(concat_ws('; ', masked.code,
+			clerk_internal.dynamic_code(masked.code, masked.pieces)));
+	ELSIF language NOT IN ('c', 'internal') THEN
+		-- queries stand in strings there, which are quoted in other ways
+		plain := clerk_internal.plain_code(proc.prosrc);
+	END IF;
+	IF proc.prosqlbody IS NULL AND plain IS NOT NULL THEN
+		path := clerk_internal.search_path_of(proc.proconfig);
+		calls := calls || clerk_internal.named_in(plain, true, proc.pronamespace, path);
+		reads := reads || clerk_internal.named_in(plain, false, proc.pronamespace, path);
+	END IF;
+	RETURN ROW('function'::text, function, 0::oid, format('function %s', function::regprocedure), chain,
+		starts,
+		coalesce(plain, ''), calls, reads);
+END
+$$;
+COMMENT ON FUNCTION clerk_internal.function_item(oid, text, text) IS 'the code of a function';
+
+-- Where requests begin, in the order in which a function that several lead to is blamed on them.
+CREATE OR REPLACE FUNCTION clerk_internal.first_code() RETURNS SETOF clerk_internal.code_item
+	LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp ROWS 1000
+	AS $$
+	WITH tables AS MATERIALIZED (
+		SELECT pg_class.oid, relkind, pg_class.oid::regclass AS tab
 		FROM pg_class
-		WHERE relkind IN ('r', 'p', 'v', 'm', 'f') AND clerk_internal.is_audited('pg_class', pg_class.oid, relnamespace)
+		WHERE relkind IN ('r', 'p', 'v') AND clerk_internal.is_audited('pg_class', pg_class.oid, relnamespace)
+			AND NOT clerk_internal.is_platform_schema(relnamespace)
+			AND clerk_internal.roles_reaching(pg_class.oid, 'SELECT, INSERT, UPDATE, DELETE') IS NOT NULL
+	), items AS MATERIALIZED (	-- so that each is made once
+		SELECT 1, clerk_internal.expression_item('policy', 'pg_policy'::regclass, pg_policy.oid, polrelid,
+			format('policy %I on %s', polname, polrelid::regclass),
+			concat_ws('; ', pg_get_expr(polqual, polrelid), pg_get_expr(polwithcheck, polrelid)),
+			clerk_internal.subquery_reads(polqual) || clerk_internal.subquery_reads(polwithcheck))
+		FROM pg_policy JOIN pg_class ON pg_class.oid = polrelid
+		WHERE clerk_internal.is_audited('pg_class', polrelid, relnamespace)
+		UNION ALL
+		SELECT 2, clerk_internal.view_item(oid, format('view %s', tab), 'view') FROM tables
+			WHERE relkind = 'v'
+		UNION ALL
+		SELECT 3, clerk_internal.expression_item(CASE attgenerated WHEN '' THEN 'default'
+			ELSE 'generated column' END,
+			'pg_attrdef'::regclass, pg_attrdef.oid, adrelid,
+			format('%s of %s.%I', CASE attgenerated WHEN '' THEN 'default' ELSE 'generated column' END, tab,
+				attname),
+			pg_get_expr(adbin, adrelid), '{}')
+		FROM tables JOIN pg_attrdef ON adrelid = tables.oid JOIN pg_attribute ON attrelid = adrelid
+			AND attnum = adnum
+		UNION ALL
+		SELECT 4, clerk_internal.expression_item('constraint', 'pg_constraint'::regclass, pg_constraint.oid,
+			conrelid,
+			format('constraint %I on %s', conname, tab), pg_get_expr(conbin, conrelid), '{}')
+		FROM tables JOIN pg_constraint ON conrelid = tables.oid
+		WHERE contype = 'c' AND coninhcount = 0
+		UNION ALL
+		SELECT 5, clerk_internal.expression_item('trigger', 'pg_trigger'::regclass, pg_trigger.oid, tgrelid,
+			format('trigger %I on %s', tgname, tab), substring(pg_get_triggerdef(pg_trigger.oid)
+				FROM ' WHEN (.*) EXECUTE '), '{}')
+		FROM tables JOIN pg_trigger ON tgrelid = tables.oid
+		WHERE NOT tgisinternal AND tgparentid = 0
+		UNION ALL
+		SELECT 6, clerk_internal.function_item(pg_proc.oid, format('a request → %s',
+			pg_proc.oid::regprocedure),
+			CASE WHEN prosecdef THEN 'definer' ELSE 'function' END)
+		FROM pg_proc
+		WHERE prokind IN ('f', 'p') AND prorettype NOT IN ('trigger'::regtype, 'event_trigger'::regtype)
+			AND clerk_internal.is_audited('pg_proc', pg_proc.oid, pronamespace)
+			AND NOT clerk_internal.is_platform_schema(pronamespace)
+			AND pg_proc.oid <> ALL (clerk_internal.auth_functions())
+			AND clerk_internal.roles_calling(pg_proc.oid) IS NOT NULL
 	)
-	SELECT 'error', 'rls-disabled', format('table %s', tab),
-		format('%s can reach it, and row-level security is off%s', roles, CASE WHEN has_policy THEN ', so its policies do nothing' ELSE '' END),
-		format('ALTER TABLE %s ENABLE ROW LEVEL SECURITY', tab)
-	FROM tables WHERE relkind IN ('r', 'p') AND NOT relrowsecurity AND roles IS NOT NULL
-	UNION ALL
-	SELECT 'warning', 'rls-without-policy', format('table %s', tab), format('%s can reach it, and sees no row, as it has no policy', roles),
-		format('SELECT clerk.protect(%L, owner => %L, dry_run => false)', tab, 'user_id')
-	FROM tables WHERE relkind IN ('r', 'p') AND relrowsecurity AND NOT has_policy AND roles IS NOT NULL
-	UNION ALL
-	SELECT 'error', 'view-of-owner', format('view %s', tab),
-		format('%s can read it, and it reads with the rights of its owner, for whom policies may not count', roles),
-		format('ALTER VIEW %s SET (security_invoker = true)', tab)
-	FROM tables
-	WHERE relkind = 'v' AND roles IS NOT NULL
-		AND NOT EXISTS (SELECT FROM pg_options_to_table(reloptions) WHERE option_name = 'security_invoker' AND option_value::boolean)
-	UNION ALL
-	SELECT 'error', CASE relkind WHEN 'm' THEN 'materialized-view' ELSE 'foreign-table' END,
-		format('%s %s', CASE relkind WHEN 'm' THEN 'materialized view' ELSE 'foreign table' END, tab),
-		format('%s can read it, and it cannot have policies', roles), format('REVOKE ALL ON %s FROM PUBLIC, %s', tab, roles)
-	FROM tables WHERE relkind IN ('m', 'f') AND roles IS NOT NULL
-	UNION ALL
-	SELECT 'error', 'role-owns-table', format('table %s', tab), format('role %I owns it, so no policy counts for that role', role),
-		format('ALTER TABLE %s OWNER TO %I', tab, current_user)
-	FROM tables, clerk_internal.api_roles() AS role, pg_roles
-	WHERE relkind IN ('r', 'p') AND NOT relforcerowsecurity AND rolname = role AND NOT rolsuper AND pg_has_role(role, relowner, 'USAGE')
+	SELECT (item).* FROM items AS i (ordinal, item) ORDER BY ordinal, (item).object COLLATE "C"
 $$;
-COMMENT ON FUNCTION clerk_internal.audit_tables() IS 'what clerk.audit() finds in tables and views';
+COMMENT ON FUNCTION clerk_internal.first_code() IS
+	'the code that requests run first: policies, what belongs to the tables and views they reach, and the '
+	'functions they may call';
 
-CREATE OR REPLACE FUNCTION clerk_internal.audited_policies()
-	RETURNS TABLE (id oid, tab regclass, object text, is_permissive boolean, is_public boolean, expression text, alter_policy text, fix text)
+CREATE OR REPLACE FUNCTION clerk_internal.requested_code() RETURNS SETOF clerk_internal.code_item
+	LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp ROWS 1000
+	AS $$
+DECLARE
+	known oid[] := clerk_internal.auth_functions();
+	seen oid[] := '{}';
+	seen_views oid[] := '{}';
+	waiting clerk_internal.code_item[];
+	first clerk_internal.code_item;
+	item clerk_internal.code_item;
+	found oid;
+BEGIN
+	FOR first IN SELECT * FROM clerk_internal.first_code() LOOP
+		CONTINUE WHEN first.id = ANY (CASE first.kind WHEN 'function' THEN seen WHEN 'view'
+			THEN seen_views END);
+		waiting := ARRAY[first];
+		IF first.kind = 'function' THEN
+			seen := seen || first.id;
+		ELSIF first.kind = 'view' THEN
+			seen_views := seen_views || first.id;
+		END IF;
+		WHILE cardinality(waiting) > 0 LOOP
+			item := waiting[1];
+			waiting := waiting[2:];
+			RETURN NEXT item;
+			FOR found IN
+				SELECT pg_proc.oid FROM unnest(item.calls) AS called JOIN pg_proc ON pg_proc.oid = called
+				WHERE pg_proc.oid <> ALL (known) AND pg_proc.oid <> ALL (seen)
+					AND clerk_internal.is_audited('pg_proc', pg_proc.oid, pronamespace)
+			LOOP
+				seen := seen || found;
+				waiting := waiting || clerk_internal.function_item(found,
+					format('%s → %s', item.chain, found::regprocedure), item.starts);
+			END LOOP;
+			FOR found IN
+				SELECT pg_class.oid FROM unnest(item.reads) AS read JOIN pg_class ON pg_class.oid = read
+				WHERE relkind = 'v' AND pg_class.oid <> ALL (seen_views)
+					AND clerk_internal.is_audited('pg_class', pg_class.oid, relnamespace)
+			LOOP
+				seen_views := seen_views || found;
+				waiting := waiting || clerk_internal.view_item(found,
+					format('%s → view %s', item.chain, found::regclass), item.starts);
+			END LOOP;
+		END LOOP;
+	END LOOP;
+END
+$$;
+COMMENT ON FUNCTION clerk_internal.requested_code() IS
+	'all code that requests run, each function and view once, with the first way that leads there';
+
+--
+-- fixes.sql
+--		Code that asks clerk.uid() and the like where it asked what is not verified, is never there,
+--		or is spelled otherwise; and the statements that put it in the place of the old.
+--
+-- Uses code.
+--
+
+-- The rules run until nothing changes. They read what PostgreSQL prints, and near enough what
+-- people write. Between them, <uid> and <org> stand for an id that was a uuid: where it is cast to
+-- text the column holds Clerk's id, and where it stays a uuid the local one.
+CREATE OR REPLACE FUNCTION clerk_internal.verified_code(code text, in_function boolean DEFAULT false,
+	text_place text DEFAULT NULL)
+	RETURNS text
+	LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+	AS $$
+DECLARE
+	-- %s: a pattern of names
+	setting constant text := '\m(?:pg_catalog\.)?current_setting\s*\(\s*''%s''(?:::text)?\s*'
+		'(?:,\s*(?:true|false)\s*)?\)';
+	auth constant text := '"?\mauth"?\."?%s"?\s*\(\s*\)';
+	-- that of install_auth_shim() stays: it is a local id, also as text
+	auth_uid constant text :=
+		CASE WHEN clerk_internal.is_unverified('auth.uid()') THEN format(auth, 'uid') END;
+	auth_role constant text :=
+		CASE WHEN clerk_internal.is_unverified('auth.role()') THEN format(auth, 'role') END;
+	role constant text := CASE WHEN in_function
+		-- CURRENT_USER is the owner of the last SECURITY DEFINER function
+		THEN 'coalesce(nullif(current_setting(''role''), ''none''), session_user)'
+			ELSE '(CURRENT_USER)::text' END;
+	inside constant text := '(?:[^()]|\((?:[^()]|\([^()]*\))*\))+?';
+	empty constant text := '''(?:\{\})?''(?:::\w+)?';
+	json_text constant text := '\(clerk\.jwt\(\)\)::text';
+	json constant text := '(?:\(clerk\.jwt\(\)\)::json|clerk\.jwt\(\))(?:::jsonb?)?';
+	-- the same in a scalar subquery, in parentheses or bare
+	claims constant text := format('(?:%1$s|(?<![\w"])\(\s*%1$s\s*\)|'
+		'\(\s*select\s+%1$s(?:\s+as\s+\w+)?\s*\))', json);
+	claim constant text := '\mclerk\.claim\s*\(\s*(?:variadic\s+array\[\s*)?';
+	id constant text := '(clerk\.uid\(\)|clerk\.org_id\(\)|<uid>|<org>)';
+	object constant text := '(?:o|act|(?:public_|private_|unsafe_|user_|app_)?metadata)(?:\.\w+)*';
+	texts constant text := '(?:text|varchar|character varying)(?:\(\d+\))?(?!\w)';
+	open constant text := '(?<![\w"])\(\s*';	-- not of a call
+	of_select constant text := 'select\s+' || id || '(?:\s+as\s+\w+)?\s*\)';
+	org_role constant text := '\mclerk\.org_role\(\)(?:(?:\s+as\s+org_role)?\s*\))?\s*';
+	equals constant text := '(?:=|<>|!=)\s*';
+	rule record;
+	was text;
+BEGIN
+	FOR round IN 1 .. 10 LOOP
+		was := code;
+		-- each with a word without which it cannot match, since to look for that costs less
+		FOR rule IN
+			SELECT * FROM (VALUES
+				('cast', '\mcast\s*\(\s*(' || inside || ')\s+as\s+(\w+)\s*\)', '(\1)::\2'),
+				-- the settings of PostgREST, of this and older versions
+				('setting', format(setting, 'request\.jwt\.claims?'), '(clerk.jwt())::text'),
+				('setting', format(setting, 'request\.jwt\.claims?\.sub'), 'clerk.uid()'),
+				('setting', format(setting, 'request\.jwt\.claims?\.(\w+)'), 'clerk.claim(''\1'')'),
+				('nullif', '\mnullif\s*\(\s*\(?(' || json_text || '|clerk\.\w+\((?:''\w+'')?\))\)?\s*,\s*'
+					|| empty || '\s*\)', '\1'),
+				('coalesce', '\mcoalesce\s*\(\s*' || json_text || '\s*,\s*(?:' || json_text || '|' || empty
+					|| ')\s*\)',
+					'(clerk.jwt())::text'),
+				('coalesce', '\mcoalesce\s*\(\s*clerk\.uid\(\)\s*,\s*\(?clerk\.uid\(\)\)?\s*\)',
+					'clerk.uid()'),
+				('::json', open || json_text || '\s*\)::jsonb', 'clerk.jwt()'),
+				('::json', open || json_text || '\s*\)::json(?!b)', '(clerk.jwt())::json'),
+				('::json', json_text || '::jsonb', 'clerk.jwt()'),
+				('::json', json_text || '::json(?!b)', '(clerk.jwt())::json'),
+				-- the functions of Supabase Auth
+				('auth', auth_uid, '<uid>'),
+				('auth', format(auth, 'jwt'), 'clerk.jwt()'),
+				('auth', format(auth, 'email'), 'clerk.claim(''email''::text)'),
+				('auth', auth_role, role),
+				-- claims by name
+				('''sub''', claims || '\s*->>\s*''sub''(?:::text)?', 'clerk.uid()'),
+				('''sub''', claim || '''sub''(?:::text)?\s*\]?\s*\)', 'clerk.uid()'),
+				('id''', claims || '\s*->>\s*''(?:org_id|o\.id)''(?:::text)?', 'clerk.org_id()'),
+				('id}''', claims || '\s*#>>\s*''\{o[.,]\s*id\}''(?:::text\[\])?', 'clerk.org_id()'),
+				('''o''', open || claims || '\s*->\s*''o''(?:::text)?\s*\)\s*->>\s*''id''(?:::text)?',
+					'clerk.org_id()'),
+				('''o''', claims || '\s*->\s*''o''\s*->>\s*''id''', 'clerk.org_id()'),
+				('o.id', claim || '''o\.id''(?:::text)?\s*\]?\s*\)', 'clerk.org_id()'),
+				('claim', '(' || claim || '(?:''\w+''(?:::text)?,\s*)*)''(' || object || ')\.(\w+)''',
+					'\1''\2''::text, ''\3'''),
+				('->', '(->>?)\s*''(' || object || ')\.(\w+)''(?:::text)?', '#\1 ''{\2,\3}''::text[]'),
+				('#->', '#->', '#>'),
+				('#>', '(#>>?\s*''\{(?:\w+,\s*)*)(' || object || ')\.(\w+)', '\1\2,\3'),
+				('#>', '(#>>?\s*''\{(?:\w+,)*\w+)\.(\w+(?:,\w+)*\}''::text\[\])', '\1,\2'),
+				-- parentheses and casts
+				('(clerk.', '(?<![\w"]|[\w"]\s)\((clerk\.(?:uid|org_id)\(\))\)', '\1'),
+				('((', '\(\(' || id || '\)\)', '(\1)'),
+				('select', '(\mselect\s+)\(' || id || '\)(?!\s*::)', '\1\2'),
+				('select', open || '\(\s*' || of_select || '\s*\)(?=\s*::)', '\1'),
+				('select', open || of_select || '(?=\s*::)', '\1'),
+				('::', open || id || '\s*\)(?=\s*::)', '\1'),
+				('::', 'clerk\.uid\(\)\s*::\s*uuid', '<uid>'),
+				('::', 'clerk\.org_id\(\)\s*::\s*uuid', '<org>'),
+				('::', 'clerk\.uid\(\)\s*::\s*(?:bigint|int8)', 'clerk.mapped_bigint()'),
+				('::', 'clerk\.org_id\(\)\s*::\s*(?:bigint|int8)', 'clerk.mapped_org_bigint()'),
+				('<uid>', '<uid>\s*::\s*' || texts, 'clerk.uid()'),
+				('<org>', '<org>\s*::\s*' || texts, 'clerk.org_id()'),
+				('<uid>', '(' || text_place || ')<uid>(?=\s*\)?\s*(?:;|\Z|\minto\M|\mend\M))',
+					'\1clerk.uid()'),
+				('<uid>', '(\m(?:text|varchar)\s*(?::=|=|default)\s*)<uid>', '\1clerk.uid()'),
+				('<uid>', '\(\s*select\s+<uid>(?:\s+as\s+\w+)?\s*\)\s+is\s+', 'clerk.uid() IS '),
+				('<uid>', '<uid>\s+is\s+', 'clerk.uid() IS '),
+				('<org>', '<org>\s+is\s+', 'clerk.org_id() IS '),
+				-- the names of roles begin with org:
+				('org_role', '(' || org_role || equals || ''')(?!org:)([^'':]+'')', '\1org:\2'),
+				('org_role', '(?<!'')''(?!org:)([^'':]+''(?:::text)?\s*' || equals
+					|| '(?:\(\s*select\s+)?clerk\.org_role\(\))',
+					'''org:\1'),
+				('org_role', '(' || org_role || '(?:' || equals
+					|| '(?:any|all)\s*\(\s*\(?\s*array\[|(?:not\s+)?in\s*\()'
+					|| '\s*(?:''org:[^'']*''(?:::text)?,\s*)*'')(?!org:)([^'':]+'')', '\1org:\2')
+			) AS rules (needs, pattern, replacement)
+			WHERE pattern IS NOT NULL
+		LOOP
+			IF strpos(lower(code), rule.needs) > 0 THEN
+				code := regexp_replace(code, rule.pattern, rule.replacement, 'gi');
+			END IF;
+		END LOOP;
+		EXIT WHEN code = was;
+	END LOOP;
+	RETURN replace(replace(code, '<uid>', 'clerk.mapped_id()'), '<org>', 'clerk.mapped_org_id()');
+END
+$$;
+COMMENT ON FUNCTION clerk_internal.verified_code(text, boolean, text) IS
+	'masked code that asks clerk.uid() and the like where it asked request.jwt.claims or the functions of '
+	'Supabase Auth, and spells claims and roles as they are; whether it is in a function, and a pattern of '
+	'what stands before a value that becomes text';
+
+-- A uuid becomes text without a cast where a function returns it, or a trigger puts it into a column.
+CREATE OR REPLACE FUNCTION clerk_internal.text_place(function oid) RETURNS text
+	LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+	AS $$
+#variable_conflict use_column
+BEGIN
+	RETURN (
+		SELECT CASE
+			WHEN prorettype IN ('text'::regtype, 'varchar'::regtype) THEN '\m(?:return|select)\s+\(?'
+			WHEN prorettype = 'trigger'::regtype THEN (
+				SELECT '\mnew\.(?:' || string_agg(DISTINCT regexp_replace(attname, '\W', '\\\&', 'g'), '|')
+					|| ')\s*:?=\s*'
+				FROM pg_trigger JOIN pg_attribute ON attrelid = tgrelid
+				WHERE tgfoid = function AND atttypid IN ('text'::regtype, 'varchar'::regtype) AND attnum > 0)
+		END
+		FROM pg_proc WHERE oid = function);
+END
+$$;
+COMMENT ON FUNCTION clerk_internal.text_place(oid) IS
+	'a pattern of what stands before a value that a function makes text';
+
+-- A function that only hands on who the user is can be asked in its place where that is cast.
+CREATE OR REPLACE FUNCTION clerk_internal.handing_on(value text) RETURNS text
+	LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+	AS $$
+	SELECT format('^ ?(?:declare (\w+)(?: constant)? [\w ]+ (?::=|=|default) \(*(%1$s)\)*; begin return \1'
+		'|(?:begin )?(?:return|select) \(*(%1$s)\)*);? ?(?:end;?)? ?$', value)
+$$;
+COMMENT ON FUNCTION clerk_internal.handing_on(text) IS
+	'the pattern of the plain code of a function that returns what a pattern matches, its second or third '
+	'group, and nothing else';
+
+CREATE OR REPLACE FUNCTION clerk_internal.call_pattern(function oid) RETURNS text
 	LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 	AS $$
-	SELECT pg_policy.oid, polrelid::regclass, format('policy %I on %s', polname, polrelid::regclass), polpermissive, polroles = '{0}',
-		concat_ws(' ', qual, with_check), format('ALTER POLICY %I ON %s', polname, polrelid::regclass),
-		format('ALTER POLICY %I ON %s', polname, polrelid::regclass)
-			|| coalesce(' USING (' || clerk_internal.verified_expression(qual) || ')', '')
-			|| coalesce(' WITH CHECK (' || clerk_internal.verified_expression(with_check) || ')', '')
-	FROM pg_policy JOIN pg_class ON pg_class.oid = polrelid,
-		pg_get_expr(polqual, polrelid) AS qual, pg_get_expr(polwithcheck, polrelid) AS with_check
-	WHERE clerk_internal.is_audited('pg_class', polrelid, relnamespace)
+	SELECT format('(?:(?<![\w$])"?%s"?\.)?(?<![\w$])"?%s"?\s*\(',
+		regexp_replace(replace(nspname, '"', '""'), '\W', '\\\&', 'g'),
+			regexp_replace(replace(proname, '"', '""'), '\W', '\\\&', 'g'))
+	FROM pg_proc JOIN pg_namespace ON pg_namespace.oid = pronamespace WHERE pg_proc.oid = function
 $$;
-COMMENT ON FUNCTION clerk_internal.audited_policies() IS 'the policies of the application, as clerk.audit() looks at them';
+COMMENT ON FUNCTION clerk_internal.call_pattern(oid) IS
+	'the pattern of a call of a function, up to its arguments';
 
-CREATE OR REPLACE FUNCTION clerk_internal.audit_policies() RETURNS TABLE (severity text, finding text, object text, detail text, fix text)
+CREATE OR REPLACE FUNCTION clerk_internal.id_functions(items clerk_internal.code_item[])
+	RETURNS TABLE (function oid, name text, asks text)
 	LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 	AS $$
-	SELECT 'error', 'auth-uid', object, 'auth.uid() is not that of clerk.install_auth_shim(): it casts "sub" to uuid, which fails for Clerk ids, and verifies nothing', fix
-	FROM clerk_internal.audited_policies() WHERE expression ~ '\mauth\.uid\(\)' AND clerk_internal.is_unverified('auth.uid()')
-	UNION ALL
-	SELECT 'error', 'sub-as-uuid', object, 'it casts a Clerk id such as user_2abc... to uuid, which fails', fix
-	FROM clerk_internal.audited_policies()
-	WHERE expression ~ '(''sub''::text|''request\.jwt\.claim\.sub''::text(, (true|false))?|clerk\.uid\()([])]|, ''''::text| AS \w+)*::uuid'
-	UNION ALL
-	SELECT 'error', 'claim-path', object, 'a claim is not found by a path with dots, so this is NULL always', fix
-	FROM clerk_internal.audited_policies() WHERE expression ~ '->>? ''o\.\w+''::text'
-	UNION ALL
-	SELECT 'error', 'unverified-claims', object, 'it believes request.jwt.claims, which whoever can run SQL can set', fix
-	FROM clerk_internal.audited_policies()
-	WHERE expression ~ 'current_setting\(''request\.jwt\.claim'
-		OR (expression ~ '\mauth\.jwt\(\)' AND clerk_internal.is_unverified('auth.jwt()'))
-		OR (expression ~ '\mauth\.role\(\)' AND clerk_internal.is_unverified('auth.role()'))
-		OR (expression ~ '\mauth\.email\(\)' AND clerk_internal.is_unverified('auth.email()'))
-	UNION ALL
-	SELECT DISTINCT 'error', 'unverified-claims', format('function %s', proc.oid::regprocedure),
-		'policies call it, and it believes request.jwt.claims, which whoever can run SQL can set', clerk_internal.verified_expression(pg_get_functiondef(proc.oid))
-	FROM clerk_internal.audited_policies() AS policy
-	JOIN pg_depend AS d ON d.classid = 'pg_policy'::regclass AND d.objid = policy.id AND d.refclassid = 'pg_proc'::regclass
-	JOIN pg_proc AS proc ON proc.oid = d.refobjid AND prokind = 'f' AND pronamespace::regnamespace::text <> 'auth'
-	WHERE clerk_internal.is_audited('pg_proc', proc.oid, pronamespace) AND concat(prosrc, pg_get_function_sqlbody(proc.oid)) ~ 'current_setting\s*\(\s*''request\.jwt\.claim'
-	UNION ALL
-	SELECT 'notice', 'policy-for-public', object, 'it is for every role, the anonymous one as well', alter_policy || ' TO ' || roles
-	FROM clerk_internal.audited_policies(),
-		(SELECT string_agg(quote_ident(role), ', ' ORDER BY role) FROM clerk_internal.api_roles() AS role WHERE role <> clerk_internal.anon_role()) AS signed_in (roles)
-	WHERE is_permissive AND is_public AND roles IS NOT NULL
+	WITH RECURSIVE short AS (
+		SELECT item.id, item.calls, clerk_internal.call_pattern(item.id) || '\s*\)' AS name,
+			clerk_internal.verified_code(item.code, text_place => clerk_internal.text_place(item.id)) AS code,
+			-- it may cast a local id to text, but not an id that ought to be Clerk's
+			item.code ~ '\mclerk\.mapped_' AS is_verified
+		FROM unnest(items) AS item JOIN pg_proc ON pg_proc.oid = item.id
+		WHERE item.kind = 'function' AND pronargs = 0 AND length(item.code) < 400
+	), handed_on (id, name, asks) AS (
+		SELECT short.id, short.name, CASE
+			WHEN short.is_verified OR body.asks IN ('clerk.uid()', 'clerk.org_id()', 'auth.uid()')
+				THEN body.asks
+			WHEN body.asks = 'clerk.mapped_id()' THEN 'clerk.uid()::uuid'
+			ELSE 'clerk.org_id()::uuid' END
+		FROM short, regexp_match(short.code,
+			clerk_internal.handing_on('clerk\.(?:uid|org_id|mapped_id|mapped_org_id)\(\)|auth\.uid\(\)'),
+				'i') AS m,
+			LATERAL (SELECT coalesce(m[2], m[3])) AS body (asks)
+		WHERE body.asks IS NOT NULL
+		UNION
+		SELECT short.id, short.name, handed_on.asks
+		FROM handed_on JOIN short ON short.calls = ARRAY[handed_on.id]
+			AND short.code ~* clerk_internal.handing_on(handed_on.name)
+	)
+	SELECT * FROM handed_on
 $$;
-COMMENT ON FUNCTION clerk_internal.audit_policies() IS 'what clerk.audit() finds in policies';
+COMMENT ON FUNCTION clerk_internal.id_functions(clerk_internal.code_item[]) IS
+	'the functions of the application that return the id of the user or organization and nothing else, the '
+	'pattern of a call, and the expression that it stands for';
 
-CREATE OR REPLACE FUNCTION clerk_internal.audit_presets() RETURNS TABLE (severity text, finding text, object text, detail text, fix text)
+CREATE OR REPLACE FUNCTION clerk_internal.without_id_functions(code text, names text[], asks text[]) RETURNS text
+	LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+	AS $$
+BEGIN
+	FOR n IN 1 .. coalesce(cardinality(names), 0) LOOP
+		code := regexp_replace(code, names[n]
+			|| '(?=(?:\s+as\s+\w+)?[)\s]*(?:\s+as\s+\w+)?[)\s]*::\s*(?:text|varchar|character '
+				'varying|uuid|bigint|int8)\M)', asks[n], 'gi');
+	END LOOP;
+	RETURN code;
+END
+$$;
+COMMENT ON FUNCTION clerk_internal.without_id_functions(text, text[], text[]) IS
+	'code in which what id_functions() has found is replaced where its result is cast';
+
+-- Storage keeps the id of the token in owner_id; owner is of type uuid, so that no Clerk id is ever there.
+CREATE OR REPLACE FUNCTION clerk_internal.is_storage(tab oid) RETURNS boolean
+	LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+	AS $$ SELECT tab IN (to_regclass('storage.objects'), to_regclass('storage.buckets')) $$;
+COMMENT ON FUNCTION clerk_internal.is_storage(oid) IS
+	'whether this is one of the tables of Supabase Storage that have an owner';
+
+CREATE OR REPLACE FUNCTION clerk_internal.storage_code(code text) RETURNS text
+	LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+	AS $$
+DECLARE
+	mapped constant text := '(?:clerk\.mapped_id\(\)|\( SELECT clerk\.mapped_id\(\) AS \w+\))';
+BEGIN
+	-- also that of install_auth_shim()
+	code := regexp_replace(code, '\m(?:auth\.uid|clerk\.mapped_id)\(\)', 'clerk.uid()::uuid', 'g');
+	code := clerk_internal.verified_code(code);
+	code := regexp_replace(code, '(?<!\.)\mowner = ' || mapped, 'owner_id = clerk.uid()', 'g');
+	RETURN regexp_replace(code, mapped || ' = owner(?!\w)', 'clerk.uid() = owner_id', 'g');
+END
+$$;
+COMMENT ON FUNCTION clerk_internal.storage_code(text) IS
+	'the masked code of a policy on storage.objects or storage.buckets, with Clerk''s id as the owner';
+
+CREATE OR REPLACE FUNCTION clerk_internal.expression_with(expression text, tab oid, names text[], asks text[])
+	RETURNS text
+	LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+	AS $$
+#variable_conflict use_column
+BEGIN
+	RETURN (
+		SELECT clerk_internal.unmask_code(CASE WHEN clerk_internal.is_storage(tab)
+			THEN clerk_internal.storage_code(asking)
+			ELSE clerk_internal.verified_code(asking) END, masked.pieces)
+		FROM clerk_internal.mask_code(expression) AS masked,
+			clerk_internal.without_id_functions(masked.code, names, asks) AS asking
+		WHERE expression IS NOT NULL);
+END
+$$;
+COMMENT ON FUNCTION clerk_internal.expression_with(text, oid, text[], text[]) IS
+	'an expression of a table that asks who is verified';
+
+-- Each of these returns NULL where it knows no statement.
+
+CREATE OR REPLACE FUNCTION clerk_internal.policy_with(policy oid, names text[], asks text[]) RETURNS text
+	LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+	AS $$
+#variable_conflict use_column
+BEGIN
+	RETURN (
+		SELECT format('ALTER POLICY %I ON %s', polname, polrelid::regclass)
+			|| coalesce(' USING (' || clerk_internal.expression_with(pg_get_expr(polqual, polrelid), polrelid,
+				names, asks) || ')', '')
+			|| coalesce(' WITH CHECK (' || clerk_internal.expression_with(pg_get_expr(polwithcheck, polrelid),
+				polrelid, names, asks) || ')', '')
+		FROM pg_policy WHERE oid = policy);
+END
+$$;
+COMMENT ON FUNCTION clerk_internal.policy_with(oid, text[], text[]) IS
+	'the statement that makes a policy ask who is verified';
+
+CREATE OR REPLACE FUNCTION clerk_internal.view_with(view oid, names text[], asks text[]) RETURNS text
+	LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+	AS $$
+#variable_conflict use_column
+BEGIN
+	RETURN (
+		SELECT format('CREATE OR REPLACE VIEW %s%s AS %s', oid::regclass,
+			' WITH (' || (SELECT string_agg(format('%I = %L', option_name, option_value), ', ')
+				FROM pg_options_to_table(reloptions)) || ')',
+			rtrim(clerk_internal.expression_with(pg_get_viewdef(view), NULL, names, asks), ';'))
+		FROM pg_class WHERE oid = view);
+END
+$$;
+COMMENT ON FUNCTION clerk_internal.view_with(oid, text[], text[]) IS
+	'the statement that makes a view ask who is verified';
+
+CREATE OR REPLACE FUNCTION clerk_internal.default_with(attrdef oid, names text[], asks text[]) RETURNS text
+	LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+	AS $$
+#variable_conflict use_column
+BEGIN
+	RETURN (
+		SELECT format('ALTER TABLE %s ALTER COLUMN %I SET DEFAULT %s', adrelid::regclass, attname,
+			clerk_internal.expression_with(pg_get_expr(adbin, adrelid), NULL, names, asks))
+		FROM pg_attrdef JOIN pg_attribute ON attrelid = adrelid AND attnum = adnum
+		WHERE pg_attrdef.oid = attrdef AND attgenerated = '');
+END
+$$;
+COMMENT ON FUNCTION clerk_internal.default_with(oid, text[], text[]) IS
+	'the statement that makes the default of a column ask who is verified; a generated column has none';
+
+-- NOT VALID: the rows that are there are not the caller's.
+CREATE OR REPLACE FUNCTION clerk_internal.constraint_with(con oid, names text[], asks text[]) RETURNS text
+	LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+	AS $$
+#variable_conflict use_column
+BEGIN
+	RETURN (
+		SELECT format('ALTER TABLE %1$s DROP CONSTRAINT %2$I, ADD CONSTRAINT %2$I CHECK (%3$s)%4$s NOT VALID',
+			conrelid::regclass, conname,
+			clerk_internal.expression_with(pg_get_expr(conbin, conrelid), NULL, names, asks), CASE
+				WHEN connoinherit THEN ' NO INHERIT' ELSE '' END)
+		FROM pg_constraint WHERE oid = con);
+END
+$$;
+COMMENT ON FUNCTION clerk_internal.constraint_with(oid, text[], text[]) IS
+	'the statement that makes a check constraint ask who is verified';
+
+CREATE OR REPLACE FUNCTION clerk_internal.trigger_with(trigger oid, names text[], asks text[]) RETURNS text
+	LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+	AS $$
+#variable_conflict use_column
+BEGIN
+	RETURN (
+		SELECT regexp_replace(clerk_internal.expression_with(pg_get_triggerdef(trigger), NULL, names, asks),
+			'^CREATE ', 'CREATE OR REPLACE ')
+		FROM pg_trigger WHERE oid = trigger AND tgconstraint = 0);
+END
+$$;
+COMMENT ON FUNCTION clerk_internal.trigger_with(oid, text[], text[]) IS
+	'the statement that makes the condition of a trigger ask who is verified; a constraint trigger has none';
+
+CREATE OR REPLACE FUNCTION clerk_internal.function_with(function oid, names text[], asks text[]) RETURNS text
+	LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+	AS $$
+#variable_conflict use_column
+BEGIN
+	RETURN (
+		SELECT CASE WHEN prosqlbody IS NULL THEN replace(definition, prosrc, becomes) ELSE becomes END
+		FROM pg_proc JOIN pg_language ON pg_language.oid = prolang,
+			pg_get_functiondef(function) AS definition,
+			clerk_internal.mask_code(CASE WHEN prosqlbody IS NULL THEN prosrc ELSE definition END) AS masked,
+			LATERAL (SELECT clerk_internal.unmask_code(clerk_internal.verified_code(
+				clerk_internal.without_id_functions(masked.code, names, asks), true,
+					clerk_internal.text_place(function)), masked.pieces)) AS body (becomes)
+		WHERE pg_proc.oid = function AND prokind IN ('f', 'p') AND lanname IN ('sql', 'plpgsql')
+			AND prosrc !~ '[\x01\x02]');
+END
+$$;
+COMMENT ON FUNCTION clerk_internal.function_with(oid, text[], text[]) IS
+	'the statement that makes a function ask who is verified; one in another language than SQL or PL/pgSQL '
+	'has none';
+
+CREATE OR REPLACE FUNCTION clerk_internal.code_with(item clerk_internal.code_item, names text[], asks text[])
+	RETURNS text
+	LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+	AS $$
+BEGIN
+	RETURN CASE item.kind
+		WHEN 'policy' THEN clerk_internal.policy_with(item.id, names, asks)
+		WHEN 'view' THEN clerk_internal.view_with(item.id, names, asks)
+		WHEN 'default' THEN clerk_internal.default_with(item.id, names, asks)
+		WHEN 'constraint' THEN clerk_internal.constraint_with(item.id, names, asks)
+		WHEN 'trigger' THEN clerk_internal.trigger_with(item.id, names, asks)
+		WHEN 'function' THEN clerk_internal.function_with(item.id, names, asks)
+	END;
+END
+$$;
+COMMENT ON FUNCTION clerk_internal.code_with(clerk_internal.code_item, text[], text[]) IS
+	'the statement that makes code ask who is verified; NULL: none is known';
+
+--
+-- audit.sql
+--		What will not do what it seems to: code, tables, policies, functions, roles, instances. One
+--		function for each kind; each finding has a statement that mends it, or a comment that says why
+--		only you can. No comment holds a name, which could end it.
+--
+-- Uses library, instances, jobs, shim, track, supabase, upkeep, roles, citus, code, fixes.
+--
+
+-- Code
+
+-- The one catalog of what code must not believe, or misspells. The patterns are for plain code. In
+-- trusting code, which decides for others than the caller, it is an error even if it may be harmless.
+CREATE OR REPLACE FUNCTION clerk_internal.misreadings()
+	RETURNS TABLE (finding text, severity text, pattern text, detail text, advice text)
 	LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 	AS $$
-	SELECT DISTINCT 'error', 'reverification-unknown', object,
-		format('has_reverified(''%s'') is false always; it must be one of: %s', call[1], array_to_string(known, ', ')), NULL
-	FROM clerk_internal.audited_policies(), regexp_matches(expression, 'clerk\.has_reverified\(''((?:[^'']|'''')*)''::text(,?)', 'g') AS call,
-		LATERAL (SELECT CASE call[2] WHEN '' THEN '{strict_mfa,strict,moderate,lax}' ELSE '{first_factor,second_factor,multi_factor}' END::text[]) AS names (known)
+	SELECT misreading.*
+	FROM (
+		SELECT string_agg(name, '|'), clerk_internal.is_unverified('auth.uid()')
+		FROM unnest('{jwt,role,email}'::text[]) AS name
+			WHERE clerk_internal.is_unverified(format('auth.%s()', name))
+	) AS auth (unverified, uid_is_unverified), LATERAL (VALUES
+		('auth-uid', 'error', CASE WHEN uid_is_unverified THEN '\mauth\.uid\(\)' END,
+			'auth.uid() is not that of clerk.install_auth_shim(): it casts "sub" to uuid, which fails for '
+			'Clerk ids, and verifies nothing',
+			'-- write clerk.uid() or clerk.mapped_id() there by hand'),
+		('sub-as-uuid', 'error',
+			'(?:''(?:sub|org_id)''|''o''\)?->>''id''|''request\.jwt\.claims?\.sub''(?:, ?(?:true|false))?|'
+				|| '\mclerk\.(?:uid|org_id)\()(?:[)\]]|, ?'''')*::uuid\M',
+			'it casts a Clerk id such as user_2abc... to uuid, which fails',
+			'-- write clerk.mapped_id() or clerk.mapped_org_id() there by hand'),
+		('claim-path', 'error',
+			'(?:->>?''|#>>?''\{(?:\w+,)*|\mclerk\.claim\((?:variadic array\[)?(?:''\w+'', ?)*'')'
+				|| '(?:o|act|(?:public_|private_|unsafe_|user_|app_)?metadata)\.\w',
+			'a claim is not found by a path with dots, so this is NULL always',
+			'-- write clerk.org_id(), or clerk.claim() with a word for each step, there by hand'),
+		('claims-of-user', 'error', '''\{?(?:unsafe|user)_metadata\M',
+			'users write their own unsafe_metadata and user_metadata, so it lets them decide',
+			'-- ask for what only you write: a claim made of public_metadata, a role, a permission or a '
+			'table'),
+		('org-role-name', 'error',
+			'\mclerk\.org_role\(\) (?:=|<>|!=) ''(?!org:)[^'':]|''(?!org:)[^'':]+'' (?:=|<>|!=) '
+			'clerk\.org_role\(\)|'
+				|| '\mclerk\.org_role\(\) (?:(?:=|<>|!=) (?:any|all) ?\(+array\[|(?:not )?in '
+					'\()(?:''org:[^'']*'', ?)*''(?!org:)[^'':]',
+			'clerk.org_role() begins with org: always, so this is the same for everybody',
+			'-- write org: before the name of the role, or clerk.has_role(), there by hand'),
+		('unverified-claims', 'error', '\mcurrent_setting\(''request\.jwt\.' || coalesce('|\mauth\.(?:'
+			|| unverified || ')\(\)', ''),
+			'it believes request.jwt.claims, which whoever can run SQL can set',
+			'-- write clerk.uid(), clerk.claim() or clerk.jwt() there by hand'),
+		('id-as-text', 'notice',
+			'(?:\mclerk\.mapped_(?:org_)?id\(\)' || CASE WHEN uid_is_unverified THEN ''
+				ELSE '|\mauth\.uid\(\)' END
+				|| ')\)*::(?:text|varchar|character varying)\M',
+			'it compares the local id, a uuid, with text: of rows that hold Clerk''s id it finds none',
+			'-- write clerk.uid() if the text is Clerk''s id, clerk.mapped_text() if it is the local one')
+	) AS misreading (finding, severity, pattern, detail, advice)
+	WHERE misreading.pattern IS NOT NULL
+$$;
+COMMENT ON FUNCTION clerk_internal.misreadings() IS
+	'what clerk.audit() looks for in code: its finding, how bad that is, the pattern in plain code, what is '
+	'wrong, and what to do where it knows no statement';
+
+CREATE OR REPLACE FUNCTION clerk_internal.storage_owner_pattern() RETURNS text
+	LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+	AS $$
+	SELECT format('(?:%1$s\)*(?:::text)? = \(*%2$s\M|%2$s\)*(?:::text)? = \(*%1$s)',
+		'\m(?:auth\.uid|clerk\.mapped_id)\(\)', '(?<!\w)owner(?:_id)?')
+$$;
+COMMENT ON FUNCTION clerk_internal.storage_owner_pattern() IS
+	'the pattern of a policy of Supabase Storage that compares an owner with a local id';
+
+CREATE OR REPLACE FUNCTION clerk_internal.plain_statement(statement text) RETURNS text
+	LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+	AS $$
+#variable_conflict use_column
+BEGIN
+	RETURN (
+		SELECT clerk_internal.plain_code(concat_ws('; ', masked.code, clerk_internal.dynamic_code(masked.code,
+			masked.pieces)))
+		FROM clerk_internal.mask_code(regexp_replace(statement, '\$(function|procedure)x*\$', ' ',
+			'g')) AS masked);
+END
+$$;
+COMMENT ON FUNCTION clerk_internal.plain_statement(text) IS
+	'a statement as plain code, with the body of a function that it makes';
+
+CREATE OR REPLACE FUNCTION clerk_internal.is_trusted_setting(setting text) RETURNS boolean
+	LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+	AS $$
+	-- Realtime and Storage say with theirs what is asked for, not who asks
+	SELECT setting !~ '\.' OR setting ~ '^(realtime|storage)\.'
+		OR EXISTS (SELECT FROM pg_settings WHERE name = lower(setting) AND context <> 'user')
+$$;
+COMMENT ON FUNCTION clerk_internal.is_trusted_setting(text) IS
+	'whether a setting may decide: PostgreSQL''s own, one that only superusers can set, or what Supabase''s '
+	'services say of a request';
+
+CREATE OR REPLACE FUNCTION clerk_internal.found_in(item clerk_internal.code_item, detail text) RETURNS text
+	LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp
+	AS $$ SELECT CASE WHEN item.chain = item.object THEN detail ELSE format('%s: %s', item.chain,
+		detail) END $$;
+COMMENT ON FUNCTION clerk_internal.found_in(clerk_internal.code_item, text) IS
+	'what is wrong with code, and how requests get there';
+
+CREATE OR REPLACE FUNCTION clerk_internal.asking_functions(items clerk_internal.code_item[]) RETURNS SETOF oid
+	LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+	AS $$
+	WITH RECURSIVE asking (id) AS (
+		SELECT item.id FROM unnest(items) AS item
+		WHERE item.kind = 'function' AND (item.code ~* '\mcurrent_setting\(' OR EXISTS (
+			SELECT FROM pg_proc WHERE oid = ANY (item.calls) AND provolatile <> 'i'
+				AND (pronamespace = to_regnamespace('clerk') OR oid = ANY (clerk_internal.auth_functions()))))
+		UNION
+		SELECT item.id FROM asking JOIN unnest(items) AS item ON item.calls @> ARRAY[asking.id]
+		WHERE item.kind = 'function'
+	)
+	SELECT id FROM asking
+$$;
+COMMENT ON FUNCTION clerk_internal.asking_functions(clerk_internal.code_item[]) IS
+	'the functions of the application that ask who the caller is, themselves or through others';
+
+CREATE OR REPLACE FUNCTION clerk_internal.audit_code(items clerk_internal.code_item[])
+	RETURNS TABLE (severity text, finding text, object text, detail text, fix text)
+	LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+	AS $$
+	WITH known AS MATERIALIZED (
+		SELECT * FROM clerk_internal.misreadings()
+		UNION ALL
+		SELECT 'storage-owner', 'error', clerk_internal.storage_owner_pattern(),
+			'Storage keeps Clerk''s id in owner_id, and nothing in owner, so this is never true',
+			'-- compare owner_id with clerk.uid() there by hand'
+	), handed_on AS MATERIALIZED (
+		SELECT * FROM clerk_internal.id_functions(items)
+	), unverified AS MATERIALIZED (
+		SELECT to_regprocedure(signature)::oid AS function, CASE signature WHEN 'auth.uid()' THEN 'auth-uid'
+			ELSE 'unverified-claims' END AS finding
+		FROM unnest('{auth.uid(),auth.jwt(),auth.role(),auth.email()}'::text[]) AS signature
+			WHERE clerk_internal.is_unverified(signature)
+	), code AS MATERIALIZED (
+		SELECT ordinality AS n, ROW(i.kind, i.id, i.tab, i.object, i.chain, i.starts, i.code, i.calls,
+			i.reads)::clerk_internal.code_item AS item,
+			i.tab, i.calls, names, asks, clerk_internal.without_id_functions(i.code, names, asks) AS plain
+		FROM unnest(items) WITH ORDINALITY AS i, LATERAL (
+			SELECT array_agg(handed_on.name), array_agg(handed_on.asks) FROM handed_on
+				WHERE handed_on.function = ANY (i.calls)
+		) AS asked (names, asks)
+	), matches AS MATERIALIZED (
+		SELECT n, known.*, plain ~* pattern AS is_seen
+		FROM known, code
+		WHERE (plain ~* pattern OR EXISTS (SELECT FROM unverified WHERE unverified.finding = known.finding
+			AND function = ANY (calls)))
+			AND CASE finding WHEN 'storage-owner' THEN clerk_internal.is_storage(tab)
+				WHEN 'id-as-text' THEN NOT (clerk_internal.is_storage(tab)
+					AND plain ~* clerk_internal.storage_owner_pattern())
+				ELSE true END
+	), casting AS (
+		-- a function that makes a uuid of who the caller is, in a way that is not known
+		SELECT DISTINCT n
+		FROM code JOIN clerk_internal.asking_functions(items) AS asking ON asking = ANY (calls)
+		JOIN pg_proc ON pg_proc.oid = asking AND prorettype = 'uuid'::regtype
+		WHERE asking NOT IN (SELECT function FROM handed_on)
+			AND plain ~* (clerk_internal.call_pattern(asking)
+				|| '[^()]*\)\)*::(?:text|varchar|character varying)\M')
+	), mended AS MATERIALIZED (
+		SELECT n, item, statement, clerk_internal.plain_statement(statement) AS becomes
+		FROM code, clerk_internal.code_with(item, names, asks) AS statement
+		WHERE n IN (SELECT n FROM matches WHERE is_seen AND severity = 'error')
+	)
+	SELECT CASE WHEN (code.item).starts = 'function' AND severity = 'error' THEN 'warning' ELSE severity END,
+		finding, (code.item).object,
+		clerk_internal.found_in(code.item, matches.detail),
+		CASE WHEN is_seen AND severity = 'error' AND finding <> 'claims-of-user' AND becomes !~* pattern
+			THEN statement ELSE advice END
+	FROM matches JOIN code USING (n) LEFT JOIN mended USING (n)
+	UNION ALL
+	SELECT severity, finding, (item).object, clerk_internal.found_in(item, known.detail), advice
+	FROM casting JOIN code USING (n), known WHERE finding = 'id-as-text'
+$$;
+COMMENT ON FUNCTION clerk_internal.audit_code(clerk_internal.code_item[]) IS
+	'what clerk.audit() finds in code that asks who the user is';
+
+CREATE OR REPLACE FUNCTION clerk_internal.audit_settings(items clerk_internal.code_item[])
+	RETURNS TABLE (severity text, finding text, object text, detail text, fix text)
+	LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+	AS $$
+	SELECT DISTINCT CASE WHEN item.starts IN ('policy', 'view', 'definer') THEN 'error' ELSE 'warning' END,
+		'custom-setting', item.object,
+		clerk_internal.found_in(item, CASE WHEN literal IS NULL
+			THEN 'it reads a setting whose name is put together there'
+			ELSE format('it reads %s', literal) END || ', which whoever can run SQL can set'),
+		'-- ask clerk.uid(), clerk.org_id(), clerk.claim() or a table there, which nobody can set'
+	FROM unnest(items) AS item, regexp_matches(item.code, '\mcurrent_setting\((?:''([\w.]+)''[,)])?',
+		'gi') AS read,
+		LATERAL (VALUES (read[1])) AS setting (literal)
+	WHERE coalesce(literal !~* '^request\.jwt\.' AND NOT clerk_internal.is_trusted_setting(literal), true)
+$$;
+COMMENT ON FUNCTION clerk_internal.audit_settings(clerk_internal.code_item[]) IS
+	'what clerk.audit() finds in code that asks settings which anybody can set';
+
+CREATE OR REPLACE FUNCTION clerk_internal.audit_presets(items clerk_internal.code_item[])
+	RETURNS TABLE (severity text, finding text, object text, detail text, fix text)
+	LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+	AS $$
+	SELECT DISTINCT 'error', 'reverification-unknown', item.object,
+		clerk_internal.found_in(item, format('has_reverified(%s) is false always; it must be one of: %s',
+			CASE WHEN call[1] ~ '^\w*$' THEN quote_literal(call[1]) ELSE '...' END, array_to_string(known,
+				', '))),
+		'-- write one of them there'
+	FROM unnest(items) AS item, regexp_matches(item.code, '\mclerk\.has_reverified\(''([^'']*)''(,?)',
+		'gi') AS call,
+		LATERAL (SELECT CASE call[2] WHEN '' THEN '{strict_mfa,strict,moderate,lax}'
+			ELSE '{first_factor,second_factor,multi_factor}' END::text[]) AS names (known)
 	WHERE call[1] <> ALL (known)
 $$;
-COMMENT ON FUNCTION clerk_internal.audit_presets() IS 'what clerk.audit() finds that policies ask of has_reverified(), and Clerk does not know';
+COMMENT ON FUNCTION clerk_internal.audit_presets(clerk_internal.code_item[]) IS
+	'what clerk.audit() finds that code asks of has_reverified(), and Clerk does not know';
 
-CREATE OR REPLACE FUNCTION clerk_internal.audit_indexes() RETURNS TABLE (severity text, finding text, object text, detail text, fix text)
+-- Who the caller is changes between two runs of a plan, in which a call of an IMMUTABLE function is a
+-- constant.
+CREATE OR REPLACE FUNCTION clerk_internal.audit_volatility(items clerk_internal.code_item[])
+	RETURNS TABLE (severity text, finding text, object text, detail text, fix text)
 	LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 	AS $$
-	SELECT DISTINCT 'warning', 'index-missing', format('table %s', tab), format('policies compare %I with the caller, and no index begins with it', attname),
+	SELECT 'error', 'immutable-identity', item.object,
+		clerk_internal.found_in(item, 'it is IMMUTABLE and asks who the caller is, so that a plan which is '
+			'kept answers for the one before'),
+		format('ALTER FUNCTION %s STABLE', pg_proc.oid::regprocedure)
+	FROM clerk_internal.asking_functions(items) AS asking JOIN unnest(items) AS item ON item.kind = 'function'
+		AND item.id = asking
+	JOIN pg_proc ON pg_proc.oid = item.id
+	WHERE prokind = 'f' AND provolatile = 'i'
+$$;
+COMMENT ON FUNCTION clerk_internal.audit_volatility(clerk_internal.code_item[]) IS
+	'what clerk.audit() finds in functions that say they are IMMUTABLE';
+
+CREATE OR REPLACE FUNCTION clerk_internal.audit_functions(items clerk_internal.code_item[])
+	RETURNS TABLE (severity text, finding text, object text, detail text, fix text)
+	LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+	AS $$
+	WITH callable AS MATERIALIZED (
+		SELECT item.object, item.code, function, pg_proc.*,
+			clerk_internal.roles_calling(pg_proc.oid) AS roles,
+			item.code ~* '\mset_config\(''(request\.|clerk\.|role''|session_authorization'')' AS sets_identity
+		FROM unnest(items) AS item JOIN pg_proc ON pg_proc.oid = item.id,
+			CAST(item.id AS regprocedure) AS function
+		WHERE item.kind = 'function'
+	), revoked AS (
+		SELECT *, format('REVOKE EXECUTE ON ROUTINE %s FROM PUBLIC, %s', function, roles) AS statement
+		FROM callable WHERE roles IS NOT NULL
+	)
+	SELECT 'error', 'definer-sets-identity', object,
+		format('%s can call it, and it sets who the request is from with the rights of its owner', roles),
+			statement
+	FROM revoked
+	WHERE prosecdef AND (sets_identity OR code ~* '\mset (local |session )?(request|clerk)\.'
+		OR proconfig::text ~ '[{,"](request|clerk)\.')
+	UNION ALL
+	SELECT 'error', 'caller-sets-setting', object,
+		format('%s can call it, and it sets what the caller says, such as who later requests of the '
+			'connection are from', roles), statement
+	FROM revoked
+	WHERE pronargs > 0 AND (code ~* '\mset_config\((?!'')' OR (NOT prosecdef AND sets_identity))
+	UNION ALL
+	SELECT 'warning', 'definer-search-path', object,
+		format('%s can call it, and it looks names up with the rights of its owner in whatever search_path '
+			'the caller has', roles),
+		format('ALTER ROUTINE %s SET search_path = pg_catalog, %s, pg_temp', function, (
+			-- where no request can put a function of its own
+			SELECT string_agg(quote_ident(nspname), ', ' ORDER BY pg_namespace.oid <> pronamespace, nspname)
+			FROM pg_namespace
+			WHERE pg_namespace.oid = pronamespace OR (nspname IN ('public', 'extensions') AND NOT EXISTS (
+				SELECT FROM clerk_internal.api_roles() AS role WHERE has_schema_privilege(role,
+					pg_namespace.oid, 'CREATE')))))
+	FROM revoked
+	WHERE prosecdef AND NOT EXISTS (SELECT FROM unnest(proconfig) AS setting WHERE setting ^@ 'search_path=')
+$$;
+COMMENT ON FUNCTION clerk_internal.audit_functions(clerk_internal.code_item[]) IS
+	'what clerk.audit() finds in functions that requests can call';
+
+-- Policies
+
+CREATE OR REPLACE FUNCTION clerk_internal.audited_policies()
+	RETURNS TABLE (id oid, tab regclass, object text, is_permissive boolean, is_public boolean,
+		expression text, alter_policy text)
+	LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+	AS $$
+	SELECT pg_policy.oid, polrelid::regclass, format('policy %I on %s', polname, polrelid::regclass),
+		polpermissive, polroles = '{0}',
+		concat_ws(' ', pg_get_expr(polqual, polrelid), pg_get_expr(polwithcheck, polrelid)),
+		format('ALTER POLICY %I ON %s', polname, polrelid::regclass)
+	FROM pg_policy JOIN pg_class ON pg_class.oid = polrelid
+	WHERE clerk_internal.is_audited('pg_class', polrelid, relnamespace)
+$$;
+COMMENT ON FUNCTION clerk_internal.audited_policies() IS
+	'the policies of the application, as clerk.audit() looks at them';
+
+CREATE OR REPLACE FUNCTION clerk_internal.audit_policies() RETURNS TABLE (severity text, finding text, object text,
+	detail text, fix text)
+	LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+	AS $$
+	SELECT 'notice', 'policy-for-public', object, 'it is for every role, the anonymous one as well',
+		alter_policy || ' TO ' || roles
+	FROM clerk_internal.audited_policies(), (
+		SELECT string_agg(quote_ident(role), ', ' ORDER BY role)
+		FROM clerk_internal.api_roles() AS role
+			WHERE role <> clerk_internal.anon_role()) AS signed_in (roles)
+	WHERE is_permissive AND is_public AND roles IS NOT NULL
+$$;
+COMMENT ON FUNCTION clerk_internal.audit_policies() IS
+	'what clerk.audit() finds in policies, their code apart';
+
+CREATE OR REPLACE FUNCTION clerk_internal.audit_indexes() RETURNS TABLE (severity text, finding text, object text,
+	detail text, fix text)
+	LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+	AS $$
+	SELECT DISTINCT 'warning', 'index-missing', format('table %s', tab),
+		format('policies compare %I with the caller, and no index begins with it', attname),
 		format('CREATE INDEX ON %s (%I)', tab, attname)
-	FROM (VALUES ('("(?:[^"]|"")+"|\w+)', 'clerk\.(?:uid|org_id|mapped_id|mapped_bigint|mapped_text|mapped_org_id|mapped_org_bigint|mapped_org_text)\(\)')) AS side (col, caller),
+	FROM (VALUES ('("(?:[^"]|"")+"|\w+)',
+			'clerk\.(?:uid|org_id|mapped_(?:org_)?(?:id|bigint|text))\(\)'
+		)) AS side (col, caller),
 		LATERAL (VALUES ('(?:^|[( ])' || col || '\)?(?:::\w+)? = (?:\( SELECT )?' || caller),
 			(caller || '(?: AS \w+\))? = \(?' || col || '(?![\w.])')) AS comparison (pattern),
 		clerk_internal.audited_policies(), regexp_matches(expression, pattern, 'g') AS compared
 	JOIN pg_attribute ON attnum > 0 AND quote_ident(attname) = compared[1]
-	WHERE attrelid = tab AND NOT EXISTS (SELECT FROM pg_index WHERE indrelid = tab AND indisvalid AND indkey[0] = attnum)
+	WHERE attrelid = tab AND NOT EXISTS (SELECT FROM pg_index WHERE indrelid = tab AND indisvalid
+		AND indkey[0] = attnum)
 $$;
-COMMENT ON FUNCTION clerk_internal.audit_indexes() IS 'what clerk.audit() finds missing for policies to be fast';
+COMMENT ON FUNCTION clerk_internal.audit_indexes() IS
+	'what clerk.audit() finds missing for policies to be fast';
 
-CREATE OR REPLACE FUNCTION clerk_internal.audit_functions() RETURNS TABLE (severity text, finding text, object text, detail text, fix text)
+-- What the policies of a table read, as PostgreSQL expands them: the policies for SELECT of what is
+-- in a subquery, unless it is read as a role for which they do not count.
+CREATE OR REPLACE FUNCTION clerk_internal.policy_reads(items clerk_internal.code_item[])
+	RETURNS TABLE (policy oid, tab oid, command "char", role name, read oid, in_query boolean)
 	LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 	AS $$
-	WITH callable AS (
-		SELECT proc.oid::regprocedure AS function, proconfig, pronamespace, pg_get_functiondef(proc.oid) AS definition, callers.roles
-		FROM pg_proc AS proc JOIN pg_language AS language ON language.oid = prolang, LATERAL (
-			SELECT string_agg(quote_ident(role), ', ' ORDER BY role) FROM clerk_internal.api_roles() AS role
-			WHERE has_schema_privilege(role, pronamespace, 'USAGE') AND has_function_privilege(role, proc.oid, 'EXECUTE')) AS callers (roles)
-		WHERE prosecdef AND prokind IN ('f', 'p') AND lanname NOT IN ('c', 'internal') AND callers.roles IS NOT NULL
-			AND clerk_internal.is_audited('pg_proc', proc.oid, pronamespace)
+	WITH RECURSIVE item AS MATERIALIZED (
+		SELECT i.kind, i.id, i.calls, i.reads, CASE WHEN prosecdef THEN proowner
+			WHEN pg_class.oid IS NOT NULL AND NOT coalesce((SELECT option_value::boolean
+				FROM pg_options_to_table(reloptions)
+				WHERE option_name = 'security_invoker'), false) THEN relowner END AS owner
+		FROM unnest(items) AS i LEFT JOIN pg_proc ON pg_proc.oid = i.id AND i.kind = 'function'
+		LEFT JOIN pg_class ON pg_class.oid = i.id AND i.kind = 'view'
+		WHERE i.kind IN ('policy', 'function', 'view')
+	), reached (policy, kind, id, reader, in_query) AS (
+		SELECT item.id, item.kind, item.id, NULL::oid, true FROM item WHERE item.kind = 'policy'
+			AND (item.calls <> '{}' OR item.reads <> '{}')
+		UNION
+		SELECT reached.policy, next.kind, next.id,
+			-- a view reads as its owner what it names, and calls as the caller
+			CASE WHEN item.kind = 'function' OR next.kind <> 'function' THEN coalesce(item.owner,
+				reached.reader) ELSE reached.reader END,
+			reached.in_query AND next.kind <> 'function'
+		FROM reached JOIN item ON item.kind = reached.kind AND item.id = reached.id, LATERAL (
+			SELECT 'function', called FROM unnest(item.calls) AS called
+			UNION ALL
+			SELECT CASE relkind WHEN 'v' THEN 'view' ELSE 'table' END, oid FROM pg_class
+				WHERE oid = ANY (item.reads)
+		) AS next (kind, id)
 	)
-	SELECT 'error', 'definer-sets-identity', format('function %s', function),
-		format('%s can call it, and it sets who the request is from with the rights of its owner', roles),
-		format('REVOKE EXECUTE ON ROUTINE %s FROM PUBLIC, %s', function, roles)
-	FROM callable
-	WHERE definition ~* 'set_config\s*\(\s*''(request\.|clerk\.|role''|session_authorization'')' OR definition ~* '\mset\s+(local\s+|session\s+)?"?(request|clerk)"?\.'
-	UNION ALL
-	SELECT 'warning', 'definer-search-path', format('function %s', function),
-		format('%s can call it, and it looks names up with the rights of its owner in whatever search_path the caller has', roles),
-		format('ALTER ROUTINE %s SET search_path = pg_catalog, %s, pg_temp', function, pronamespace::regnamespace)
-	FROM callable WHERE NOT EXISTS (SELECT FROM unnest(proconfig) AS setting WHERE setting ^@ 'search_path=')
+	SELECT DISTINCT reached.policy, polrelid, polcmd, asking.role, reached.id, reached.in_query
+	FROM reached JOIN pg_policy ON pg_policy.oid = reached.policy JOIN pg_class ON pg_class.oid = reached.id
+	LEFT JOIN pg_roles AS reader ON reader.oid = reached.reader,
+		clerk_internal.api_roles() AS asking (role)
+	WHERE reached.kind = 'table' AND relrowsecurity
+		AND EXISTS (SELECT FROM unnest(polroles) AS member WHERE member = 0 OR pg_has_role(asking.role,
+			member, 'USAGE'))
+		AND (reader.oid IS NULL
+			OR (NOT (reader.rolsuper OR reader.rolbypassrls OR (pg_has_role(reader.oid, relowner, 'USAGE')
+				AND NOT relforcerowsecurity))
+				AND EXISTS (SELECT FROM pg_policy AS p, unnest(p.polroles) AS member
+					WHERE p.polrelid = reached.id AND (member = 0
+						OR pg_has_role(reader.oid, member, 'USAGE')))))
 $$;
-COMMENT ON FUNCTION clerk_internal.audit_functions() IS 'what clerk.audit() finds in SECURITY DEFINER functions';
+COMMENT ON FUNCTION clerk_internal.policy_reads(clerk_internal.code_item[]) IS
+	'the tables with policies that a policy reads for a role of requests, in its own query or in one of a '
+	'function';
 
-CREATE OR REPLACE FUNCTION clerk_internal.audit_roles() RETURNS TABLE (severity text, finding text, object text, detail text, fix text)
+CREATE OR REPLACE FUNCTION clerk_internal.audit_recursion(items clerk_internal.code_item[])
+	RETURNS TABLE (severity text, finding text, object text, detail text, fix text)
 	LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 	AS $$
-	SELECT 'error', 'role-bypasses-rls', format('role %I', rolname), CASE WHEN rolsuper THEN 'it is a superuser' ELSE 'it has BYPASSRLS' END || ', so no policy counts for it',
+	WITH RECURSIVE reads AS MATERIALIZED (
+		SELECT * FROM clerk_internal.policy_reads(items)
+	), step AS MATERIALIZED (
+		SELECT DISTINCT role, tab, read, in_query FROM reads WHERE command IN ('r', '*')
+	), way (role, tab, reached, in_query) AS (
+		SELECT role, tab, read, in_query FROM step
+		UNION
+		SELECT way.role, way.tab, step.read, way.in_query AND step.in_query
+		FROM way JOIN step ON step.role = way.role AND step.tab = way.reached
+	), circle AS (
+		SELECT DISTINCT ON (reads.policy) reads.policy, reads.tab, reads.read, reads.in_query
+		FROM reads
+		WHERE (reads.in_query OR reads.command IN ('r', '*'))
+			AND (reads.read = reads.tab OR EXISTS (
+				SELECT FROM way WHERE way.role = reads.role AND way.tab = reads.read
+					AND way.reached = reads.tab
+					AND (way.in_query OR reads.command IN ('r', '*'))))
+			-- a policy for another command may read its own table, if those for SELECT read none
+			AND EXISTS (SELECT FROM step WHERE step.role = reads.role AND step.tab = reads.tab
+				AND (step.in_query OR NOT reads.in_query))
+		ORDER BY reads.policy, reads.read <> reads.tab, reads.read
+	)
+	SELECT 'error', 'policy-recursion', item.object,
+		format('%s → %s%s: it asks the table whose policy it is, and so itself, for which every query fails '
+			'(42P17, or 54001 in a function)',
+			item.object, read::regclass, CASE WHEN read <> circle.tab THEN format(' → %s',
+				circle.tab::regclass) ELSE '' END),
+		'-- let a SECURITY DEFINER function ask the table, whose owner its policies do not hold'
+	FROM circle JOIN unnest(items) AS item ON item.kind = 'policy' AND item.id = circle.policy
+$$;
+COMMENT ON FUNCTION clerk_internal.audit_recursion(clerk_internal.code_item[]) IS
+	'what clerk.audit() finds in policies that lead back to themselves';
+
+-- Tables
+
+-- Whose rows they are decides a table of the application that maps Clerk ids to local ids, or to
+-- whatever policies look up in it.
+CREATE OR REPLACE FUNCTION clerk_internal.id_tables(items clerk_internal.code_item[]) RETURNS TABLE (tab oid,
+	columns name[])
+	LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+	AS $$
+	WITH asked AS (
+		SELECT pg_class.oid AS tab, attname, attnum, relname, item.code
+		FROM unnest(items) AS item, unnest(item.reads) AS read JOIN pg_class ON pg_class.oid = read, (VALUES
+			('\mclerk\.(?:uid|mapped_id|mapped_bigint|mapped_text)\(\)|\mauth\.uid\(\)',
+				'(?:(?:\w+|"[^"]+")\.)?("[^"]+"|\w+)')
+		) AS side (caller, col), LATERAL (VALUES
+			(col || '\)*(?:::\w+)? = \(*(?:' || caller || ')'), ('(?:' || caller || ')\)*(?:::\w+)? = \(*'
+				|| col)
+		) AS comparison (pattern), regexp_matches(item.code, pattern, 'gi') AS compared
+		JOIN pg_attribute ON quote_ident(attname) IN (compared[1], lower(compared[1])) AND attnum > 0
+		WHERE attrelid = pg_class.oid AND relkind IN ('r', 'p') AND pg_class.oid <> item.tab
+			AND clerk_internal.is_audited('pg_class', pg_class.oid, relnamespace)
+			AND EXISTS (SELECT FROM pg_index WHERE indrelid = pg_class.oid AND indisunique AND indnkeyatts = 1
+				AND indkey[0] = attnum)
+	), told AS (
+		SELECT tgrelid AS tab, attname
+		FROM pg_trigger, unnest(clerk_internal.tracked_columns(tgrelid)) AS attname
+		WHERE tgfoid = 'clerk_internal.track_id()'::regprocedure
+		UNION
+		SELECT tab, attname FROM asked
+		UNION
+		SELECT tab, pg_attribute.attname
+		FROM asked JOIN pg_index ON indrelid = tab AND indisprimary JOIN pg_attribute ON attrelid = tab
+			AND pg_attribute.attnum = ANY (indkey)
+		UNION
+		SELECT tab, pg_attribute.attname
+		FROM asked, regexp_matches(code, 'select (?:\w+\.)?("[^"]+"|\w+) from (?:only )?(?:\w+\.)?"?'
+			|| regexp_replace(relname, '\W', '\\\&', 'g')
+			|| '"?(?!\w)', 'gi') AS selected
+		JOIN pg_attribute ON quote_ident(pg_attribute.attname) IN (selected[1], lower(selected[1]))
+			AND pg_attribute.attnum > 0
+		WHERE attrelid = tab
+	)
+	SELECT tab, array_agg(DISTINCT attname ORDER BY attname) FROM told GROUP BY tab
+$$;
+COMMENT ON FUNCTION clerk_internal.id_tables(clerk_internal.code_item[]) IS
+	'the tables in which code looks up what belongs to a Clerk id, or that are tracked, and the columns '
+	'that decide';
+
+CREATE OR REPLACE FUNCTION clerk_internal.audit_ids(items clerk_internal.code_item[])
+	RETURNS TABLE (severity text, finding text, object text, detail text, fix text)
+	LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+	AS $$
+	WITH deciding AS MATERIALIZED (
+		SELECT id_tables.*, (SELECT string_agg(quote_ident(col), ', ' ORDER BY col)
+			FROM unnest(columns) AS col) AS list,
+			(SELECT string_agg(regexp_replace(col, '\W', '\\\&', 'g'), '|')
+				FROM unnest(columns) AS col) AS pattern
+		FROM clerk_internal.id_tables(items)
+	)
+	SELECT 'error', 'ids-writable', format('table %s', tab::regclass),
+		format('who a Clerk id is stands there, and %s can update one of: %s', roles, list),
+		coalesce(clerk_internal.without_update(tab, columns),
+			'-- take UPDATE of these columns from these roles, which have it as owners or members')
+	FROM deciding, clerk_internal.roles_updating(tab, columns) AS roles
+	WHERE roles IS NOT NULL
+	UNION ALL
+	SELECT 'error', 'ids-writable', item.object,
+		format('%s can call it, and it updates one of the columns of table %s that say who a Clerk id is: %s',
+			roles, deciding.tab::regclass, list),
+		format('REVOKE EXECUTE ON ROUTINE %s FROM PUBLIC, %s', pg_proc.oid::regprocedure, roles)
+	FROM deciding, unnest(items) AS item JOIN pg_proc ON pg_proc.oid = item.id AND prosecdef,
+		clerk_internal.roles_calling(pg_proc.oid) AS roles
+	WHERE item.kind = 'function' AND item.reads @> ARRAY[deciding.tab] AND roles IS NOT NULL
+		AND item.code ~* format('\m(?:update|do update set)\M(?:(?!\mwhere\M)[^;])*\m"?(?:%s)"? ?=', pattern)
+$$;
+COMMENT ON FUNCTION clerk_internal.audit_ids(clerk_internal.code_item[]) IS
+	'what clerk.audit() finds in tables that say who a Clerk id is';
+
+-- What Supabase's services keep for themselves, and have policies or none for as they need it.
+CREATE OR REPLACE FUNCTION clerk_internal.is_platform_table(tab oid) RETURNS boolean
+	LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+	AS $$
+	SELECT EXISTS (
+		SELECT FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace JOIN (VALUES
+			('storage',
+				'^(objects|buckets(_\w+)?|migrations|prefixes|s3_multipart_\w+|iceberg_\w+|vector_\w+)$'),
+			('realtime', '^(messages(_\w+)?|subscription|schema_migrations|tenants|extensions)$'),
+			('supabase_functions', '^(hooks|migrations)$')
+		) AS platform (schema, pattern) ON nspname = schema AND relname ~ pattern
+		WHERE pg_class.oid = tab)
+$$;
+COMMENT ON FUNCTION clerk_internal.is_platform_table(oid) IS
+	'whether a table is one that Supabase''s services make';
+
+CREATE OR REPLACE FUNCTION clerk_internal.protecting(tab oid) RETURNS text
+	LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+	AS $$
+	SELECT CASE count(*) WHEN 1 THEN format('SELECT clerk.protect(%L, owner => %L%s, dry_run => false)',
+		tab::regclass, min(attname),
+		CASE WHEN min(role) <> 'authenticated' THEN format(', role => %L', min(role)) END) END
+	FROM pg_attribute, LATERAL (
+		SELECT min(role) FROM clerk_internal.api_roles() AS role
+			WHERE role <> clerk_internal.anon_role()) AS signed_in (role)
+	WHERE attrelid = tab AND attnum > 0 AND NOT attisdropped AND attgenerated = '' AND role IS NOT NULL
+		AND attname IN ('user_id', 'owner_id', 'owner', 'clerk_id', 'clerk_user_id')
+		AND atttypid IN ('text'::regtype, 'varchar'::regtype, 'uuid'::regtype)
+$$;
+COMMENT ON FUNCTION clerk_internal.protecting(oid) IS
+	'the call of clerk.protect() for a table in which one column says by its name whose a row is; NULL: '
+	'none does, or several do';
+
+CREATE OR REPLACE FUNCTION clerk_internal.audit_tables() RETURNS TABLE (severity text, finding text, object text,
+	detail text, fix text)
+	LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+	AS $$
+	WITH tables AS MATERIALIZED (
+		SELECT pg_class.*, pg_class.oid::regclass AS tab, EXISTS (SELECT FROM pg_policy
+			WHERE polrelid = pg_class.oid) AS has_policy,
+			clerk_internal.roles_reaching(pg_class.oid,
+				CASE WHEN relkind IN ('r', 'p') THEN 'SELECT, INSERT, UPDATE, DELETE'
+					ELSE 'SELECT' END) AS roles,
+			clerk_internal.is_platform_table(pg_class.oid) AS is_platform,
+			-- these the services leave to policies
+			pg_class.oid IN (to_regclass('storage.objects'), to_regclass('storage.buckets'),
+				to_regclass('realtime.messages')) AS is_shared
+		FROM pg_class
+		WHERE relkind IN ('r', 'p', 'v', 'm', 'f') AND clerk_internal.is_audited('pg_class', pg_class.oid,
+			relnamespace)
+	)
+	SELECT 'error', 'rls-disabled', format('table %s', tab),
+		format('%s can reach it, and row-level security is off%s', roles,
+			CASE WHEN has_policy THEN ', so its policies do nothing' ELSE '' END),
+		CASE WHEN relnamespace::regnamespace::text IN ('auth', 'vault')
+			THEN format('REVOKE ALL ON %s FROM PUBLIC, %s', tab, roles)
+			ELSE format('ALTER TABLE %s ENABLE ROW LEVEL SECURITY', tab) END
+	FROM tables
+	WHERE relkind IN ('r', 'p') AND NOT relrowsecurity AND roles IS NOT NULL
+		AND (is_shared OR NOT is_platform)
+	UNION ALL
+	SELECT 'warning', 'rls-without-policy', format('table %s', tab),
+		format('%s can reach it, and sees no row, as it has no policy', roles),
+		coalesce(clerk_internal.protecting(oid),
+			'-- say whose its rows are: clerk.protect() takes the column; or take the privileges back')
+	FROM tables
+	WHERE relkind IN ('r', 'p') AND relrowsecurity AND NOT has_policy AND roles IS NOT NULL
+		AND NOT is_platform AND relnamespace::regnamespace::text NOT IN ('auth', 'vault')
+	UNION ALL
+	SELECT 'error', 'view-of-owner', format('view %s', tab),
+		format('%s can read it, and it reads with the rights of its owner, for whom policies may not count',
+			roles),
+		format('ALTER VIEW %s SET (security_invoker = true)', tab)
+	FROM tables
+	WHERE relkind = 'v' AND roles IS NOT NULL
+		AND NOT EXISTS (SELECT FROM pg_options_to_table(reloptions) WHERE option_name = 'security_invoker'
+			AND option_value::boolean)
+	UNION ALL
+	SELECT 'error', CASE relkind WHEN 'm' THEN 'materialized-view' ELSE 'foreign-table' END,
+		format('%s %s', CASE relkind WHEN 'm' THEN 'materialized view' ELSE 'foreign table' END, tab),
+		format('%s can read it, and it cannot have policies', roles),
+			format('REVOKE ALL ON %s FROM PUBLIC, %s', tab, roles)
+	FROM tables WHERE relkind IN ('m', 'f') AND roles IS NOT NULL
+	UNION ALL
+	SELECT 'error', 'role-owns-table', format('table %s', tab),
+		format('role %I owns it, so no policy counts for that role', role),
+		format('ALTER TABLE %s OWNER TO %I', tab, current_user)
+	FROM tables, clerk_internal.api_roles() AS role, pg_roles
+	WHERE relkind IN ('r', 'p') AND NOT relforcerowsecurity AND rolname = role AND NOT rolsuper
+		AND pg_has_role(role, relowner, 'USAGE')
+$$;
+COMMENT ON FUNCTION clerk_internal.audit_tables() IS 'what clerk.audit() finds in tables and views';
+
+-- A trigger is code of whoever made it, and runs as who writes to the table.
+CREATE OR REPLACE FUNCTION clerk_internal.audit_grants() RETURNS TABLE (severity text, finding text, object text,
+	detail text, fix text)
+	LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+	AS $$
+	WITH granted AS (
+		SELECT c.oid::regclass AS tab, acl.grantee, acl.privilege_type, relname
+		FROM pg_class AS c, aclexplode(relacl) AS acl
+		WHERE relnamespace IN (to_regnamespace('clerk'), to_regnamespace('clerk_internal'))
+			AND relkind IN ('r', 'v', 'S')
+			AND acl.grantee <> relowner
+		UNION
+		SELECT c.oid::regclass, acl.grantee, acl.privilege_type, relname
+		FROM pg_class AS c JOIN pg_attribute ON attrelid = c.oid, aclexplode(attacl) AS acl
+		WHERE relnamespace IN (to_regnamespace('clerk'), to_regnamespace('clerk_internal'))
+			AND relkind IN ('r', 'v')
+			AND acl.grantee <> relowner
+	), named AS (
+		SELECT *, CASE grantee WHEN 0 THEN 'PUBLIC' ELSE grantee::regrole::text END AS grantee_name,
+			grantee = 0 OR EXISTS (SELECT FROM clerk_internal.api_roles() AS role WHERE pg_has_role(role,
+				grantee, 'USAGE')) AS is_api
+		FROM granted
+	)
+	SELECT 'error', 'clerk-table-granted', format('table %s', tab),
+		format('%s has %s on it, and could decide who is signed in, or read a secret', grantee_name,
+			string_agg(privilege_type, ', ' ORDER BY privilege_type)),
+		format('REVOKE %s ON %s FROM %s', string_agg(privilege_type, ', ' ORDER BY privilege_type), tab,
+			grantee_name)
+	FROM named
+	WHERE privilege_type IN ('TRIGGER', 'REFERENCES')
+		OR (is_api AND (privilege_type IN ('INSERT', 'UPDATE', 'DELETE', 'TRUNCATE') OR relname ~ 'secret'))
+	GROUP BY tab, grantee_name
+$$;
+COMMENT ON FUNCTION clerk_internal.audit_grants() IS
+	'what clerk.audit() finds in the privileges on our own tables';
+
+CREATE OR REPLACE FUNCTION clerk_internal.audit_extensions() RETURNS TABLE (severity text, finding text, object text,
+	detail text, fix text)
+	LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+	AS $$
+	SELECT severity, 'extension-writable', format('extension %s', extension), consequence || ': ' || writers,
+		coalesce(clerk_internal.without_extension_writers(extension),
+			'-- give what it has made to a superuser')
+	FROM (VALUES
+		('http', 'error', 'others could answer in its place when it fetches keys'),
+		('pg_net', 'warning', 'others could choose the keys that it fetches, so it is not used'),
+		('pg_cron', 'error', 'others could change the jobs that it runs')
+	) AS used (extension, severity, consequence), clerk_internal.extension_writers(extension) AS writers
+	WHERE writers IS NOT NULL
+		-- of the two that fetch, this is used only where the other is not
+		AND NOT (extension = 'pg_net' AND clerk_internal.extension_schema('http') IS NOT NULL)
+$$;
+COMMENT ON FUNCTION clerk_internal.audit_extensions() IS
+	'what clerk.audit() finds in the extensions that fetch keys and run jobs';
+
+-- Roles and instances
+
+CREATE OR REPLACE FUNCTION clerk_internal.audit_roles() RETURNS TABLE (severity text, finding text, object text,
+	detail text, fix text)
+	LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+	AS $$
+	SELECT 'error', 'role-bypasses-rls', format('role %I', rolname),
+		CASE WHEN rolsuper THEN 'it is a superuser' ELSE 'it has BYPASSRLS' END
+			|| ', so no policy counts for it',
 		format('ALTER ROLE %I NOSUPERUSER NOBYPASSRLS', rolname)
 	FROM pg_roles WHERE rolname IN (SELECT clerk_internal.api_roles()) AND (rolsuper OR rolbypassrls)
 	UNION ALL
-	SELECT 'error', 'role-missing', format('role %I', role), said_by || ' names it, and it does not exist', format('CREATE ROLE %I', role)
-	FROM (SELECT clerk_internal.anon_role(), 'clerk.anon_role'
-		UNION ALL SELECT instance.role, format('instance %s', instance.issuer) FROM clerk.instances AS instance) AS named (role, said_by)
+	SELECT 'error', 'role-missing', format('role %I', role), said_by || ' names it, and it does not exist',
+		format('CREATE ROLE %I', role)
+	FROM (
+		SELECT clerk_internal.anon_role(), 'clerk.anon_role'
+		UNION ALL
+		SELECT instance.role, format('instance %s', instance.issuer) FROM clerk.instances AS instance
+	) AS named (role, said_by)
 	WHERE role <> '' AND to_regrole(quote_ident(role)) IS NULL
 	UNION ALL
-	SELECT CASE WHEN rolname IS NULL OR rolname IN (SELECT clerk_internal.api_roles()) THEN 'error' ELSE 'warning' END, 'trust-request-claims', format('%s %I', kind, name),
-		'clerk.trust_request_claims is on there: whoever can run SQL can be anybody',
-		format('ALTER %s %I%s RESET clerk.trust_request_claims', upper(kind), name, ' IN DATABASE ' || quote_ident(only_in))
-	FROM pg_db_role_setting LEFT JOIN pg_roles AS role ON role.oid = setrole LEFT JOIN pg_database AS database ON database.oid = setdatabase,
-		LATERAL (SELECT CASE setrole WHEN 0 THEN 'database' ELSE 'role' END, coalesce(rolname, datname), CASE WHEN setrole <> 0 THEN datname END) AS place (kind, name, only_in)
-	WHERE (setdatabase = 0 OR datname = current_database())
-		AND EXISTS (SELECT FROM unnest(setconfig) AS value WHERE value ~* '^clerk\.trust_request_claims=(on|t|tr|tru|true|y|ye|yes|1)$')
+	SELECT CASE WHEN rolname IS NULL OR rolname IN (SELECT clerk_internal.api_roles()) THEN 'error'
+		ELSE 'warning' END,
+		'trust-request-claims', format('%s %I', kind, name),
+			'clerk.trust_request_claims is on there: whoever can run SQL can be anybody',
+		format('ALTER %s %I%s RESET clerk.trust_request_claims', upper(kind), name, ' IN DATABASE '
+			|| quote_ident(only_in))
+	FROM pg_db_role_setting LEFT JOIN pg_roles AS role ON role.oid = setrole LEFT
+		JOIN pg_database AS database ON database.oid = setdatabase,
+		LATERAL (SELECT CASE setrole WHEN 0 THEN 'database' ELSE 'role' END, coalesce(rolname, datname),
+			CASE WHEN setrole <> 0 THEN datname END) AS place (kind, name, only_in)
+	WHERE (setdatabase = 0 OR datname = current_database()) AND EXISTS (
+		SELECT FROM unnest(setconfig) AS value
+			WHERE value ~* '^clerk\.trust_request_claims=(on|t|tr|tru|true|y|ye|yes|1)$')
 $$;
 COMMENT ON FUNCTION clerk_internal.audit_roles() IS 'what clerk.audit() finds in roles and their settings';
 
-CREATE OR REPLACE FUNCTION clerk_internal.audit_instances() RETURNS TABLE (severity text, finding text, object text, detail text, fix text)
+CREATE OR REPLACE FUNCTION clerk_internal.audit_instances() RETURNS TABLE (severity text, finding text, object text,
+	detail text, fix text)
 	LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 	AS $$
-	SELECT 'warning', 'authorized-parties-missing', format('instance %s', instance.issuer), 'a token that was made for any other site of the instance counts',
-		format('UPDATE clerk.instances SET authorized_parties = %L WHERE issuer = %L', '{https://app.example.com}', instance.issuer)
+	SELECT 'warning', 'authorized-parties-missing', format('instance %s', instance.issuer),
+		'a token that was made for any other site of the instance counts',
+		'-- only you know the origins of your application: UPDATE clerk.instances SET authorized_parties'
 	FROM clerk.instances AS instance WHERE instance.authorized_parties IS NULL
 	UNION ALL
-	SELECT 'error', 'keys-missing', format('instance %s', health.issuer), 'it has no key, so none of its tokens can be verified', format('SELECT clerk.refresh_jwks(%L)', health.issuer)
-	FROM clerk.health() AS health WHERE health.current_keys + health.retiring_keys = 0
-	UNION ALL
-	SELECT 'warning', 'refresh-failing', format('instance %s', health.issuer), format('fetching its keys has failed: %s', health.refresh_failure), format('SELECT clerk.refresh_jwks(%L)', health.issuer)
-	FROM clerk.health() AS health WHERE health.refresh_failure IS NOT NULL
-	UNION ALL
-	SELECT 'notice', 'keys-unattended', format('instance %s', health.issuer), 'its newest key is older than 90 days, and nothing in the database fetches keys',
-		format('SELECT clerk.schedule_jwks_refresh(%L)', '5 minutes')
-	FROM clerk.health() AS health
-	WHERE health.newest_key_age > interval '90 days' AND coalesce(health.refreshed_at < now() - interval '1 day', true)
-	UNION ALL
-	SELECT 'notice', 'webhook-silent', format('instance %s', health.issuer), 'it has a secret for webhooks, and none has ever come: send an example from Clerk''s Dashboard',
-		format('SELECT clerk.expose_webhook(%L)', 'public')
-	FROM clerk.health() AS health WHERE health.webhook_secrets > 0 AND health.last_event_at IS NULL
+	SELECT 'warning', 'legacy-template-expired', format('instance %s', instance.issuer),
+		'legacy_template_until is over, so that the tokens of its old template are refused',
+		format('UPDATE clerk.instances SET legacy_template_until = NULL WHERE issuer = %L', instance.issuer)
+	FROM clerk.instances AS instance WHERE instance.legacy_template_until <= now()
 $$;
-COMMENT ON FUNCTION clerk_internal.audit_instances() IS 'what clerk.audit() finds in instances, their keys and webhooks';
+COMMENT ON FUNCTION clerk_internal.audit_instances() IS
+	'what clerk.audit() finds in the settings of instances';
+
+CREATE OR REPLACE FUNCTION clerk_internal.audit_health() RETURNS TABLE (severity text, finding text, object text,
+	detail text, fix text)
+	LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+	AS $$
+	WITH can AS (
+		SELECT clerk_internal.extension_schema('http') IS NOT NULL
+				OR (clerk_internal.extension_schema('pg_net') IS NOT NULL
+					AND clerk_internal.extension_writers('pg_net') IS NULL) AS fetches,
+			clerk_internal.extension_schema('pg_cron') IS NOT NULL AS schedules,
+			EXISTS (SELECT FROM pg_depend WHERE classid = 'pg_proc'::regclass AND deptype = 'n'
+				AND refclassid = 'pg_proc'::regclass
+					AND refobjid = to_regprocedure('clerk.webhook(json)')) AS receives,
+			to_regrole(quote_ident(clerk_internal.anon_role())) IS NOT NULL
+				AND to_regnamespace('public') IS NOT NULL
+				AND to_regprocedure('public.clerk_webhook(json)') IS NULL AS exposes
+	), fetching AS (
+		SELECT CASE WHEN fetches THEN 'SELECT clerk.refresh_jwks(%L)'
+			ELSE '-- nothing in the database can fetch them: the error of clerk.refresh_jwks() says how a '
+				'shell can' END AS fix
+		FROM can
+	)
+	SELECT 'error', 'keys-missing', format('instance %s', health.issuer),
+		'it has no key, so none of its tokens can be verified',
+		format(fetching.fix, health.issuer)
+	FROM clerk.health() AS health, fetching WHERE health.current_keys + health.retiring_keys = 0
+	UNION ALL
+	SELECT 'warning', 'refresh-failing', format('instance %s', health.issuer),
+		format('fetching its keys has failed: %s', health.refresh_failure), format(fetching.fix,
+			health.issuer)
+	FROM clerk.health() AS health, fetching WHERE health.refresh_failure IS NOT NULL
+	UNION ALL
+	SELECT 'notice', 'keys-unattended', format('instance %s', health.issuer),
+		'its newest key is older than 90 days, and nothing in the database fetches keys',
+		CASE WHEN fetches AND schedules THEN format('SELECT clerk.schedule_jwks_refresh(%L)', '5 minutes')
+			ELSE '-- let something fetch them: pg_cron with the extension http or pg_net, or cron' END
+	FROM clerk.health() AS health, can
+	WHERE health.newest_key_age > interval '90 days'
+		AND coalesce(health.refreshed_at < now() - interval '1 day', true)
+	UNION ALL
+	SELECT 'notice', 'webhook-silent', format('instance %s', health.issuer),
+		'it has a secret for webhooks, and none has ever come: send an example from Clerk''s Dashboard',
+		CASE WHEN exposes AND NOT receives THEN format('SELECT clerk.expose_webhook(%L)', 'public')
+			ELSE '-- see whether the Dashboard has the address of the function that calls clerk.webhook()' END
+	FROM clerk.health() AS health, can WHERE health.webhook_secrets > 0 AND health.last_event_at IS NULL
+$$;
+COMMENT ON FUNCTION clerk_internal.audit_health() IS
+	'what clerk.audit() finds in the keys and webhooks of instances';
 
 -- SECURITY DEFINER: the owner of the database need not be allowed to read the tables of clerk.
 CREATE OR REPLACE FUNCTION clerk.audit() RETURNS TABLE (severity text, finding text, object text, detail text, fix text)
 	LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 	AS $$
+DECLARE
+	items clerk_internal.code_item[];
 BEGIN
 	PERFORM clerk.is_authenticated();	-- loads the library, which knows the setting
+	items := ARRAY(SELECT item FROM clerk_internal.requested_code() AS item);
 	RETURN QUERY
 		SELECT f.* FROM (
-			SELECT * FROM clerk_internal.audit_tables() UNION ALL SELECT * FROM clerk_internal.audit_policies() UNION ALL SELECT * FROM clerk_internal.audit_indexes()
-			UNION ALL SELECT * FROM clerk_internal.audit_presets() UNION ALL SELECT * FROM clerk_internal.audit_calls() UNION ALL SELECT * FROM clerk_internal.audit_supabase()
-			UNION ALL SELECT * FROM clerk_internal.audit_functions() UNION ALL SELECT * FROM clerk_internal.audit_roles() UNION ALL SELECT * FROM clerk_internal.audit_instances()
+			SELECT * FROM clerk_internal.audit_code(items)
+			UNION ALL SELECT * FROM clerk_internal.audit_settings(items)
+			UNION ALL SELECT * FROM clerk_internal.audit_presets(items)
+			UNION ALL SELECT * FROM clerk_internal.audit_calls()
+			UNION ALL SELECT * FROM clerk_internal.audit_volatility(items)
+			UNION ALL SELECT * FROM clerk_internal.audit_functions(items)
+			UNION ALL SELECT * FROM clerk_internal.audit_policies()
+			UNION ALL SELECT * FROM clerk_internal.audit_indexes()
+			UNION ALL SELECT * FROM clerk_internal.audit_recursion(items)
+			UNION ALL SELECT * FROM clerk_internal.audit_ids(items)
+			UNION ALL SELECT * FROM clerk_internal.audit_tables()
+			UNION ALL SELECT * FROM clerk_internal.audit_grants()
+			UNION ALL SELECT * FROM clerk_internal.audit_extensions()
+			UNION ALL SELECT * FROM clerk_internal.audit_supabase()
 			UNION ALL SELECT * FROM clerk_internal.audit_citus()
+			UNION ALL SELECT * FROM clerk_internal.audit_roles()
+			UNION ALL SELECT * FROM clerk_internal.audit_instances()
+			UNION ALL SELECT * FROM clerk_internal.audit_health()
 		) AS f
-		ORDER BY array_position('{error,warning,notice}', f.severity), f.finding COLLATE "C", f.object COLLATE "C", f.fix COLLATE "C";
+		ORDER BY array_position('{error,warning,notice}', f.severity), f.finding COLLATE "C",
+			f.object COLLATE "C", f.fix COLLATE "C";
 END
 $$;
-COMMENT ON FUNCTION clerk.audit() IS 'what will not do what it seems to: tables, policies, functions, roles and instances, each with a statement that fixes it';
+COMMENT ON FUNCTION clerk.audit() IS
+	'what will not do what it seems to: code, tables, policies, functions, roles and instances, each with a '
+	'statement that mends it, or a comment that says why only you can';
 
 --
 -- doctor.sql
@@ -6401,7 +7989,7 @@ CREATE OR REPLACE FUNCTION clerk_internal.doctor_postgrest() RETURNS TABLE (subj
 		WHERE parts IS NOT NULL
 		ORDER BY a.role, parts[1], s.setdatabase DESC
 	), wanted AS (
-		SELECT a.role, w.name, setting.value, to_regproc(setting.value)::oid AS function, w.mine, w.otherwise
+		SELECT a.role, w.name, setting.value, w.mine, w.otherwise
 		FROM clerk_internal.authenticators() AS a CROSS JOIN (VALUES
 			('pgrst.db_pre_request', 'clerk.pre_request',
 				'Without it, requests keep the anonymous role, and a bad token is silently nobody'),
@@ -6416,9 +8004,12 @@ CREATE OR REPLACE FUNCTION clerk_internal.doctor_postgrest() RETURNS TABLE (subj
 				WHEN NOT calls
 					THEN format('%s: ALTER ROLE %I SET %s = %L, or call it there',
 						otherwise, role, name, mine) END
-		FROM wanted, LATERAL (SELECT value = mine OR coalesce((
-			SELECT position(mine IN concat(prosrc, pg_get_function_sqlbody(oid))) > 0
-			FROM pg_proc WHERE oid = function), false)) AS c (calls)
+		-- compared as text, since PostgreSQL raises for what is no name
+		FROM wanted, LATERAL (SELECT value = mine OR EXISTS (
+			SELECT FROM pg_proc AS p JOIN pg_namespace AS n ON n.oid = pronamespace
+			WHERE value IN (proname, concat(nspname, '.', proname), quote_ident(proname),
+					concat(quote_ident(nspname), '.', quote_ident(proname)))
+				AND position(mine IN concat(prosrc, pg_get_function_sqlbody(p.oid))) > 0)) AS c (calls)
 		ORDER BY role, name DESC) AS functions
 	UNION ALL
 	SELECT format('pgrst.db_anon_role of %I: %s', role, value), 'error',
@@ -7176,7 +8767,11 @@ BEGIN
 			clerk.schedule_jwks_refresh(interval), clerk.schedule_prune(interval),
 			clerk_internal.schedule_job(text, text, text), clerk_internal.extension_schema(name),
 			clerk_internal.refresh_one(text), clerk_internal.refresh_through_http(text, text),
-			clerk_internal.refresh_through_pg_net(text, text), clerk_internal.pg_net_writers(),
+			clerk_internal.refresh_through_pg_net(text, text), clerk_internal.check_usable(name, text[]),
+			clerk_internal.extension_grants(name), clerk_internal.extension_writers(name),
+			clerk_internal.extension_function(name, name, regtype[]),
+			clerk_internal.extension_table(name, name),
+			clerk_internal.shell_word(text), clerk_internal.psql_database(),
 			clerk_internal.parse_jwks_response(integer, text), clerk_internal.unknown_kid_at(text)',
 		'SELECT, INSERT, UPDATE ON clerk.jwks_refreshes',
 		-- a table of the caller's as the mapping
@@ -7184,6 +8779,8 @@ BEGIN
 			clerk_internal.check_trackable(regclass, name, text[], boolean),
 			clerk_internal.backfill_ids(regclass, name, name), clerk_internal.tracked_columns(regclass),
 			clerk_internal.is_reserved_id(text, text), clerk_internal.canonical_id(text),
+			clerk_internal.api_roles(), clerk_internal.roles_updating(oid, name[]),
+			clerk_internal.without_update(oid, name[]),
 			clerk_internal.track_id()',
 		'SELECT, INSERT, UPDATE, DELETE ON clerk.id_map',
 		-- a function of the caller's as the endpoint, and others as handlers

@@ -27,6 +27,7 @@ for my $part (@ARGV)
 	# also those that are made by a format() of a part
 	$sql =~ s/^CREATE (FUNCTION|TRIGGER|VIEW) /CREATE OR REPLACE $1 /mg;
 	$sql =~ s/^CREATE (TABLE|SCHEMA|INDEX|UNIQUE INDEX) /CREATE $1 IF NOT EXISTS /mg;
+	$sql =~ s/^(CREATE TYPE \S+ AS \(.*?\n\);)\n/DO \$type\$\nBEGIN\n\t$1\nEXCEPTION WHEN duplicate_object THEN\n\tNULL;\nEND\n\$type\$;\n/msg;
 	$sql =~ s/^CREATE POLICY (\w+) ON (\S+)/DROP POLICY IF EXISTS $1 ON $2;\nCREATE POLICY $1 ON $2/mg;
 	$body .= "\n$sql";
 

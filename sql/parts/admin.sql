@@ -49,7 +49,11 @@ BEGIN
 			clerk.schedule_jwks_refresh(interval), clerk.schedule_prune(interval),
 			clerk_internal.schedule_job(text, text, text), clerk_internal.extension_schema(name),
 			clerk_internal.refresh_one(text), clerk_internal.refresh_through_http(text, text),
-			clerk_internal.refresh_through_pg_net(text, text), clerk_internal.pg_net_writers(),
+			clerk_internal.refresh_through_pg_net(text, text), clerk_internal.check_usable(name, text[]),
+			clerk_internal.extension_grants(name), clerk_internal.extension_writers(name),
+			clerk_internal.extension_function(name, name, regtype[]),
+			clerk_internal.extension_table(name, name),
+			clerk_internal.shell_word(text), clerk_internal.psql_database(),
 			clerk_internal.parse_jwks_response(integer, text), clerk_internal.unknown_kid_at(text)',
 		'SELECT, INSERT, UPDATE ON clerk.jwks_refreshes',
 		-- a table of the caller's as the mapping
@@ -57,6 +61,8 @@ BEGIN
 			clerk_internal.check_trackable(regclass, name, text[], boolean),
 			clerk_internal.backfill_ids(regclass, name, name), clerk_internal.tracked_columns(regclass),
 			clerk_internal.is_reserved_id(text, text), clerk_internal.canonical_id(text),
+			clerk_internal.api_roles(), clerk_internal.roles_updating(oid, name[]),
+			clerk_internal.without_update(oid, name[]),
 			clerk_internal.track_id()',
 		'SELECT, INSERT, UPDATE, DELETE ON clerk.id_map',
 		-- a function of the caller's as the endpoint, and others as handlers

@@ -58,6 +58,11 @@ BEGIN
 		RAISE EXCEPTION USING
 			ERRCODE = 'invalid_parameter_value',
 			MESSAGE = 'administrators are those of an organization, so its column must be given';
+	ELSIF admin_role !~ '^(org:)?\w+$' THEN
+		RAISE EXCEPTION USING
+			ERRCODE = 'invalid_parameter_value',
+			MESSAGE = 'no role of an organization is called so',
+			HINT = 'Give its key, such as org:admin or admin.';
 	ELSIF coalesce((SELECT relkind NOT IN ('r', 'p') FROM pg_class WHERE oid = tab), true) THEN
 		RAISE EXCEPTION USING
 			ERRCODE = 'wrong_object_type',
@@ -129,8 +134,9 @@ CREATE FUNCTION clerk_internal.policy_changes(tab regclass, owner name, org name
 				CASE w.command WHEN 'INSERT' THEN 'WITH CHECK' ELSE 'USING' END, w.expression)),
 			(3, is_present IS NULL,
 				format('COMMENT ON POLICY %I ON %s IS %L', policy, tab, 'made by clerk.protect()')),
+			-- without its name, which could end the comment
 			(4, is_wanted IS NULL AND NOT is_ours AND is_permissive,
-				format('-- policy %I is permissive as well: these do not stop what it lets through', policy))
+				'-- there is a permissive policy of another name: these do not stop what it lets through')
 		) AS change (ordinal, is_due, statement)
 	WHERE change.is_due
 	ORDER BY change.ordinal = 4, change.ordinal > 1, policy, change.ordinal

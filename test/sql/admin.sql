@@ -39,21 +39,17 @@ SELECT kid, is_retired FROM clerk.jwks ORDER BY kid;
 -- with stand-ins for pgsql-http and pg_cron, as it needs rights on the real ones, too
 RESET SESSION AUTHORIZATION;
 BEGIN;
-CREATE SCHEMA http;
-CREATE TABLE http.answers AS SELECT 200 AS status, :'jwks_a_next' AS content;
-CREATE FUNCTION http.http_get(varchar) RETURNS http.answers LANGUAGE sql AS 'SELECT * FROM http.answers';
-CREATE SCHEMA cron;
-CREATE TABLE cron.job (jobid bigint GENERATED ALWAYS AS IDENTITY, jobname text, schedule text, command text, database name DEFAULT current_database());
-CREATE FUNCTION cron.schedule(text, text, text) RETURNS bigint LANGUAGE sql AS 'INSERT INTO cron.job (jobname, schedule, command) VALUES ($1, $2, $3) RETURNING jobid';
-CREATE FUNCTION cron.unschedule(bigint) RETURNS boolean LANGUAGE sql AS 'DELETE FROM cron.job WHERE jobid = $1 RETURNING true';
-GRANT USAGE ON SCHEMA http, cron TO regress_postgres;
-GRANT ALL ON ALL TABLES IN SCHEMA http, cron TO regress_postgres;
-CREATE OR REPLACE FUNCTION clerk_internal.extension_schema(extension name) RETURNS regnamespace LANGUAGE sql STABLE STRICT AS $$
-	SELECT CASE extension WHEN 'http' THEN 'http'::regnamespace WHEN 'pg_cron' THEN 'cron'::regnamespace END
-$$;
+\set likeness :srcdir '/lib/likeness.sql'
+\i :likeness
+SET LOCAL allow_system_table_mods = on;
+SELECT pg_temp.make_extension('http', 'fetching');
+ALTER EXTENSION http ADD FUNCTION fetching.http_get(varchar);
+INSERT INTO fetching.http_answers VALUES (:'issuer_a' || '/.well-known/jwks.json', 200, :'jwks_a_next');
+GRANT USAGE ON SCHEMA fetching TO regress_postgres;
+GRANT ALL ON fetching.http_answers TO regress_postgres;
 SET LOCAL SESSION AUTHORIZATION regress_postgres;
 SELECT outcome, detail FROM clerk.refresh_jwks();
-UPDATE http.answers SET status = 500;
+UPDATE fetching.http_answers SET status = 500;
 SELECT outcome, detail FROM clerk.refresh_jwks(:'issuer_a');
 UPDATE clerk.jwks_refreshes SET attempted_at = now() - interval '1 day';
 SELECT clerk.run_jwks_refresh('1 hour');
