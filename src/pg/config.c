@@ -47,7 +47,7 @@ typedef struct Setting
 	ClerkOrigin seen_origin;
 } Setting;
 
-/* Not by a client; and before the first transaction, or before the library was loaded. */
+/* Not by a client; and before the first transaction, the library or the worker was there. */
 #define SET_BY_NOBODY 0
 #define SET_BEFORE 1
 
@@ -124,7 +124,7 @@ check_setting(char **newval, void **extra, GucSource source)
 	if (set_in == NULL)
 		return false;
 	*set_in = transaction;
-	if (source < PGC_S_SESSION || takes_over_committed)
+	if (source < PGC_S_SESSION || takes_over_committed || InitializingParallelWorker)
 		*set_in = SET_BEFORE;
 	if (source >= PGC_S_SESSION)
 		takes_over_committed = false;
@@ -303,10 +303,12 @@ clerk_config_origin(ClerkSetting setting)
 		return clerk_variable_origin(asked->name);
 	if (asked->set_in == SET_BY_NOBODY)
 		return CLERK_ORIGIN_DEFAULT;
-	if (asked->set_in == transaction ||
-		(IsParallelWorker() && (set_in_transaction & (1 << setting))))
+	if (asked->set_in == transaction)
 		return CLERK_ORIGIN_TRANSACTION;
-	return CLERK_ORIGIN_SESSION;
+	/* what the leader has set, rather than a function in this worker by its SET */
+	return IsParallelWorker() && (set_in_transaction & (1 << setting))
+			   ? CLERK_ORIGIN_TRANSACTION
+			   : CLERK_ORIGIN_SESSION;
 }
 
 /* The text, with NULL data for a setting that is empty, or has not been set by a client. */
