@@ -48,7 +48,7 @@ typedef struct Setting
 	ClerkOrigin seen_origin;
 } Setting;
 
-/* Not by a client; and before the first transaction, or before the library was loaded. */
+/* Not by a client; and before the first transaction, the library or the worker was there. */
 #define SET_BY_NOBODY 0
 #define SET_BEFORE 1
 
@@ -152,7 +152,7 @@ check_setting(char **newval, void **extra, GucSource source)
 	if (set_in == NULL)
 		return false;
 	*set_in = repeated != NULL ? repeated->set_in : transaction;
-	if (source < PGC_S_SESSION || takes_over_committed)
+	if (source < PGC_S_SESSION || takes_over_committed || InitializingParallelWorker)
 		*set_in = SET_BEFORE;
 	if (source >= PGC_S_SESSION)
 		takes_over_committed = false;
@@ -350,10 +350,12 @@ clerk_config_origin(ClerkSetting setting)
 		return clerk_variable_origin(asked->name);
 	if (asked->set_in == SET_BY_NOBODY)
 		return CLERK_ORIGIN_DEFAULT;
-	if (asked->set_in == transaction ||
-		(IsParallelWorker() && (set_in_transaction & (1 << setting))))
+	if (asked->set_in == transaction)
 		return CLERK_ORIGIN_TRANSACTION;
-	return CLERK_ORIGIN_SESSION;
+	/* what the leader has set, rather than a function in this worker by its SET */
+	return IsParallelWorker() && (set_in_transaction & (1 << setting))
+			   ? CLERK_ORIGIN_TRANSACTION
+			   : CLERK_ORIGIN_SESSION;
 }
 
 /*
