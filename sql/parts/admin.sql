@@ -18,7 +18,7 @@ BEGIN
 		RAISE EXCEPTION USING
 			ERRCODE = 'undefined_object',
 			MESSAGE = format('role %s does not exist', coalesce(quote_ident(role), 'NULL'));
-	ELSIF role IN (SELECT clerk_internal.api_roles()) THEN
+	ELSIF EXISTS (SELECT FROM clerk_internal.api_roles() AS api WHERE pg_has_role(api, role, 'MEMBER')) THEN
 		RAISE EXCEPTION USING
 			ERRCODE = 'invalid_parameter_value',
 			MESSAGE = format('role %I is one that requests have', role),
@@ -37,7 +37,8 @@ BEGIN
 			clerk.verify_webhook(text, text, text, text)',
 		'EXECUTE ON FUNCTION clerk.import_users(jsonb, text), clerk.import_organizations(jsonb, text),
 			clerk.import_memberships(jsonb, text), clerk.drift(regclass, jsonb), clerk.prune(interval)',
-		'EXECUTE ON FUNCTION clerk.set_supabase_keys(text), clerk.health(), clerk_internal.count_tokens()',
+		'EXECUTE ON FUNCTION clerk.set_supabase_keys(text), clerk.health(), clerk_internal.count_tokens(),
+			clerk.doctor(), clerk.report(text)',
 		-- the settings of an instance are changed by UPDATE, and checked by a trigger
 		'SELECT, UPDATE ON clerk.instances',
 		'EXECUTE ON FUNCTION clerk_internal.is_clerks(text, text), clerk_internal.origin_problem(text)',
@@ -48,7 +49,11 @@ BEGIN
 			clerk.schedule_jwks_refresh(interval), clerk.schedule_prune(interval),
 			clerk_internal.schedule_job(text, text, text), clerk_internal.extension_schema(name),
 			clerk_internal.refresh_one(text), clerk_internal.refresh_through_http(text, text),
-			clerk_internal.refresh_through_pg_net(text, text), clerk_internal.pg_net_writers(),
+			clerk_internal.refresh_through_pg_net(text, text), clerk_internal.check_usable(name, text[]),
+			clerk_internal.extension_grants(name), clerk_internal.extension_writers(name),
+			clerk_internal.extension_function(name, name, regtype[]),
+			clerk_internal.extension_table(name, name),
+			clerk_internal.shell_word(text), clerk_internal.psql_database(),
 			clerk_internal.parse_jwks_response(integer, text), clerk_internal.unknown_kid_at(text)',
 		'SELECT, INSERT, UPDATE ON clerk.jwks_refreshes',
 		-- a table of the caller's as the mapping
@@ -56,12 +61,19 @@ BEGIN
 			clerk_internal.check_trackable(regclass, name, text[], boolean),
 			clerk_internal.backfill_ids(regclass, name, name), clerk_internal.tracked_columns(regclass),
 			clerk_internal.is_reserved_id(text, text), clerk_internal.canonical_id(text),
+			clerk_internal.api_roles(), clerk_internal.roles_updating(oid, name[]),
+			clerk_internal.without_update(oid, name[]),
 			clerk_internal.track_id()',
 		'SELECT, INSERT, UPDATE, DELETE ON clerk.id_map',
 		-- a function of the caller's as the endpoint, and others as handlers
-		'EXECUTE ON FUNCTION clerk.expose_webhook(name, name), clerk_internal.revoke_all(regclass, oid),
-			clerk.add_event_handler(text, regprocedure), clerk.drop_event_handler(text, regprocedure)',
-		'SELECT, INSERT, DELETE ON clerk.event_handlers'
+		'EXECUTE ON FUNCTION clerk.expose_webhook(name, name),
+			clerk_internal.expose(regprocedure, name, boolean),
+			clerk_internal.revoke_all(regclass, oid), clerk.add_event_handler(text, regprocedure),
+			clerk.drop_event_handler(text, regprocedure)',
+		'SELECT, INSERT, DELETE ON clerk.event_handlers',
+		-- and one as the page for eyes
+		'EXECUTE ON FUNCTION clerk.expose_report(name, name), clerk_internal.check_report_role(name),
+			clerk_internal.serve_report(), clerk_internal.api_roles()'
 	] LOOP
 		EXECUTE format('GRANT %s TO %I', privilege, role);
 	END LOOP;

@@ -163,7 +163,7 @@ CREATE FUNCTION clerk_internal.doctor_postgrest() RETURNS TABLE (subject text, o
 		WHERE parts IS NOT NULL
 		ORDER BY a.role, parts[1], s.setdatabase DESC
 	), wanted AS (
-		SELECT a.role, w.name, setting.value, to_regproc(setting.value)::oid AS function, w.mine, w.otherwise
+		SELECT a.role, w.name, setting.value, w.mine, w.otherwise
 		FROM clerk_internal.authenticators() AS a CROSS JOIN (VALUES
 			('pgrst.db_pre_request', 'clerk.pre_request',
 				'Without it, requests keep the anonymous role, and a bad token is silently nobody'),
@@ -178,9 +178,12 @@ CREATE FUNCTION clerk_internal.doctor_postgrest() RETURNS TABLE (subject text, o
 				WHEN NOT calls
 					THEN format('%s: ALTER ROLE %I SET %s = %L, or call it there',
 						otherwise, role, name, mine) END
-		FROM wanted, LATERAL (SELECT value = mine OR coalesce((
-			SELECT position(mine IN concat(prosrc, pg_get_function_sqlbody(oid))) > 0
-			FROM pg_proc WHERE oid = function), false)) AS c (calls)
+		-- compared as text, since PostgreSQL raises for what is no name
+		FROM wanted, LATERAL (SELECT value = mine OR EXISTS (
+			SELECT FROM pg_proc AS p JOIN pg_namespace AS n ON n.oid = pronamespace
+			WHERE value IN (proname, concat(nspname, '.', proname), quote_ident(proname),
+					concat(quote_ident(nspname), '.', quote_ident(proname)))
+				AND position(mine IN concat(prosrc, pg_get_function_sqlbody(p.oid))) > 0)) AS c (calls)
 		ORDER BY role, name DESC) AS functions
 	UNION ALL
 	SELECT format('pgrst.db_anon_role of %I: %s', role, value), 'error',

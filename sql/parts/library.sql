@@ -12,6 +12,13 @@ CREATE FUNCTION clerk_internal.refuse(sqlstate text, message text, detail text, 
 COMMENT ON FUNCTION clerk_internal.refuse(text, text, text, text) IS
 	'raises, for functions that are given secrets: keeps their statement out of the server log';
 
+-- src/pg/citus.c
+
+CREATE FUNCTION clerk_internal.tell_citus() RETURNS void
+	AS 'MODULE_PATHNAME', 'clerk_rls_tell_citus' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION clerk_internal.tell_citus() IS
+	'tells the other nodes of a Citus cluster who the request is from';
+
 -- src/pg/keys.c
 
 -- Per row as well as per statement: an apply worker of logical replication fires only the

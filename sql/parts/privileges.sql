@@ -50,6 +50,8 @@ GRANT EXECUTE ON FUNCTION clerk.authenticate(text) TO PUBLIC;
 GRANT EXECUTE ON FUNCTION clerk.pre_request() TO PUBLIC;
 GRANT EXECUTE ON FUNCTION clerk.pre_config() TO PUBLIC;
 GRANT EXECUTE ON FUNCTION clerk.diagnose(text) TO PUBLIC;
+-- the executor calls it, as whoever runs the statement
+GRANT EXECUTE ON FUNCTION clerk_internal.tell_citus() TO PUBLIC;
 GRANT EXECUTE ON FUNCTION clerk.health() TO pg_monitor;
 GRANT EXECUTE ON FUNCTION clerk_internal.count_tokens() TO pg_monitor;
 GRANT SELECT ON clerk.stats TO pg_monitor;
@@ -70,5 +72,6 @@ GRANT EXECUTE ON FUNCTION clerk.audit(),
 	clerk_internal.wanted_policies(regclass, name, name, text),
 		clerk_internal.policy_changes(regclass, name, name, text, name),
 	clerk_internal.column_changes(regclass, name, boolean),
-		clerk_internal.caller_expression(regclass, name, boolean)
+		clerk_internal.caller_expression(regclass, name, boolean),
+	clerk_internal.is_distributed_by(regclass, name)
 	TO pg_database_owner;

@@ -2,7 +2,7 @@
 -- protect.sql
 --		Row-level security for a table: the common policies, written as one call.
 --
--- Uses library, explain.
+-- Uses library, citus, explain.
 --
 
 CREATE FUNCTION clerk_internal.caller_expression(tab regclass, column_name name, is_org boolean,
@@ -58,6 +58,11 @@ BEGIN
 		RAISE EXCEPTION USING
 			ERRCODE = 'invalid_parameter_value',
 			MESSAGE = 'administrators are those of an organization, so its column must be given';
+	ELSIF admin_role !~ '^(org:)?\w+$' THEN
+		RAISE EXCEPTION USING
+			ERRCODE = 'invalid_parameter_value',
+			MESSAGE = 'no role of an organization is called so',
+			HINT = 'Give its key, such as org:admin or admin.';
 	ELSIF coalesce((SELECT relkind NOT IN ('r', 'p') FROM pg_class WHERE oid = tab), true) THEN
 		RAISE EXCEPTION USING
 			ERRCODE = 'wrong_object_type',
@@ -128,8 +133,9 @@ CREATE FUNCTION clerk_internal.policy_changes(tab regclass, owner name, org name
 				CASE w.command WHEN 'INSERT' THEN 'WITH CHECK' ELSE 'USING' END, w.expression)),
 			(3, is_present IS NULL,
 				format('COMMENT ON POLICY %I ON %s IS %L', policy, tab, 'made by clerk.protect()')),
+			-- without its name, which could end the comment
 			(4, is_wanted IS NULL AND NOT is_ours AND is_permissive,
-				format('-- policy %I is permissive as well: these do not stop what it lets through', policy))
+				'-- there is a permissive policy of another name: these do not stop what it lets through')
 		) AS change (ordinal, is_due, statement)
 	WHERE change.is_due
 	ORDER BY change.ordinal = 4, change.ordinal > 1, policy, change.ordinal
@@ -145,7 +151,10 @@ CREATE FUNCTION clerk_internal.column_changes(tab regclass, column_name name, is
 	FROM pg_attribute, clerk_internal.caller_expression(tab, column_name, is_org), LATERAL (VALUES
 			(CASE WHEN (SELECT pg_get_expr(adbin, adrelid) FROM pg_attrdef WHERE adrelid = tab
 				AND adnum = attnum) IS DISTINCT FROM caller
-				THEN format('ALTER TABLE %s ALTER COLUMN %I SET DEFAULT %s', tab, attname, caller) END),
+				THEN CASE WHEN clerk_internal.is_distributed_by(tab, attname)
+					THEN '-- its rows are distributed by the column, so that it can get no default any more'
+					ELSE format('ALTER TABLE %s ALTER COLUMN %I SET DEFAULT %s', tab, attname, caller)
+				END END),
 			(CASE WHEN NOT EXISTS (SELECT FROM pg_index WHERE indrelid = tab AND indisvalid
 				AND indpred IS NULL AND indkey[0] = attnum)
 				THEN format('CREATE INDEX ON %s (%I)', tab, attname) END)

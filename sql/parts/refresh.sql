@@ -49,46 +49,18 @@ CREATE FUNCTION clerk_internal.refresh_through_http(issuer text, url text) RETUR
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 	AS $$
 DECLARE
+	to_get constant text := clerk_internal.extension_function('http', 'http_get', 'varchar');
 	response record;
 BEGIN
-	PERFORM set_config('http.timeout_msec', '10000', true);
-	-- the exact type, so that nobody's http_get(text) is preferred
-	EXECUTE format('SELECT status, content FROM %s.http_get($1::pg_catalog.varchar)',
-		clerk_internal.extension_schema('http')) INTO response USING url;
+	PERFORM clerk_internal.check_usable('http', ARRAY[to_get]), set_config('http.timeout_msec', '10000',
+		true);
+	EXECUTE format('SELECT status, content FROM %s($1::pg_catalog.varchar)', to_get) INTO response USING url;
 	PERFORM clerk.load_jwks(issuer, clerk_internal.parse_jwks_response(response.status, response.content));
 	RETURN true;
 END
 $$;
 COMMENT ON FUNCTION clerk_internal.refresh_through_http(text, text) IS
 	'fetches the keys of an instance through the extension http, with a timeout of 10 seconds';
-
--- Who may write where pg_net keeps its requests and answers, could choose our keys. pg_net itself
--- grants all on its tables to PUBLIC.
-CREATE FUNCTION clerk_internal.pg_net_writers() RETURNS text
-	LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
-	AS $$
-	SELECT string_agg(DISTINCT format('%s may %s on %s',
-		CASE acl.grantee WHEN 0 THEN 'PUBLIC' ELSE acl.grantee::regrole::text END, acl.privilege_type,
-			acl.object), '; ')
-	FROM (
-		SELECT granted.grantee, granted.privilege_type, c.relname::text AS object
-		FROM pg_class AS c, aclexplode(coalesce(c.relacl,
-			acldefault(CASE c.relkind WHEN 'S' THEN 's' ELSE 'r' END::"char", c.relowner))) AS granted
-		WHERE c.relnamespace = to_regnamespace('net') AND c.relkind IN ('r', 'p', 'S', 'v')
-			AND granted.privilege_type NOT IN ('SELECT', 'REFERENCES', 'MAINTAIN')
-		UNION ALL
-		SELECT granted.grantee, granted.privilege_type, c.relname || '.' || a.attname
-		FROM pg_class AS c JOIN pg_attribute AS a ON a.attrelid = c.oid, aclexplode(a.attacl) AS granted
-		WHERE c.relnamespace = to_regnamespace('net') AND granted.privilege_type IN ('INSERT', 'UPDATE')
-		UNION ALL
-		SELECT granted.grantee, granted.privilege_type, 'schema net'
-		FROM pg_namespace AS n, aclexplode(coalesce(n.nspacl, acldefault('n', n.nspowner))) AS granted
-		WHERE n.nspname = 'net' AND granted.privilege_type = 'CREATE'
-	) AS acl
-	WHERE acl.grantee NOT IN (SELECT r.oid FROM pg_roles AS r WHERE r.rolsuper)
-$$;
-COMMENT ON FUNCTION clerk_internal.pg_net_writers() IS
-	'who else than a superuser may write where pg_net keeps requests and answers; NULL: nobody';
 
 CREATE FUNCTION clerk_internal.refresh_through_pg_net(issuer text, url text) RETURNS boolean
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
@@ -97,22 +69,21 @@ CREATE FUNCTION clerk_internal.refresh_through_pg_net(issuer text, url text) RET
 DECLARE
 	request bigint := (SELECT refresh.request_id FROM clerk.jwks_refreshes AS refresh
 		WHERE refresh.issuer = refresh_through_pg_net.issuer);
+	to_get constant text := clerk_internal.extension_function('pg_net', 'http_get', 'text', 'jsonb', 'jsonb',
+		'integer');
+	answers constant regclass := clerk_internal.extension_table('pg_net', '_http_response');
 	response record;
-	writers constant text := clerk_internal.pg_net_writers();
 BEGIN
-	IF writers IS NOT NULL THEN
-		RAISE EXCEPTION USING
-			ERRCODE = 'insufficient_privilege',
-			MESSAGE = format('pg_net is not used: who can write its tables could choose the keys (%s); '
-				'revoke that, or use the extension http', writers);
-	END IF;
+	-- pg_net itself grants all on its tables to PUBLIC
+	PERFORM clerk_internal.check_usable('pg_net', ARRAY[to_get, answers::text]);
 	IF request IS NULL THEN
-		EXECUTE 'SELECT net.http_get($1, timeout_milliseconds => 10000)' INTO request USING url;
+		EXECUTE format('SELECT %s($1, ''{}''::pg_catalog.jsonb, ''{}''::pg_catalog.jsonb, 10000)', to_get)
+			INTO request USING url;
 		UPDATE clerk.jwks_refreshes AS refresh SET request_id = request
 			WHERE refresh.issuer = refresh_through_pg_net.issuer;
 		RETURN false;
 	END IF;
-	EXECUTE 'SELECT status_code, content, timed_out, error_msg FROM net._http_response WHERE id = $1'
+	EXECUTE format('SELECT status_code, content, timed_out, error_msg FROM %s WHERE id = $1', answers)
 		INTO response USING request;
 	IF response.status_code IS NULL AND response.timed_out IS NULL AND response.error_msg IS NULL THEN
 		-- pg_net forgets its answers, so that this one may never come
@@ -194,11 +165,10 @@ BEGIN
 			MESSAGE = 'neither the extension http nor pg_net is installed, so nothing can be fetched',
 			HINT = (
 				SELECT 'Run this in a shell, or from cron: '
-					|| string_agg(format('echo %s | psql -v ON_ERROR_STOP=1 -d %s -v jwks="$(curl -sf %s)"',
-						clerk_internal.shell_word(
-							format('SELECT * FROM clerk.load_jwks(%L, :''jwks'')', i.issuer)),
-						clerk_internal.shell_word(current_database()), clerk_internal.shell_word(i.jwks_url)),
-						'; ' ORDER BY i.issuer)
+					|| string_agg(format('echo "SELECT * FROM clerk.load_jwks(:''issuer'', :''jwks'')" | '
+						'psql -v ON_ERROR_STOP=1 -d %s -v issuer=%s -v jwks="$(curl -sf %s)"',
+						clerk_internal.psql_database(), clerk_internal.shell_word(i.issuer),
+						clerk_internal.shell_word(i.jwks_url)), '; ' ORDER BY i.issuer)
 				FROM clerk.instances AS i
 				WHERE (refresh_jwks.issuer IS NULL OR i.issuer = refresh_jwks.issuer)
 					AND i.jwks_url IS NOT NULL);

@@ -2,8 +2,8 @@
 -- report.sql
 --		One page for eyes: clerk.report() as HTML, alone or served by PostgREST.
 --
--- Uses library, instances, keys, refresh, revocation, webhook, stats, changes, upkeep, roles, explain,
--- audit, doctor.
+-- Uses schema, library, instances, keys, refresh, revocation, webhook, stats, changes, upkeep, roles,
+-- explain, audit, doctor.
 --
 -- Whatever comes from the database passes clerk_internal.html() once: the pieces below take plain text
 -- and give HTML. The page holds no script, loads nothing, and its Content-Security-Policy lets it do
@@ -445,7 +445,7 @@ $page$;
 COMMENT ON FUNCTION clerk_internal.report_page(text, text, text)
 	IS 'the page around the sections of the report';
 
-CREATE FUNCTION clerk_internal.report_summary() RETURNS text
+CREATE FUNCTION clerk_internal.report_summary(checks text[], findings text[]) RETURNS text
 	LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 	AS $$
 	SELECT format(E'<dl>\n%s</dl>\n', string_agg(
@@ -457,36 +457,44 @@ CREATE FUNCTION clerk_internal.report_summary() RETURNS text
 			''),
 		(4, 'tokens refused', (SELECT coalesce(sum(tokens), 0) FROM clerk.stats WHERE reason <> 'verified'),
 			''),
-		(5, 'errors found', (SELECT count(*) FROM clerk.doctor() AS d WHERE d.outcome = 'error'),
-			(SELECT 'error' FROM clerk.doctor() AS d WHERE d.outcome = 'error' LIMIT 1)),
-		(6, 'tables reached', (SELECT count(*) FROM clerk_internal.reached_relations()), '')
+		(5, 'checks failed', cardinality(array_positions(checks, 'error')),
+			CASE WHEN 'error' = ANY (checks) THEN 'error' END),
+		(6, 'errors in findings', cardinality(array_positions(findings, 'error')),
+			CASE WHEN 'error' = ANY (findings) THEN 'error' END)
 	) AS tile (n, name, value, class)
 $$;
-COMMENT ON FUNCTION clerk_internal.report_summary() IS 'the numbers at the head of the report';
+COMMENT ON FUNCTION clerk_internal.report_summary(text[], text[]) IS
+	'the numbers at the head of the report, of the outcomes of clerk.doctor() and clerk.audit()';
 
 -- SECURITY DEFINER, as clerk.audit().
 CREATE FUNCTION clerk.report(token text DEFAULT NULL) RETURNS text
 	LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 	AS $$
+DECLARE
+	checks text[];
+	findings text[];
+	outcomes text[];
+	severities text[];
 BEGIN
 	PERFORM clerk.is_authenticated();	-- loads the library, which knows the setting
+	SELECT array_agg(ARRAY[d."check", d.outcome, d."what to do"]), array_agg(d.outcome) INTO checks, outcomes
+	FROM clerk.doctor() AS d;
+	SELECT array_agg(ARRAY[a.finding, a.severity, a.object, a.detail, a.fix]), array_agg(a.severity)
+	INTO findings, severities FROM clerk.audit() AS a;
 	RETURN clerk_internal.report_page(format('clerk_rls in %s', current_database()),
 		format('PostgreSQL %s, %s%s.', split_part(current_setting('server_version'), ' ', 1),
 			(SELECT format('clerk_rls %s, ', extversion) FROM pg_extension WHERE extname = 'clerk_rls'),
 			to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI "UTC"')),
 		concat(
-			clerk_internal.report_summary(),
+			clerk_internal.report_summary(outcomes, coalesce(severities, '{}')),
 			CASE WHEN token IS NOT NULL THEN clerk_internal.html_section('token', 'This token',
 				clerk_internal.report_way(token)) END,
 			clerk_internal.html_section('doctor', 'Before going live',
 				clerk_internal.html_table('What clerk.doctor() says', '{check,outcome,what to do}',
-					(SELECT array_agg(ARRAY[d."check", d.outcome, d."what to do"])
-						FROM clerk.doctor() AS d), '')),
+					checks, '')),
 			clerk_internal.html_section('findings', 'Findings',
 				clerk_internal.html_table('What clerk.audit() finds, and the statement that fixes it',
-					'{finding,severity,object,detail,`fix}',
-					(SELECT array_agg(ARRAY[a.finding, a.severity, a.object, a.detail, a.fix])
-						FROM clerk.audit() AS a), 'Nothing.')),
+					'{finding,severity,object,detail,`fix}', findings, 'Nothing.')),
 			clerk_internal.html_section('instances', 'Instances and keys', clerk_internal.report_instances()),
 			clerk_internal.html_section('tokens', 'Tokens', clerk_internal.report_tokens()),
 			clerk_internal.html_section('webhooks', 'Webhooks', clerk_internal.report_webhooks()),
@@ -538,6 +546,8 @@ COMMENT ON FUNCTION clerk_internal.serve_report()
 CREATE FUNCTION clerk.expose_report(schema name, role name) RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 	AS $$
+DECLARE
+	is_new constant boolean := to_regprocedure(quote_ident(schema) || '.clerk_report()') IS NULL;
 BEGIN
 	IF to_regnamespace(quote_ident(schema)) IS NULL THEN
 		RAISE EXCEPTION USING
@@ -554,13 +564,23 @@ BEGIN
 		EXECUTE format('CREATE DOMAIN %I."text/html" AS text', schema);
 		EXECUTE format('COMMENT ON DOMAIN %I."text/html" IS %L', schema,
 			'for PostgREST: what is returned as it is, with this Content-Type');
+	ELSIF EXISTS (
+		SELECT FROM pg_type JOIN pg_roles ON pg_roles.oid = typowner
+		WHERE pg_type.oid = to_regtype(format('%I."text/html"', schema))
+			AND rolname <> current_user AND NOT rolsuper) THEN
+		RAISE EXCEPTION USING
+			ERRCODE = 'insufficient_privilege',
+			MESSAGE = format('domain %I."text/html" belongs to another role', schema),
+			DETAIL = 'Its owner could give it a constraint, which would run with the rights of the owner of '
+				'clerk_report().',
+			HINT = 'Use a schema that only you create in, and add it to the db-schemas of PostgREST.';
 	END IF;
 	EXECUTE format('CREATE OR REPLACE FUNCTION %1$I.clerk_report() RETURNS %1$I."text/html"
 		LANGUAGE sql VOLATILE SECURITY DEFINER
 		SET search_path = pg_catalog, pg_temp RETURN clerk_internal.serve_report()', schema);
 	EXECUTE format('COMMENT ON FUNCTION %I.clerk_report() IS %L', schema, 'see clerk.report()');
-	EXECUTE format('REVOKE ALL ON FUNCTION %I.clerk_report() FROM PUBLIC', schema);
-	EXECUTE format('GRANT EXECUTE ON FUNCTION %I.clerk_report() TO %I', schema, role);
+	-- beside those whom it was exposed to before
+	PERFORM clerk_internal.expose(format('%I.clerk_report()', schema)::regprocedure, role, alone => is_new);
 	PERFORM pg_notify('pgrst', 'reload schema');
 END
 $$;

@@ -187,7 +187,8 @@ CREATE FUNCTION clerk_internal.audit_supabase()
 		UNION ALL
 		SELECT 'error', 'setting app.settings.jwt_secret',
 			'the secret that signs Supabase''s API keys is a setting of this session, and every role of '
-				|| 'a request can read it: take PGRST_APP_SETTINGS_JWT_SECRET away from PostgREST', NULL
+				|| 'a request can read it: take PGRST_APP_SETTINGS_JWT_SECRET away from PostgREST',
+			'-- it is in the environment of PostgREST, where no statement reaches it'
 		WHERE current_setting('app.settings.jwt_secret', true) <> ''
 			AND NOT EXISTS (SELECT FROM clerk_internal.supabase_secret_settings())
 		UNION ALL

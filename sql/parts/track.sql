@@ -2,7 +2,7 @@
 -- track.sql
 --		A users table of the application as the mapping of ids.
 --
--- Uses library, idmap.
+-- Uses library, idmap, roles.
 --
 
 CREATE FUNCTION clerk_internal.check_trackable(tab regclass, column_name name, types text[],
@@ -123,7 +123,10 @@ CREATE FUNCTION clerk.track_ids(tab regclass, clerk_id_column name, id_column na
 	AS $$
 DECLARE
 	kind "char" := (SELECT CASE WHEN relispartition THEN 'p' ELSE relkind END FROM pg_class WHERE oid = tab);
+	mapped bigint;
+	writers text;
 BEGIN
+	PERFORM clerk.is_authenticated();	-- loads the library, which knows the setting of roles
 	IF tab IS NULL OR clerk_id_column IS NULL OR id_column IS NULL THEN
 		RAISE EXCEPTION USING
 			ERRCODE = 'null_value_not_allowed',
@@ -166,7 +169,16 @@ BEGIN
 	EXECUTE format(
 		'ALTER TABLE %s ENABLE ALWAYS TRIGGER clerk_track_ids, ENABLE ALWAYS TRIGGER clerk_track_ids_update,
 		ENABLE ALWAYS TRIGGER clerk_track_ids_truncate', tab);
-	RETURN clerk_internal.backfill_ids(tab, clerk_id_column, id_column);
+	mapped := clerk_internal.backfill_ids(tab, clerk_id_column, id_column);
+	writers := clerk_internal.roles_updating(tab, ARRAY[clerk_id_column, id_column]);
+	IF writers IS NOT NULL THEN
+		RAISE WARNING USING
+			MESSAGE = format('requests can choose whose rows they see: %s can update the ids of table %s',
+				writers, tab),
+			HINT = coalesce(clerk_internal.without_update(tab, ARRAY[clerk_id_column, id_column]),
+				'Take that privilege back.');
+	END IF;
+	RETURN mapped;
 END
 $$;
 COMMENT ON FUNCTION clerk.track_ids(regclass, name, name) IS

@@ -183,7 +183,6 @@ CREATE FUNCTION clerk.expose_webhook(schema name, function_name name DEFAULT 'cl
 DECLARE
 	anon name;
 	exposed regprocedure;
-	owner regrole;
 BEGIN
 	PERFORM clerk.is_authenticated();	-- loads the library, which knows the setting
 	anon := current_setting('clerk.anon_role');
@@ -199,18 +198,8 @@ BEGIN
 	EXECUTE format('CREATE OR REPLACE FUNCTION %I.%I(json) RETURNS json LANGUAGE sql VOLATILE SECURITY DEFINER
 		SET search_path = pg_catalog, pg_temp RETURN clerk.webhook($1)', schema, function_name);
 	exposed := format('%I.%I(json)', schema, function_name);
-	-- now that it is there, and nobody else can replace it until the end of the transaction
-	SELECT proowner INTO owner FROM pg_proc WHERE oid = exposed;
-	IF owner <> quote_ident(current_user)::regrole THEN
-		RAISE EXCEPTION USING
-			ERRCODE = 'insufficient_privilege',
-			MESSAGE = format('function %s belongs to %s', exposed, owner),
-			DETAIL = 'Its owner could replace it again, and it would run with the rights of its owner.',
-			HINT = 'Drop it, or give another name.';
-	END IF;
 	EXECUTE format('COMMENT ON FUNCTION %s IS ''webhooks of Clerk, see clerk.webhook()''', exposed);
-	PERFORM clerk_internal.revoke_all('pg_proc', exposed);
-	EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO %s, %I', exposed, owner, anon);
+	PERFORM clerk_internal.expose(exposed, anon, alone => true);
 	PERFORM pg_notify('pgrst', 'reload schema');
 END
 $$;

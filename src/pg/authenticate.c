@@ -6,8 +6,6 @@
  */
 #include "clerk_pg.h"
 
-#include "nodes/makefuncs.h"
-#include "tcop/utility.h"
 #include "utils/builtins.h"
 #include "utils/jsonb.h"
 
@@ -33,33 +31,6 @@ clerk_rls_verify(PG_FUNCTION_ARGS)
 	return DirectFunctionCall1(jsonb_in, CStringGetDatum(session->payload));
 }
 
-/*
- * SET LOCAL clerk.token, as the statement a client would send, so that whoever forwards
- * SET LOCAL to other servers (Citus) sees it.  Not through SPI, which would add the
- * statement, and so the token, to the context of an error.
- */
-static void
-set_local_token(const char *token)
-{
-	char *query = psprintf("SET LOCAL clerk.token TO %s", quote_literal_cstr(token));
-	VariableSetStmt *set = makeNode(VariableSetStmt);
-	A_Const *value = makeNode(A_Const);
-	PlannedStmt *statement = makeNode(PlannedStmt);
-
-	value->val.sval.type = T_String;
-	value->val.sval.sval = pstrdup(token);
-	value->location = -1;
-	set->kind = VAR_SET_VALUE;
-	set->name = "clerk.token";
-	set->args = list_make1(value);
-	set->is_local = true;
-	statement->commandType = CMD_UTILITY;
-	statement->utilityStmt = (Node *) set;
-	statement->stmt_len = (int) strlen(query);
-	ProcessUtility(statement, query, false, PROCESS_UTILITY_QUERY, NULL, NULL,
-				   None_Receiver, NULL);
-}
-
 PG_FUNCTION_INFO_V1(clerk_rls_authenticate);
 
 /*
@@ -73,11 +44,11 @@ clerk_rls_authenticate(PG_FUNCTION_ARGS)
 
 	if (PG_ARGISNULL(0))
 	{
-		set_local_token("");
+		clerk_citus_set_token("");
 		PG_RETURN_NULL();
 	}
 	(void) verify_or_raise(PG_GETARG_TEXT_PP(0));
-	set_local_token(text_to_cstring(PG_GETARG_TEXT_PP(0)));
+	clerk_citus_set_token(text_to_cstring(PG_GETARG_TEXT_PP(0)));
 	session = clerk_session();
 	if (session == NULL)
 		clerk_report_error(clerk_session_status());

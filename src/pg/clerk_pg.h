@@ -81,7 +81,9 @@ extern void clerk_config_invalidate(void);
 extern uint64 clerk_config_new_ticket(void);
 extern void clerk_config_poll(void);
 extern bool clerk_config_notices_changes(void);
+extern const char *clerk_config_name(ClerkSetting setting);
 extern ClerkSlice clerk_config_setting(ClerkSetting setting);
+extern void clerk_config_repeat(ClerkSetting setting);
 extern ClerkOrigin clerk_config_origin(ClerkSetting setting);
 extern bool clerk_config_is_request(void);
 extern bool clerk_config_trusts_claims(void);
@@ -118,10 +120,18 @@ typedef struct ClerkRequest
 	ClerkCandidate *candidates;
 } ClerkRequest;
 
+extern bool clerk_source_is_left_over(ClerkSetting setting);
 extern void clerk_source_read(ClerkRequest *request);
 extern void clerk_source_free(ClerkRequest *request);
 extern text *clerk_source_header(const char *name);
 extern const char *clerk_source_name(ClerkSource source);
+
+/* citus.c */
+extern void clerk_citus_init(void);
+extern void clerk_citus_tell(void);
+extern void clerk_citus_tell_before_run(void);
+extern void clerk_citus_set_token(const char *token);
+extern bool clerk_citus_has_taken(Oid relid);
 
 /* table.c */
 typedef struct ClerkColumn

@@ -12,6 +12,7 @@ void
 _PG_init(void)
 {
 	clerk_config_init();
+	clerk_citus_init();
 	clerk_keys_init();
 	clerk_revocation_init();
 	clerk_stats_init();

@@ -32,6 +32,7 @@
 #include "clerk_pg.h"
 
 #include "access/parallel.h"
+#include "miscadmin.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
 
@@ -85,8 +86,12 @@ static bool defined = false;
 static uint64 transaction = SET_BEFORE + 1;
 static bool takes_over_committed = false;
 
-/* A bit for each setting; in a parallel worker, as it was in the leader. */
+/* A bit for each setting, and one more; in a parallel worker, as it was in the leader. */
 static int set_in_transaction = 0;
+#define STARTED_BY_CITUS (1 << CLERK_N_SETTINGS)
+
+/* The setting that is set to what it says already, and so keeps its origin. */
+static const Setting *repeated = NULL;
 
 /* Never 0, so that 0 can stand for "never current"; the ticket as well. */
 uint64 clerk_config_generation = 1;
@@ -112,6 +117,29 @@ clerk_config_invalidate(void)
 	clerk_config_new_ticket();
 }
 
+static bool
+is_name_of_citus(const char *name)
+{
+	return name != NULL && strncmp(name, "citus_", strlen("citus_")) == 0;
+}
+
+/*
+ * Has another node of a Citus cluster connected, which uses the connection for whoever comes?
+ * By the name that it gave then, which a RESET would bring back; what application_name says
+ * now, anybody may have set, so that it cannot make a connection less than that.
+ */
+static bool
+is_started_by_citus(void)
+{
+	static enum { UNKNOWN, NO, YES } started = UNKNOWN;
+
+	if (IsParallelWorker())
+		return (set_in_transaction & STARTED_BY_CITUS) != 0;
+	if (started == UNKNOWN)
+		started = is_name_of_citus(GetConfigOptionResetString("application_name")) ? YES : NO;
+	return started == YES || is_name_of_citus(application_name);
+}
+
 /* PostgreSQL frees the note. */
 static bool
 check_setting(char **newval, void **extra, GucSource source)
@@ -123,7 +151,7 @@ check_setting(char **newval, void **extra, GucSource source)
 	set_in = CLERK_GUC_MALLOC(sizeof(uint64));
 	if (set_in == NULL)
 		return false;
-	*set_in = transaction;
+	*set_in = repeated != NULL ? repeated->set_in : transaction;
 	if (source < PGC_S_SESSION || takes_over_committed || InitializingParallelWorker)
 		*set_in = SET_BEFORE;
 	if (source >= PGC_S_SESSION)
@@ -200,7 +228,7 @@ end_of_transaction(XactEvent event, void *arg)
 	{
 		transaction++;
 		if (!IsParallelWorker())
-			set_in_transaction = 0;
+			set_in_transaction = is_started_by_citus() ? STARTED_BY_CITUS : 0;
 	}
 	clerk_config_invalidate();
 }
@@ -244,6 +272,9 @@ define_set_in_transaction(void)
 							GUC_NO_SHOW_ALL | GUC_NOT_IN_SAMPLE | GUC_DISALLOW_IN_FILE,
 							NULL, NULL, NULL);
 	SetConfigOption(name, "0", PGC_SU_BACKEND, PGC_S_OVERRIDE);
+	/* in the postmaster nobody has connected; the first transaction's end comes later */
+	if (IsUnderPostmaster && is_started_by_citus())
+		set_in_transaction = STARTED_BY_CITUS;
 }
 
 /* Those that say how this module works, and not what a request is. */
@@ -293,6 +324,22 @@ clerk_config_init(void)
 	RegisterXactCallback(end_of_transaction, NULL);
 }
 
+const char *
+clerk_config_name(ClerkSetting setting)
+{
+	return settings[setting].name;
+}
+
+/*
+ * From now on, setting is only set to what it says already, and that is no news: who gave it
+ * that value remains who did.  Until the next call, with CLERK_N_SETTINGS for none.
+ */
+void
+clerk_config_repeat(ClerkSetting setting)
+{
+	repeated = setting < CLERK_N_SETTINGS ? &settings[setting] : NULL;
+}
+
 /* The value, NULL if there is none, and who has given it. */
 static ClerkOrigin
 read_setting(ClerkSetting setting, const char **value)
@@ -321,14 +368,27 @@ clerk_config_origin(ClerkSetting setting)
 	return read_setting(setting, &value);
 }
 
+/*
+ * On a connection between nodes, what was set before this transaction is another user's.
+ * Since when claims are there, a parallel worker cannot say; they only take away then.
+ */
+static bool
+is_of_another_user(ClerkSetting setting, ClerkOrigin origin)
+{
+	if (setting == CLERK_SETTING_CLAIMS && IsParallelWorker())
+		return false;
+	return origin != CLERK_ORIGIN_TRANSACTION && is_started_by_citus();
+}
+
 /* The text, with NULL data for a setting that is empty, or has not been set by a client. */
 ClerkSlice
 clerk_config_setting(ClerkSetting setting)
 {
 	const char *value;
+	ClerkOrigin origin = read_setting(setting, &value);
 
-	if (read_setting(setting, &value) == CLERK_ORIGIN_DEFAULT || value == NULL ||
-		value[0] == '\0')
+	if (origin == CLERK_ORIGIN_DEFAULT || value == NULL || value[0] == '\0' ||
+		is_of_another_user(setting, origin))
 		return (ClerkSlice){NULL, 0};
 	return (ClerkSlice){value, strlen(value)};
 }
@@ -398,7 +458,9 @@ clerk_config_notices_changes(void)
 bool
 clerk_config_trusts_claims(void)
 {
-	return trust_request_claims;
+	return trust_request_claims &&
+		   (!is_started_by_citus() ||
+			clerk_config_origin(CLERK_SETTING_CLAIMS) == CLERK_ORIGIN_TRANSACTION);
 }
 
 int

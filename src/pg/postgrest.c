@@ -80,10 +80,14 @@ clerk_rls_pre_request(PG_FUNCTION_ARGS)
 	const char *role = GetUserNameFromId(GetUserId(), false);
 
 	if (clerk_status_is_anonymous(status))
+	{
+		clerk_citus_tell();
 		PG_RETURN_VOID();
+	}
 	if (session == NULL)
 		clerk_report_error(status);
 	if (may_switch_role(session, role))
 		set_local_role(session->instance->role);
+	clerk_citus_tell();
 	PG_RETURN_VOID();
 }

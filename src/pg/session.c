@@ -100,10 +100,14 @@ typedef struct Verification
 static void
 run_with_ticket(CLERK_EXECUTOR_RUN_PARAMS)
 {
-	uint64 outer_ticket = clerk_config_ticket;
 	MemoryContext outer_context = run_context;
-	uint64 ticket = clerk_config_new_ticket();
+	uint64 outer_ticket;
+	uint64 ticket;
 
+	/* this may end the ticket of the run around it */
+	clerk_citus_tell_before_run();
+	outer_ticket = clerk_config_ticket;
+	ticket = clerk_config_new_ticket();
 	run_context = query_desc->estate->es_query_cxt;
 	PG_TRY();
 	{

@@ -38,8 +38,8 @@ add_setting(ClerkRequest *request, ClerkSource source, ClerkSetting setting)
 }
 
 /* In a request, what a pooled connection had before is not the request's. */
-static bool
-is_left_over(ClerkSetting setting)
+bool
+clerk_source_is_left_over(ClerkSetting setting)
 {
 	return clerk_config_setting(setting).data != NULL && clerk_config_is_request() &&
 		   clerk_config_origin(setting) != CLERK_ORIGIN_TRANSACTION;
@@ -118,7 +118,7 @@ void
 clerk_source_read(ClerkRequest *request)
 {
 	read_object(CLERK_SETTING_COOKIES, &request->cookies);
-	request->has_left_over = is_left_over(CLERK_SETTING_TOKEN);
+	request->has_left_over = clerk_source_is_left_over(CLERK_SETTING_TOKEN);
 	if (!request->has_left_over)
 		add_setting(request, CLERK_SOURCE_SETTING, CLERK_SETTING_TOKEN);
 	add_header(request, CLERK_SOURCE_CLERK_HEADER, "x-clerk-token");

@@ -10,7 +10,7 @@
  * A table is ours if it has the name, in the schema clerk, and is a member of the extension:
  * who renames the schema and creates another of that name must not be believed.  It is read
  * only if its columns are those that it was created with; without its primary key it is read
- * row by row.  A table that cannot be read is not an empty one, and callers refuse then.
+ * row by row; and not if Citus has its rows (citus.c).  A table that cannot be read is not an empty one, and callers refuse then.
  *
  * Opening a relation and looking into a catalog may take in invalidations, and so call
  * relation_changed(), at any time.  So that only counts, and what a look has once found out
@@ -84,7 +84,7 @@ table_oid(ClerkTable *table)
 	if (OidIsValid(relid))
 		return relid;
 	relid = get_relname_relid(table->name, get_namespace_oid("clerk", true));
-	if (!OidIsValid(relid) || !is_member(relid))
+	if (!OidIsValid(relid) || !is_member(relid) || clerk_citus_has_taken(relid))
 		return InvalidOid;
 	if (table->changes == changes)
 		table->oid = relid;

@@ -215,3 +215,5 @@ bench_mapping
 bench_rest
 bench_memory
 bench_report
+# beside the others, as it has clusters of its own
+bash test/citus/bench.sh

@@ -317,6 +317,8 @@ sub test_supabase
 	is_whoami(ask('GET', '/rpc/whoami', @supabase, token => $key{anon}, headers => $apikey),
 		{ uid => undef, role => 'anon' }, 'Supabase: the anon key is anonymous');
 	is(notes_of(@supabase, token => $key{anon}), '', 'Supabase: and sees nothing');
+	is("@{ ask('GET', '/notes', @supabase, token => $_) }{qw(status text)}" =~ s/\{.*"code":"(\w+)".*/$1/r, '401 PGRST301',
+		"Supabase: $_ is no token") for qw(null undefined);
 	is_whoami(ask('GET', '/rpc/whoami', @supabase, token => $key{service_role}),
 		{ uid => undef, role => 'service_role' }, 'Supabase: the service_role key keeps its role');
 	is(notes_of(@supabase, token => $key{service_role}), 'a2 b1 b2 orphan', 'Supabase: and sees everything');

@@ -118,7 +118,7 @@ examples_nextjs()
 	cp -rl build/nextjs/node_modules "$SCRATCH/nextjs" 2>/dev/null || cp -r build/nextjs/node_modules "$SCRATCH/nextjs"
 	cp -r test/examples/nextjs/seed/pages "$SCRATCH/nextjs"
 	export NEXTJS_FOLDER=$SCRATCH/nextjs NEXTJS_MODULES=$PWD/build/clerk-browser NEXTJS_KEY=$SCRATCH/nextjs.pem
-	export NEXTJS_PORT=$port NEXTJS_WEBHOOK_SECRET
+	export NEXTJS_PORT=$port NEXTJS_WEBHOOK_SECRET EXAMPLES_AXE=$PWD/build/axe/node_modules/axe-core/axe.min.js
 }
 
 # Where a bare import finds the packages.
@@ -234,7 +234,7 @@ scratch_build
 scratch_postgres
 examples_database
 [[ " ${examples[*]} " != *' nextjs '* ]] || examples_nextjs
-scratch_postgrest 12 examples 'db-schemas = "public"' 'db-anon-role = "anon"' 'db-pool = 2' \
+scratch_postgrest 12 examples 'db-schemas = "public, clerk"' 'db-anon-role = "anon"' 'db-pool = 2' \
 	'db-pre-request = "clerk.pre_request"' 'db-pre-config = "clerk.supabase_pre_config"'
 examples_copy
 [[ " ${examples[*]} " != *' js '* ]] || examples_js

@@ -349,7 +349,7 @@ missing_npm_packages()
 {
 	[ -d build/postgrest-12 ] || echo postgrest-12 $postgrest_package@12.0.2-2
 	if [ $with_starter = yes ] && node_is 20 9; then
-		[ -d build/nextjs ] || echo nextjs "$(packages_of examples/nextjs/package.json)" playwright-core@1.65.1 axe-core@4.11.0
+		[ -d build/nextjs ] || echo nextjs "$(packages_of examples/nextjs/package.json)" playwright-core@1.65.1
 		# what a browser loads from Clerk: the files only, as what they were made of is huge
 		[ -d build/clerk-browser ] || echo clerk-browser @clerk/clerk-js@6.40.0 @clerk/ui@1.34.0
 	fi

@@ -72,6 +72,9 @@ RESET clerk.anon_role;
 SELECT clerk.expose_webhook('api');
 SELECT pg_temp.acl('api.clerk_webhook(json)');
 
+SELECT clerk.expose_report('api', 'regress_postgres');
+SELECT pg_temp.acl('api.clerk_report()');
+
 SELECT clerk.install_auth_shim();
 SELECT nspacl FROM pg_namespace WHERE nspname = 'auth';
 SELECT oid::regprocedure, proacl FROM pg_proc WHERE pronamespace = 'auth'::regnamespace ORDER BY 1;
@@ -87,7 +90,8 @@ WHERE pg_class.oid = 'public.notes'::regclass AND grantee <> relowner GROUP BY 1
 SELECT * FROM pg_temp.rights() EXCEPT SELECT * FROM elsewhere;
 SELECT * FROM elsewhere EXCEPT SELECT * FROM pg_temp.rights();
 DROP TABLE public.notes;
-DROP FUNCTION public.before, api.clerk_webhook;
+DROP FUNCTION public.before, api.clerk_webhook, api.clerk_report;
+DROP DOMAIN api."text/html";
 
 -- somebody else's function is not taken for the endpoint, as its owner could replace it again
 SET ROLE regress_postgres;
@@ -96,6 +100,15 @@ RESET ROLE;
 SELECT clerk.expose_webhook('api');
 SELECT proowner::regrole, prosecdef, prosrc FROM pg_proc WHERE oid = 'api.clerk_webhook(json)'::regprocedure;
 SELECT clerk.expose_webhook('api', 'hook');
+SET ROLE regress_postgres;
+CREATE DOMAIN api."text/html" AS text CHECK (current_user <> 'regress_supabase_admin');
+RESET ROLE;
+SELECT clerk.expose_report('api', 'regress_postgres');
+ALTER DOMAIN api."text/html" OWNER TO regress_supabase_admin;
+SET ROLE regress_postgres;
+CREATE FUNCTION api.clerk_report() RETURNS api."text/html" LANGUAGE sql AS $$ SELECT '' $$;
+RESET ROLE;
+SELECT clerk.expose_report('api', 'regress_postgres');
 SELECT pg_temp.acl('api.hook(json)');
 
 -- functions of schema auth stay their owners': that is said

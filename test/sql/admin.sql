@@ -39,21 +39,17 @@ SELECT kid, is_retired FROM clerk.jwks ORDER BY kid;
 -- with stand-ins for pgsql-http and pg_cron, as it needs rights on the real ones, too
 RESET SESSION AUTHORIZATION;
 BEGIN;
-CREATE SCHEMA http;
-CREATE TABLE http.answers AS SELECT 200 AS status, :'jwks_a_next' AS content;
-CREATE FUNCTION http.http_get(varchar) RETURNS http.answers LANGUAGE sql AS 'SELECT * FROM http.answers';
-CREATE SCHEMA cron;
-CREATE TABLE cron.job (jobid bigint GENERATED ALWAYS AS IDENTITY, jobname text, schedule text, command text, database name DEFAULT current_database());
-CREATE FUNCTION cron.schedule(text, text, text) RETURNS bigint LANGUAGE sql AS 'INSERT INTO cron.job (jobname, schedule, command) VALUES ($1, $2, $3) RETURNING jobid';
-CREATE FUNCTION cron.unschedule(bigint) RETURNS boolean LANGUAGE sql AS 'DELETE FROM cron.job WHERE jobid = $1 RETURNING true';
-GRANT USAGE ON SCHEMA http, cron TO regress_postgres;
-GRANT ALL ON ALL TABLES IN SCHEMA http, cron TO regress_postgres;
-CREATE OR REPLACE FUNCTION clerk_internal.extension_schema(extension name) RETURNS regnamespace LANGUAGE sql STABLE STRICT AS $$
-	SELECT CASE extension WHEN 'http' THEN 'http'::regnamespace WHEN 'pg_cron' THEN 'cron'::regnamespace END
-$$;
+\set likeness :srcdir '/lib/likeness.sql'
+\i :likeness
+SET LOCAL allow_system_table_mods = on;
+SELECT pg_temp.make_extension('http', 'fetching');
+ALTER EXTENSION http ADD FUNCTION fetching.http_get(varchar);
+INSERT INTO fetching.http_answers VALUES (:'issuer_a' || '/.well-known/jwks.json', 200, :'jwks_a_next');
+GRANT USAGE ON SCHEMA fetching TO regress_postgres;
+GRANT ALL ON fetching.http_answers TO regress_postgres;
 SET LOCAL SESSION AUTHORIZATION regress_postgres;
 SELECT outcome, detail FROM clerk.refresh_jwks();
-UPDATE http.answers SET status = 500;
+UPDATE fetching.http_answers SET status = 500;
 SELECT outcome, detail FROM clerk.refresh_jwks(:'issuer_a');
 UPDATE clerk.jwks_refreshes SET attempted_at = now() - interval '1 day';
 SELECT clerk.run_jwks_refresh('1 hour');
@@ -106,6 +102,11 @@ CREATE TABLE app.notes (user_id text);
 SELECT clerk.protect('app.notes', owner => 'user_id', dry_run => false);
 SELECT policy, result FROM clerk.explain_access('app.notes', 'SELECT', NULL, :'alice');
 SELECT count(*) >= 0 AS audited FROM clerk.audit();
+SELECT count(*) > 0 AS checked FROM clerk.doctor();
+SELECT clerk.report() ~* '^<!doctype html>' AS reported;
+CREATE ROLE regress_operator;
+SELECT clerk.expose_report('app', 'regress_operator');
+SELECT app.clerk_report() ~* '^<!doctype html>' AS served;
 SELECT issuer, current_keys, webhook_secrets FROM clerk.health();
 SELECT count(*) >= 0 AS counted FROM clerk.stats;
 SELECT object, action, as_role, changed_by FROM clerk.key_changes WHERE changed_by = 'regress_postgres' AND object = 'jwks' AND action = 'INSERT' ORDER BY key;
@@ -147,7 +148,7 @@ RESET session_replication_role;
 SELECT clerk.set_supabase_keys(NULL);
 DROP SCHEMA app CASCADE;
 DROP OWNED BY regress_postgres, regress_clerk_admin;
-DROP ROLE regress_postgres, regress_clerk_admin;
+DROP ROLE regress_postgres, regress_clerk_admin, regress_operator;
 DELETE FROM clerk.user_profiles;
 DELETE FROM clerk.revocations;
 DELETE FROM clerk.webhook_events;

@@ -98,6 +98,60 @@ SELECT DISTINCT fix FROM clerk.audit() ORDER BY fix \gexec
 :audit
 SELECT polname, pg_get_expr(polqual, polrelid), pg_get_expr(polwithcheck, polrelid) FROM pg_policy WHERE polrelid = 'old'::regclass ORDER BY polname;
 
+-- Supabase: its own tables are judged by what they are; Storage has Clerk's id in owner_id
+CREATE SCHEMA storage;
+CREATE SCHEMA realtime;
+GRANT USAGE ON SCHEMA storage, realtime TO anon, authenticated;
+CREATE TABLE storage.objects (id int, name text, owner uuid, owner_id text);
+CREATE TABLE storage.migrations (id int);
+CREATE TABLE realtime.messages (id int, topic text);
+CREATE TABLE realtime.subscription (id int);
+ALTER TABLE storage.objects ENABLE ROW LEVEL SECURITY;
+ALTER TABLE realtime.messages ENABLE ROW LEVEL SECURITY;
+GRANT ALL ON ALL TABLES IN SCHEMA storage, realtime TO anon, authenticated;
+CREATE FUNCTION realtime.topic() RETURNS text LANGUAGE sql STABLE AS $$ SELECT nullif(current_setting('realtime.topic', true), '') $$;
+CREATE FUNCTION storage.search() RETURNS text LANGUAGE sql SECURITY DEFINER AS $$ SELECT '' $$;
+:audit
+CREATE POLICY listen ON realtime.messages TO authenticated USING (realtime.topic() = clerk.org_id());
+CREATE TABLE storage.notes (id int);
+GRANT SELECT ON storage.notes TO authenticated;
+ALTER TABLE storage.objects DISABLE ROW LEVEL SECURITY;
+:audit
+DROP TABLE storage.notes;
+ALTER TABLE storage.objects ENABLE ROW LEVEL SECURITY;
+CREATE INDEX ON storage.objects (owner_id);
+CREATE POLICY text ON storage.objects TO authenticated USING (owner_id = auth.uid()::text);
+CREATE POLICY uuid ON storage.objects TO authenticated USING ((SELECT auth.uid()) = owner OR owner = auth.uid());
+CREATE POLICY good ON storage.objects TO authenticated USING (owner_id = clerk.uid());
+:audit
+SELECT clerk.install_auth_shim(overwrite => true);
+-- the shim does not help here
+:audit
+CREATE POLICY folder ON storage.objects TO authenticated USING (split_part(name, '/', 1) = auth.uid()::text);
+SELECT severity, finding, object, detail, fix FROM clerk.audit() WHERE object ~ 'folder';
+DROP POLICY folder ON storage.objects;
+SELECT DISTINCT fix FROM clerk.audit() ORDER BY fix \gexec
+:audit
+SELECT clerk.remove_auth_shim();
+INSERT INTO storage.objects (id, owner_id) VALUES (1, 'user_alice'), (2, 'user_bob');
+BEGIN;
+SET LOCAL ROLE authenticated;
+SET LOCAL clerk.token = :'alice';
+SELECT id FROM storage.objects;
+ROLLBACK;
+SET client_min_messages = warning;
+DROP SCHEMA storage, realtime CASCADE;
+RESET client_min_messages;
+
+-- whose the rows are is said by one column, and by its name
+CREATE TABLE unclear (a text, b text);
+CREATE TABLE ambiguous (user_id text, owner_id text);
+ALTER TABLE unclear ENABLE ROW LEVEL SECURITY;
+ALTER TABLE ambiguous ENABLE ROW LEVEL SECURITY;
+GRANT SELECT ON unclear, ambiguous TO authenticated;
+SELECT object, fix FROM clerk.audit();
+DROP TABLE unclear, ambiguous;
+
 -- a function that policies call
 CREATE FUNCTION is_admin() RETURNS boolean LANGUAGE plpgsql STABLE AS $$ BEGIN RETURN current_setting( 'request.jwt.claims' , true )::json ->> 'role' = 'admin'; END $$;
 CREATE POLICY admins ON notes FOR SELECT TO authenticated USING (is_admin());
@@ -183,8 +237,136 @@ CREATE POLICY presets ON audit_app.presets FOR SELECT TO authenticated
 SELECT severity, object, detail, fix FROM clerk.audit() WHERE finding = 'reverification-unknown' ORDER BY detail COLLATE "C";
 DROP TABLE audit_app.presets;
 
+-- policies that lead back to themselves: every query fails; functions of the owner end that
+CREATE TABLE members (team int, member text);
+CREATE TABLE teams (id int, name text);
+CREATE TABLE docs (team int, body text);
+ALTER TABLE members ENABLE ROW LEVEL SECURITY;
+ALTER TABLE teams ENABLE ROW LEVEL SECURITY;
+ALTER TABLE docs ENABLE ROW LEVEL SECURITY;
+CREATE INDEX ON members (member);
+GRANT ALL ON members, teams, docs TO authenticated;
+CREATE POLICY see ON members TO authenticated USING (team IN (SELECT m.team FROM members AS m WHERE m.member = clerk.uid()));
+CREATE POLICY see ON teams FOR SELECT TO authenticated USING (id IN (SELECT team FROM docs));
+CREATE VIEW some_teams WITH (security_invoker) AS SELECT id FROM teams;
+CREATE POLICY see ON docs TO authenticated USING (team IN (SELECT id FROM some_teams));
+SELECT severity, finding, object, detail, fix FROM clerk.audit();
+SET ROLE authenticated;
+SELECT FROM members;
+SELECT FROM teams;
+SELECT FROM docs;
+RESET ROLE;
+INSERT INTO members VALUES (1, 'user_alice');
+CREATE FUNCTION my_teams() RETURNS SETOF int LANGUAGE sql STABLE AS $$ SELECT team FROM audit_app.members WHERE member = clerk.uid() $$;
+ALTER POLICY see ON members USING (team IN (SELECT my_teams()));
+ALTER POLICY see ON docs USING (team IN (SELECT my_teams()));
+SELECT finding, object, detail FROM clerk.audit();
+SET ROLE authenticated;
+SET clerk.token = :'alice';
+SELECT FROM members;
+SELECT FROM teams;
+RESET ROLE;
+ALTER FUNCTION my_teams() SECURITY DEFINER SET search_path = pg_catalog, pg_temp;
+SELECT finding, object, detail FROM clerk.audit();
+SET ROLE authenticated;
+SELECT FROM members;
+SELECT FROM teams;
+RESET ROLE;
+RESET clerk.token;
+-- the owner of a function is asked, too, unless he is exempt
+ALTER TABLE members FORCE ROW LEVEL SECURITY;
+ALTER TABLE members OWNER TO regress_audit;
+ALTER FUNCTION my_teams() OWNER TO regress_audit;
+SELECT finding, object FROM clerk.audit();
+ALTER POLICY see ON members TO authenticated, regress_audit;
+SELECT finding, object, detail FROM clerk.audit();
+ALTER TABLE members NO FORCE ROW LEVEL SECURITY;
+-- what only checks rows may read its own table, if the policies that show them read none
+CREATE TABLE once (owner text, n int);
+ALTER TABLE once ENABLE ROW LEVEL SECURITY;
+CREATE INDEX ON once (owner);
+GRANT ALL ON once TO authenticated;
+CREATE POLICY see ON once FOR SELECT TO authenticated USING (owner = clerk.uid());
+CREATE POLICY add ON once FOR INSERT TO authenticated WITH CHECK (NOT EXISTS (SELECT FROM once AS o WHERE o.owner = clerk.uid()));
+SELECT finding, object FROM clerk.audit();
+ALTER POLICY see ON once USING (owner = clerk.uid() AND n IN (SELECT id FROM teams));
+SELECT finding, object FROM clerk.audit();
+SET ROLE authenticated;
+INSERT INTO once VALUES ('x', 1);
+RESET ROLE;
+DROP TABLE once, members, docs, teams CASCADE;
+DROP FUNCTION my_teams;
+
+-- tables that say who a Clerk id is: tracked, or asked by policies
+CREATE TABLE users (id uuid PRIMARY KEY DEFAULT gen_random_uuid(), clerk_id text UNIQUE, name text);
+ALTER TABLE users ENABLE ROW LEVEL SECURITY;
+CREATE POLICY own ON users TO authenticated USING (clerk_id = clerk.uid());
+GRANT SELECT, INSERT ON users TO authenticated;
+SELECT clerk.track_ids('users', 'clerk_id', 'id');
+:audit
+SELECT clerk.untrack_ids('users');
+GRANT UPDATE ON users TO PUBLIC;
+SELECT clerk.track_ids('users', 'clerk_id', 'id');
+:audit
+:fix \gexec
+:audit
+SELECT privilege_type, column_name FROM information_schema.column_privileges WHERE table_name = 'users' AND privilege_type = 'UPDATE' AND grantee = 'PUBLIC';
+GRANT UPDATE (id, name) ON users TO authenticated;
+:audit
+:fix \gexec
+:audit
+SELECT clerk.untrack_ids('users');
+CREATE TABLE papers (owner uuid, team text);
+ALTER TABLE papers ENABLE ROW LEVEL SECURITY;
+GRANT SELECT ON papers TO authenticated;
+CREATE POLICY own ON papers TO authenticated USING (owner = (SELECT u.id FROM users AS u WHERE u.clerk_id = clerk.uid()));
+:audit
+GRANT UPDATE ON users TO authenticated;
+:audit
+:fix \gexec
+-- without a policy for UPDATE nothing can be written
+GRANT UPDATE ON users TO authenticated;
+ALTER POLICY own ON users RENAME TO see;
+DROP POLICY see ON users;
+CREATE POLICY see ON users FOR SELECT TO authenticated USING (clerk_id = clerk.uid());
+:audit
+-- with the rights of another
+CREATE FUNCTION rename(new_name text) RETURNS void LANGUAGE sql SECURITY DEFINER SET search_path = audit_app, pg_temp
+	AS $$ UPDATE users SET name = new_name WHERE clerk_id = clerk.uid() $$;
+CREATE FUNCTION become_id(new_id uuid) RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = audit_app, pg_temp
+	AS $$ BEGIN UPDATE users SET name = 'x', id = new_id WHERE clerk_id = clerk.uid(); END $$;
+:audit
+:fix \gexec
+:audit
+DROP TABLE users, papers CASCADE;
+DROP FUNCTION rename, become_id;
+
+-- what sets what its caller says
+CREATE FUNCTION set_any(name text, value text) RETURNS text LANGUAGE sql AS $$ SELECT set_config(name, value, false) $$;
+CREATE FUNCTION set_token(value text) RETURNS text LANGUAGE sql RETURN set_config('clerk.token', value, false);
+CREATE FUNCTION set_own() RETURNS text LANGUAGE sql AS $$ SELECT set_config('app.name', 'x', true) $$;
+:audit
+:fix \gexec
+:audit
+DROP FUNCTION set_any, set_token, set_own;
+
+-- our own tables
+GRANT SELECT, TRIGGER ON clerk.jwks TO regress_audit;
+GRANT REFERENCES (issuer) ON clerk.instances TO regress_audit;
+GRANT INSERT ON clerk.id_map TO PUBLIC;
+GRANT SELECT (secret) ON clerk.webhook_secrets TO authenticated;
+:audit
+:fix \gexec
+:audit
+REVOKE SELECT ON clerk.jwks FROM regress_audit;
+
 -- instances; there is no server to fetch keys from
 UPDATE clerk.instances SET authorized_parties = NULL;
+:audit
+:fix \gexec
+UPDATE clerk.instances SET authorized_parties = '{https://app.example.com}', legacy_template_until = now() + interval '1 day';
+:audit
+UPDATE clerk.instances SET legacy_template_until = now() - interval '1 day';
 :audit
 :fix \gexec
 :audit

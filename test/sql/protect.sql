@@ -65,6 +65,7 @@ SELECT clerk.protect('"Odd ""one"', owner => 'ctid');
 SELECT clerk.protect('"Odd ""one"');
 SELECT clerk.protect(NULL, owner => 'u');
 SELECT clerk.protect('"Odd ""one"', owner => 'u', admin_role => 'admin');
+SELECT clerk.protect('"Odd ""one"', org => 'u', admin_role => 'the boss');
 SELECT clerk.protect('"Odd ""one"', owner => 'u', role => 'no such role');
 SELECT clerk.protect('pg_stat_activity', owner => 'usename');
 CREATE POLICY clerk_own ON "Odd ""one" USING (false);

@@ -79,16 +79,13 @@ SELECT clerk.schedule_jwks_refresh('15 minutes');
 SELECT clerk.schedule_jwks_refresh(NULL);
 
 -- through pg_net, here in a likeness: asked for, collected by the next call, and what goes wrong
-CREATE SCHEMA net;
-CREATE TABLE net._http_response (id bigint, status_code int, content text, timed_out boolean, error_msg text);
-CREATE SEQUENCE net.requests;
-CREATE FUNCTION net.http_get(url text, timeout_milliseconds int) RETURNS bigint LANGUAGE sql AS $$ SELECT nextval('net.requests') $$;
-CREATE OR REPLACE FUNCTION clerk_internal.extension_schema(extension name) RETURNS regnamespace LANGUAGE sql STABLE STRICT AS $$
-	SELECT CASE WHEN extension = 'pg_net' THEN 'net'::regnamespace END
-$$;
+\set likeness :srcdir '/lib/likeness.sql'
+\i :likeness
+REVOKE ALL ON ALL TABLES IN SCHEMA net FROM PUBLIC;
+REVOKE ALL ON ALL SEQUENCES IN SCHEMA net FROM PUBLIC;
 SELECT * FROM clerk.refresh_jwks(:'issuer_a');
 SELECT * FROM clerk.refresh_jwks(:'issuer_a');
-INSERT INTO net._http_response VALUES (1, 200, :'jwks_a_next');
+INSERT INTO net._http_response (id, status_code, content) VALUES (1, 200, :'jwks_a_next');
 SELECT * FROM clerk.refresh_jwks(:'issuer_a');
 SELECT pg_temp.who('alice alice_next_key');
 SELECT issuer, succeeded_at IS NOT NULL AS succeeded, failed_at IS NOT NULL AS failed, failure, request_id FROM clerk.jwks_refreshes;
@@ -105,7 +102,8 @@ $$;
 SELECT * FROM pg_temp.refreshes(18) AS answer WHERE answer <> 'requested';
 SELECT pg_temp.who('alice alice_next_key');
 SELECT failed_at >= succeeded_at AS failed_last, failure FROM clerk.jwks_refreshes;
-INSERT INTO net._http_response VALUES (11, 200, :'jwks_a');
+INSERT INTO net._http_response (id, status_code, content) VALUES (11, 200, :'jwks_a');
+SELECT DISTINCT method, url, timeout_milliseconds FROM net.http_request_queue;
 SELECT * FROM pg_temp.refreshes(2);
 SELECT failure FROM clerk.jwks_refreshes;
 
@@ -145,18 +143,67 @@ RESET ROLE;
 DROP ROLE regress_monitor;
 
 -- pg_net grants all on its tables to PUBLIC: nothing is asked for, and no answer believed
-INSERT INTO net._http_response VALUES (99, 200, :'jwks_a');
+INSERT INTO net._http_response (id, status_code, content) VALUES (99, 200, :'jwks_a');
 GRANT ALL ON ALL TABLES IN SCHEMA net TO PUBLIC;
 SELECT outcome, detail FROM clerk.refresh_jwks(:'issuer_a');
 REVOKE ALL ON ALL TABLES IN SCHEMA net FROM PUBLIC;
 CREATE ROLE net_writer;
 GRANT UPDATE (content) ON net._http_response TO net_writer;
-GRANT CREATE ON SCHEMA net TO net_writer;
-GRANT USAGE ON SEQUENCE net.requests TO net_writer;
+GRANT USAGE ON SEQUENCE net.http_request_queue_id_seq TO net_writer;
 SELECT outcome, detail FROM clerk.refresh_jwks(:'issuer_a');
+SELECT refresh_failure FROM clerk.health() WHERE issuer = :'issuer_a';
+SELECT severity, finding, object, detail, fix FROM clerk.audit() WHERE finding = 'extension-writable' \gx
+SELECT fix FROM clerk.audit() WHERE finding = 'extension-writable' \gexec
+SELECT count(*) FROM clerk.audit() WHERE finding = 'extension-writable';
+SELECT outcome, detail FROM clerk.refresh_jwks(:'issuer_a');
+-- what has the right name, and is not the extension's, is never called
+GRANT CREATE, USAGE ON SCHEMA net, cron, fetching TO net_writer;
+ALTER EXTENSION pg_net DROP FUNCTION net.http_get(text, jsonb, jsonb, int);
+UPDATE clerk.jwks_refreshes SET request_id = NULL;
+SELECT outcome, detail FROM clerk.refresh_jwks(:'issuer_a');
+-- nor one that another role owns and can replace
+ALTER EXTENSION pg_net ADD FUNCTION net.http_get(text, jsonb, jsonb, int);
+ALTER FUNCTION net.http_get(text, jsonb, jsonb, int) OWNER TO net_writer;
+SELECT outcome, detail FROM clerk.refresh_jwks(:'issuer_a');
+SELECT detail, fix FROM clerk.audit() WHERE finding = 'extension-writable';
+ALTER FUNCTION net.http_get(text, jsonb, jsonb, int) OWNER TO CURRENT_USER;
+
+-- the same for pgsql-http, whose argument is varchar: nobody's http_get(text) is preferred
+SET allow_system_table_mods = on;
+SELECT pg_temp.make_extension('http', 'fetching');
+RESET allow_system_table_mods;
+INSERT INTO fetching.http_answers VALUES (:'issuer_a' || '/.well-known/jwks.json', 200, :'jwks_a');
+SELECT outcome, detail FROM clerk.refresh_jwks(:'issuer_a');
+ALTER EXTENSION http ADD FUNCTION fetching.http_get(varchar);
+SET ROLE net_writer;
+CREATE FUNCTION fetching.http_get(uri text) RETURNS fetching.http_response LANGUAGE plpgsql AS $$ BEGIN RAISE 'captured'; END $$;
+RESET ROLE;
+SELECT outcome, detail FROM clerk.refresh_jwks(:'issuer_a');
+ALTER FUNCTION fetching.http_get(varchar) OWNER TO net_writer;
+SELECT outcome, detail FROM clerk.refresh_jwks(:'issuer_a');
+SELECT object, detail, fix FROM clerk.audit() WHERE finding = 'extension-writable';
+ALTER FUNCTION fetching.http_get(varchar) OWNER TO CURRENT_USER;
+
+-- and pg_cron
+SET ROLE net_writer;
+CREATE FUNCTION cron.schedule(job_name varchar, schedule varchar, command varchar) RETURNS bigint LANGUAGE plpgsql AS $$ BEGIN RAISE 'captured'; END $$;
+RESET ROLE;
+SELECT clerk.schedule_jwks_refresh('15 minutes');
+SELECT clerk.schedule_jwks_refresh('20 minutes');
+SELECT jobname, schedule, command FROM cron.job;
+GRANT UPDATE ON cron.job TO net_writer;
+SELECT clerk.schedule_jwks_refresh('15 minutes');
+SELECT object, detail, fix FROM clerk.audit() WHERE finding = 'extension-writable';
+SELECT fix FROM clerk.audit() WHERE finding = 'extension-writable' \gexec
+SELECT clerk.schedule_jwks_refresh(NULL);
+SELECT count(*) FROM cron.job;
+ALTER EXTENSION pg_cron DROP FUNCTION cron.schedule(text, text, text);
+SELECT clerk.schedule_prune('30 days');
+SET client_min_messages = warning;
 DROP OWNED BY net_writer;
 DROP ROLE net_writer;
-SELECT outcome, detail FROM clerk.refresh_jwks(:'issuer_a');
-DROP SCHEMA net CASCADE;
+DROP EXTENSION http, pg_net, pg_cron CASCADE;
+DROP SCHEMA net, cron, fetching CASCADE;
+RESET client_min_messages;
 DROP EXTENSION clerk_rls;
 CREATE EXTENSION clerk_rls;

@@ -41,7 +41,6 @@ sub run_shell
 	local $ENV{PGHOST} = $node->host;
 	local $ENV{PGPORT} = $node->port;
 	local $ENV{PGDATABASE} = $app;
-	local $ENV{CLERK_SECRET_KEY} = 'sk_test_x';
 	IPC::Run::run(['sh', '-euc', "cd $dir\n$commands"], '<', \'', '>', \$stdout, '2>', \$stderr);
 	return ($? >> 8, $stdout, $stderr);
 }

@@ -55,7 +55,8 @@ export async function startApplication() {
 		...process.env, NODE_ENV: 'production', NEXT_TELEMETRY_DISABLED: '1',
 		NEXT_PUBLIC_SUPABASE_URL: SUPABASE_URL, NEXT_PUBLIC_SUPABASE_ANON_KEY: SUPABASE_ANON_KEY,
 		NEXT_PUBLIC_CLERK_PUBLISHABLE_KEY: publishableKey, CLERK_SECRET_KEY: 'sk_live_standin',
-		NEXT_PUBLIC_CLERK_PROXY_URL: prefix, NEXT_PUBLIC_CLERK_TELEMETRY_DISABLED: '1',
+		NEXT_PUBLIC_CLERK_PROXY_URL: prefix, NEXT_PUBLIC_CLERK_SIGN_IN_URL: `${prefix}/sign-in`,
+		NEXT_PUBLIC_CLERK_TELEMETRY_DISABLED: '1',
 	};
 	const next = (...args) => {
 		const child = spawn(process.execPath, [join(folder, 'node_modules/next/dist/bin/next'), ...args], { cwd: folder, env, stdio: ['ignore', 'pipe', 'pipe'] });

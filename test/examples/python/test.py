@@ -3,8 +3,11 @@ import json
 import os
 import subprocess
 import sys
+import warnings
 
 import psycopg
+
+warnings.filterwarnings("ignore")  # of what the test client is made of
 from fastapi.testclient import TestClient
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
