@@ -58,7 +58,7 @@ typedef enum ClerkOrigin
 } ClerkOrigin;
 
 extern bool clerk_variable_prepare(const char *name);
-extern ClerkOrigin clerk_variable_origin(const char *name);
+extern ClerkOrigin clerk_variable_read(const char *name, const char **value);
 extern bool clerk_variable_is_clients(GucSource source);
 
 /* config.c */

@@ -340,17 +340,18 @@ clerk_config_repeat(ClerkSetting setting)
 	repeated = setting < CLERK_N_SETTINGS ? &settings[setting] : NULL;
 }
 
-/* Who has given a setting its value?  It may be empty. */
-ClerkOrigin
-clerk_config_origin(ClerkSetting setting)
+/* The value, NULL if there is none, and who has given it. */
+static ClerkOrigin
+read_setting(ClerkSetting setting, const char **value)
 {
-	const Setting *asked = &settings[setting];
+	const Setting *read = &settings[setting];
 
-	if (!asked->ours)
-		return clerk_variable_origin(asked->name);
-	if (asked->set_in == SET_BY_NOBODY)
+	if (!read->ours)
+		return clerk_variable_read(read->name, value);
+	*value = read->value;
+	if (read->set_in == SET_BY_NOBODY)
 		return CLERK_ORIGIN_DEFAULT;
-	if (asked->set_in == transaction)
+	if (read->set_in == transaction)
 		return CLERK_ORIGIN_TRANSACTION;
 	/* what the leader has set, rather than a function in this worker by its SET */
 	return IsParallelWorker() && (set_in_transaction & (1 << setting))
@@ -358,29 +359,36 @@ clerk_config_origin(ClerkSetting setting)
 			   : CLERK_ORIGIN_SESSION;
 }
 
+/* Who has given a setting its value?  It may be empty. */
+ClerkOrigin
+clerk_config_origin(ClerkSetting setting)
+{
+	const char *value;
+
+	return read_setting(setting, &value);
+}
+
 /*
  * On a connection between nodes, what was set before this transaction is another user's.
  * Since when claims are there, a parallel worker cannot say; they only take away then.
  */
 static bool
-is_of_another_user(ClerkSetting setting)
+is_of_another_user(ClerkSetting setting, ClerkOrigin origin)
 {
 	if (setting == CLERK_SETTING_CLAIMS && IsParallelWorker())
 		return false;
-	return is_started_by_citus() &&
-		   clerk_config_origin(setting) != CLERK_ORIGIN_TRANSACTION;
+	return origin != CLERK_ORIGIN_TRANSACTION && is_started_by_citus();
 }
 
 /* The text, with NULL data for a setting that is empty, or has not been set by a client. */
 ClerkSlice
 clerk_config_setting(ClerkSetting setting)
 {
-	const Setting *asked = &settings[setting];
-	const char *value =
-		asked->ours ? asked->value : GetConfigOption(asked->name, true, false);
+	const char *value;
+	ClerkOrigin origin = read_setting(setting, &value);
 
-	if (value == NULL || value[0] == '\0' ||
-		clerk_config_origin(setting) == CLERK_ORIGIN_DEFAULT || is_of_another_user(setting))
+	if (origin == CLERK_ORIGIN_DEFAULT || value == NULL || value[0] == '\0' ||
+		is_of_another_user(setting, origin))
 		return (ClerkSlice){NULL, 0};
 	return (ClerkSlice){value, strlen(value)};
 }
@@ -402,9 +410,8 @@ static void
 poll_setting(ClerkSetting setting)
 {
 	Setting *polled = &settings[setting];
-	const char *value = clerk_config_setting(setting).data;
-	ClerkOrigin origin = value != NULL ? clerk_config_origin(setting)
-										: CLERK_ORIGIN_DEFAULT;
+	const char *value;
+	ClerkOrigin origin = read_setting(setting, &value);
 	const char *seen = polled->seen;
 
 	if (origin == polled->seen_origin &&
