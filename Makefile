@@ -79,6 +79,7 @@ OBJS = \
 	src/pg/revocation.o \
 	src/pg/stats.o \
 	src/pg/session.o \
+	src/pg/answer.o \
 	src/pg/accessors.o \
 	src/pg/authenticate.o \
 	src/pg/idmap.o \

@@ -134,7 +134,8 @@ upward_names()
 library_functions()
 {
 	diff <(for name in $pg; do
-		sed -nE "s,^PG_FUNCTION_INFO_V1\((.*)\);,pg/$name.c \1,p" "pg/$name.c"
+		sed -nE "s,^PG_FUNCTION_INFO_V1\((.*)\);,pg/$name.c \1,p
+			s/^CLERK_ANSWER_FUNCTION\(([a-z_]*),.*/pg\/$name.c clerk_rls_\1/p" "pg/$name.c"
 	done | sort) <(awk '/^-- src\/pg\// { file = substr($2, 5) }
 		match($0, /MODULE_PATHNAME'"', '"'[a-z_0-9]+/) { print file, substr($0, RSTART + 19, RLENGTH - 19) }' ../sql/parts/library.sql | sort -u)
 	grep -l 'MODULE_PATHNAME' ../sql/parts/*.sql | grep -v '/library.sql$'

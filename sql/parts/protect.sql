@@ -38,8 +38,8 @@ BEGIN
 	-- as PostgreSQL would print it, so that a policy can be compared with what it should be
 	comparison := format(CASE WHEN col.is_base AND col.type <> 'character varying' THEN '(%I = %s)'
 		ELSE '((%1$I)::%3$s = %2$s)' END,
-		column_name, clerk_internal.once(caller),
-		CASE col.type WHEN 'character varying' THEN 'text' ELSE col.type END);
+		column_name, clerk_internal.once(caller), CASE col.type WHEN 'character varying' THEN 'text'
+			ELSE col.type END);
 END
 $$;
 COMMENT ON FUNCTION clerk_internal.caller_expression(regclass, name, boolean) IS
