@@ -13,7 +13,7 @@
 hosted_statements()
 {
 	perl -e '
-		open(my $in, "<", shift) or die; my @pairs = map { chomp; [split /\t/] } <$in>; my $back = shift;
+		open(my $in, "<", shift) or die; my @pairs = grep { !$ENV{HOSTED_SKIP} || $_->[0] !~ $ENV{HOSTED_SKIP} } map { chomp; [split /\t/] } <$in>; my $back = shift;
 		while (my $line = <STDIN>) {
 			for my $pair (@pairs) { my ($from, $to) = $back ? reverse @$pair : @$pair; $line =~ s/^\Q$from\E$/$to/; }
 			print $line;
@@ -23,6 +23,9 @@ hosted_statements()
 # As psql in pg_regress, but for the context of errors: what PL/pgSQL raises has one.
 hosted_run_file()
 {
+	# where a role tries it that may not
+	local -x HOSTED_SKIP=
+	[ "${1##*/}" != privileges.sql ] || HOSTED_SKIP='^DROP EXTENSION'
 	hosted_statements <"$1" |
 		PGTZ=America/Los_Angeles PGDATESTYLE='Postgres, MDY' PGOPTIONS='-c intervalstyle=postgres_verbose' PG_ABS_SRCDIR=$PWD/test \
 			"$SCRATCH_BINDIR/psql" -X -a -q -v SHOW_CONTEXT=never 2>&1 | hosted_statements back
