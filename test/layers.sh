@@ -134,7 +134,8 @@ upward_names()
 library_functions()
 {
 	diff <(for name in $pg; do
-		sed -nE "s,^PG_FUNCTION_INFO_V1\((.*)\);,pg/$name.c \1,p" "pg/$name.c"
+		sed -nE "s,^PG_FUNCTION_INFO_V1\((.*)\);,pg/$name.c \1,p
+			s/^CLERK_ANSWER_FUNCTION\(([a-z_]*),.*/pg\/$name.c clerk_rls_\1/p" "pg/$name.c"
 	done | sort) <(awk '/^-- src\/pg\// { file = substr($2, 5) }
 		match($0, /MODULE_PATHNAME'"', '"'[a-z_0-9]+/) { print file, substr($0, RSTART + 19, RLENGTH - 19) }' ../sql/parts/library.sql | sort -u)
 	grep -l 'MODULE_PATHNAME' ../sql/parts/*.sql | grep -v '/library.sql$'
@@ -180,6 +181,12 @@ library_functions()
 	for file in $parts; do
 		[ "$(sed -n 2p "$file")" = "-- ${file##*/}" ] || echo "$file"
 	done | expect_nothing 'each part says at its head what it is'
+	hosted=$(make -s -C .. -f Makefile print-hosted-parts | sed -n 's,^sql/hosted,../sql/hosted,p')
+	comm -3 <(printf '%s\n' ../sql/hosted/*.sql | sort) <(printf '%s\n' $hosted | sort) |
+		expect_nothing 'every part of the hosted file has its place in the list'
+	for file in $hosted; do
+		[ "$(sed -n 2p "$file")" = "-- ${file##*/}" ] || echo "$file"
+	done | expect_nothing 'each part of the hosted file says at its head what it is'
 	upward_names $parts | expect_nothing 'a part uses only parts above it'
 	for file in $parts; do
 		expand -t 4 "$file" | grep -nE '.{111,}' | cut -c1-60 | sed "s,^,$file:,"

@@ -518,8 +518,8 @@ BEGIN
 	IF to_regclass('pg_catalog.pg_dist_partition') IS NOT NULL THEN
 		RETURN QUERY EXECUTE '
 			SELECT ''error'', ''citus-table'', format(''table %s'', logicalrelid),
-				''Citus has its rows, so it counts as one that cannot be read; create the extension anew'',
-				''-- DROP EXTENSION clerk_rls CASCADE drops the policies that use it: save them before''
+				''Citus has its rows, so it counts as one that cannot be read'',
+				''-- create the extension anew; what it holds, and the policies that use it, go with it''
 			FROM pg_catalog.pg_dist_partition
 			JOIN pg_catalog.pg_depend
 				ON objid = logicalrelid AND classid = ''pg_class''::regclass AND deptype = ''e''

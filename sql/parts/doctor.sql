@@ -93,7 +93,7 @@ CREATE FUNCTION clerk_internal.authenticators() RETURNS TABLE (role name, seen t
 	SELECT rolname, NULL FROM pg_roles
 	WHERE NOT EXISTS (SELECT FROM connected) AND rolcanlogin AND NOT rolsuper
 		AND rolname NOT IN (SELECT clerk_internal.api_roles())
-		AND pg_has_role(oid, to_regrole(quote_ident(current_setting('clerk.anon_role'))), 'MEMBER')
+		AND pg_has_role(oid, to_regrole(quote_ident(clerk_internal.anon_role())), 'MEMBER')
 	ORDER BY 1
 $$;
 COMMENT ON FUNCTION clerk_internal.authenticators() IS
@@ -106,7 +106,7 @@ CREATE FUNCTION clerk_internal.doctor_roles() RETURNS TABLE (subject text, outco
 		SELECT current_setting('server_version_num')::int >= 160000 AS has_set_option
 	), api AS (
 		SELECT named.role, r.oid, rolsuper, rolbypassrls, rolcanlogin
-		FROM (SELECT current_setting('clerk.anon_role')::name
+		FROM (SELECT clerk_internal.anon_role()::name
 			UNION SELECT i.role FROM clerk.instances AS i WHERE i.role IS NOT NULL) AS named (role)
 		LEFT JOIN pg_roles AS r ON r.rolname = named.role
 	)
@@ -163,7 +163,7 @@ CREATE FUNCTION clerk_internal.doctor_postgrest() RETURNS TABLE (subject text, o
 		WHERE parts IS NOT NULL
 		ORDER BY a.role, parts[1], s.setdatabase DESC
 	), wanted AS (
-		SELECT a.role, w.name, setting.value, to_regproc(setting.value)::oid AS function, w.mine, w.otherwise
+		SELECT a.role, w.name, setting.value, w.mine, w.otherwise
 		FROM clerk_internal.authenticators() AS a CROSS JOIN (VALUES
 			('pgrst.db_pre_request', 'clerk.pre_request',
 				'Without it, requests keep the anonymous role, and a bad token is silently nobody'),
@@ -178,14 +178,17 @@ CREATE FUNCTION clerk_internal.doctor_postgrest() RETURNS TABLE (subject text, o
 				WHEN NOT calls
 					THEN format('%s: ALTER ROLE %I SET %s = %L, or call it there',
 						otherwise, role, name, mine) END
-		FROM wanted, LATERAL (SELECT value = mine OR coalesce((
-			SELECT position(mine IN concat(prosrc, pg_get_function_sqlbody(oid))) > 0
-			FROM pg_proc WHERE oid = function), false)) AS c (calls)
+		-- compared as text, since PostgreSQL raises for what is no name
+		FROM wanted, LATERAL (SELECT value = mine OR EXISTS (
+			SELECT FROM pg_proc AS p JOIN pg_namespace AS n ON n.oid = pronamespace
+			WHERE value IN (proname, concat(nspname, '.', proname), quote_ident(proname),
+					concat(quote_ident(nspname), '.', quote_ident(proname)))
+				AND position(mine IN concat(prosrc, pg_get_function_sqlbody(p.oid))) > 0)) AS c (calls)
 		ORDER BY role, name DESC) AS functions
 	UNION ALL
 	SELECT format('pgrst.db_anon_role of %I: %s', role, value), 'error',
 		format('Both must name the same role: ALTER ROLE %I SET clerk.anon_role = %L', role, value)
-	FROM setting WHERE name = 'pgrst.db_anon_role' AND value <> current_setting('clerk.anon_role')
+	FROM setting WHERE name = 'pgrst.db_anon_role' AND value <> clerk_internal.anon_role()
 	UNION ALL
 	SELECT format('pgrst.db_schemas of %I: %s', role, value), 'error',
 		'Schema clerk is for the database, not for requests: take it out'

@@ -58,7 +58,7 @@ typedef enum ClerkOrigin
 } ClerkOrigin;
 
 extern bool clerk_variable_prepare(const char *name);
-extern ClerkOrigin clerk_variable_origin(const char *name);
+extern ClerkOrigin clerk_variable_read(const char *name, const char **value);
 extern bool clerk_variable_is_clients(GucSource source);
 
 /* config.c */
@@ -264,12 +264,7 @@ extern uint64 clerk_session_ticket(MemoryContext context);
 extern ClerkStatus clerk_session_verify(ClerkSlice token, const ClerkSession **session);
 extern void clerk_session_explain(const ClerkSlice *token, ClerkExplanation *explanation);
 
-/* accessors.c */
-typedef bool (*ClerkUnpack)(const ClerkSession *session, FunctionCallInfo fcinfo,
-							Datum *value);
-
-extern Datum clerk_accessors_answer(FunctionCallInfo fcinfo, ClerkUnpack unpack,
-									int typlen);
+/* answer.c: see answer.h */
 
 /* idmap.c */
 extern void clerk_idmap_init(void);

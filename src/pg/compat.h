@@ -9,6 +9,9 @@
 #include "fmgr.h"
 #include "utils/guc_tables.h"
 
+#if PG_VERSION_NUM >= 160000
+#include "varatt.h" /* in postgres.h before */
+#endif
 #if PG_VERSION_NUM >= 170000
 #include "storage/dsm_registry.h"
 #endif

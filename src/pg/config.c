@@ -48,7 +48,7 @@ typedef struct Setting
 	ClerkOrigin seen_origin;
 } Setting;
 
-/* Not by a client; and before the first transaction, or before the library was loaded. */
+/* Not by a client; and before the first transaction, the library or the worker was there. */
 #define SET_BY_NOBODY 0
 #define SET_BEFORE 1
 
@@ -152,7 +152,7 @@ check_setting(char **newval, void **extra, GucSource source)
 	if (set_in == NULL)
 		return false;
 	*set_in = repeated != NULL ? repeated->set_in : transaction;
-	if (source < PGC_S_SESSION || takes_over_committed)
+	if (source < PGC_S_SESSION || takes_over_committed || InitializingParallelWorker)
 		*set_in = SET_BEFORE;
 	if (source >= PGC_S_SESSION)
 		takes_over_committed = false;
@@ -340,20 +340,32 @@ clerk_config_repeat(ClerkSetting setting)
 	repeated = setting < CLERK_N_SETTINGS ? &settings[setting] : NULL;
 }
 
+/* The value, NULL if there is none, and who has given it. */
+static ClerkOrigin
+read_setting(ClerkSetting setting, const char **value)
+{
+	const Setting *read = &settings[setting];
+
+	if (!read->ours)
+		return clerk_variable_read(read->name, value);
+	*value = read->value;
+	if (read->set_in == SET_BY_NOBODY)
+		return CLERK_ORIGIN_DEFAULT;
+	if (read->set_in == transaction)
+		return CLERK_ORIGIN_TRANSACTION;
+	/* what the leader has set, rather than a function in this worker by its SET */
+	return IsParallelWorker() && (set_in_transaction & (1 << setting))
+			   ? CLERK_ORIGIN_TRANSACTION
+			   : CLERK_ORIGIN_SESSION;
+}
+
 /* Who has given a setting its value?  It may be empty. */
 ClerkOrigin
 clerk_config_origin(ClerkSetting setting)
 {
-	const Setting *asked = &settings[setting];
+	const char *value;
 
-	if (!asked->ours)
-		return clerk_variable_origin(asked->name);
-	if (asked->set_in == SET_BY_NOBODY)
-		return CLERK_ORIGIN_DEFAULT;
-	if (asked->set_in == transaction ||
-		(IsParallelWorker() && (set_in_transaction & (1 << setting))))
-		return CLERK_ORIGIN_TRANSACTION;
-	return CLERK_ORIGIN_SESSION;
+	return read_setting(setting, &value);
 }
 
 /*
@@ -361,24 +373,22 @@ clerk_config_origin(ClerkSetting setting)
  * Since when claims are there, a parallel worker cannot say; they only take away then.
  */
 static bool
-is_of_another_user(ClerkSetting setting)
+is_of_another_user(ClerkSetting setting, ClerkOrigin origin)
 {
 	if (setting == CLERK_SETTING_CLAIMS && IsParallelWorker())
 		return false;
-	return is_started_by_citus() &&
-		   clerk_config_origin(setting) != CLERK_ORIGIN_TRANSACTION;
+	return origin != CLERK_ORIGIN_TRANSACTION && is_started_by_citus();
 }
 
 /* The text, with NULL data for a setting that is empty, or has not been set by a client. */
 ClerkSlice
 clerk_config_setting(ClerkSetting setting)
 {
-	const Setting *asked = &settings[setting];
-	const char *value =
-		asked->ours ? asked->value : GetConfigOption(asked->name, true, false);
+	const char *value;
+	ClerkOrigin origin = read_setting(setting, &value);
 
-	if (value == NULL || value[0] == '\0' ||
-		clerk_config_origin(setting) == CLERK_ORIGIN_DEFAULT || is_of_another_user(setting))
+	if (origin == CLERK_ORIGIN_DEFAULT || value == NULL || value[0] == '\0' ||
+		is_of_another_user(setting, origin))
 		return (ClerkSlice){NULL, 0};
 	return (ClerkSlice){value, strlen(value)};
 }
@@ -400,9 +410,8 @@ static void
 poll_setting(ClerkSetting setting)
 {
 	Setting *polled = &settings[setting];
-	const char *value = clerk_config_setting(setting).data;
-	ClerkOrigin origin = value != NULL ? clerk_config_origin(setting)
-										: CLERK_ORIGIN_DEFAULT;
+	const char *value;
+	ClerkOrigin origin = read_setting(setting, &value);
 	const char *seen = polled->seen;
 
 	if (origin == polled->seen_origin &&

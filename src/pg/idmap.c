@@ -20,7 +20,7 @@
  * The functions for policies never raise.  The trigger, by which a table of the application
  * is the mapping, raises where one Clerk id or one local id would be two.
  */
-#include "clerk_pg.h"
+#include "answer.h"
 
 #include <ctype.h>
 
@@ -300,12 +300,7 @@ unpack_mapped_id(const ClerkSession *session, FunctionCallInfo fcinfo, Datum *va
 	return map_user(session, to_uuid, value);
 }
 
-PG_FUNCTION_INFO_V1(clerk_rls_mapped_id);
-Datum
-clerk_rls_mapped_id(PG_FUNCTION_ARGS)
-{
-	return clerk_accessors_answer(fcinfo, unpack_mapped_id, UUID_LEN);
-}
+CLERK_ANSWER_FUNCTION(mapped_id, UUID_LEN)
 
 static bool
 unpack_mapped_bigint(const ClerkSession *session, FunctionCallInfo fcinfo, Datum *value)
@@ -313,12 +308,7 @@ unpack_mapped_bigint(const ClerkSession *session, FunctionCallInfo fcinfo, Datum
 	return map_user(session, to_bigint, value);
 }
 
-PG_FUNCTION_INFO_V1(clerk_rls_mapped_bigint);
-Datum
-clerk_rls_mapped_bigint(PG_FUNCTION_ARGS)
-{
-	return clerk_accessors_answer(fcinfo, unpack_mapped_bigint, sizeof(int64));
-}
+CLERK_ANSWER_FUNCTION(mapped_bigint, CLERK_ANSWER_BY_VALUE)
 
 static bool
 unpack_mapped_text(const ClerkSession *session, FunctionCallInfo fcinfo, Datum *value)
@@ -326,12 +316,7 @@ unpack_mapped_text(const ClerkSession *session, FunctionCallInfo fcinfo, Datum *
 	return map_user(session, to_text, value);
 }
 
-PG_FUNCTION_INFO_V1(clerk_rls_mapped_text);
-Datum
-clerk_rls_mapped_text(PG_FUNCTION_ARGS)
-{
-	return clerk_accessors_answer(fcinfo, unpack_mapped_text, -1);
-}
+CLERK_ANSWER_FUNCTION(mapped_text, CLERK_ANSWER_VARLENA)
 
 /* Of an id that no token vouches for: no claim, and the fallback only where it is wanted. */
 static bool
@@ -354,12 +339,7 @@ unpack_mapped_org_id(const ClerkSession *session, FunctionCallInfo fcinfo, Datum
 	return map_org(session, to_uuid, value);
 }
 
-PG_FUNCTION_INFO_V1(clerk_rls_mapped_org_id);
-Datum
-clerk_rls_mapped_org_id(PG_FUNCTION_ARGS)
-{
-	return clerk_accessors_answer(fcinfo, unpack_mapped_org_id, UUID_LEN);
-}
+CLERK_ANSWER_FUNCTION(mapped_org_id, UUID_LEN)
 
 static bool
 unpack_mapped_org_bigint(const ClerkSession *session, FunctionCallInfo fcinfo,
@@ -368,12 +348,7 @@ unpack_mapped_org_bigint(const ClerkSession *session, FunctionCallInfo fcinfo,
 	return map_org(session, to_bigint, value);
 }
 
-PG_FUNCTION_INFO_V1(clerk_rls_mapped_org_bigint);
-Datum
-clerk_rls_mapped_org_bigint(PG_FUNCTION_ARGS)
-{
-	return clerk_accessors_answer(fcinfo, unpack_mapped_org_bigint, sizeof(int64));
-}
+CLERK_ANSWER_FUNCTION(mapped_org_bigint, CLERK_ANSWER_BY_VALUE)
 
 static bool
 unpack_mapped_org_text(const ClerkSession *session, FunctionCallInfo fcinfo, Datum *value)
@@ -381,12 +356,7 @@ unpack_mapped_org_text(const ClerkSession *session, FunctionCallInfo fcinfo, Dat
 	return map_org(session, to_text, value);
 }
 
-PG_FUNCTION_INFO_V1(clerk_rls_mapped_org_text);
-Datum
-clerk_rls_mapped_org_text(PG_FUNCTION_ARGS)
-{
-	return clerk_accessors_answer(fcinfo, unpack_mapped_org_text, -1);
-}
+CLERK_ANSWER_FUNCTION(mapped_org_text, CLERK_ANSWER_VARLENA)
 
 /* An id does not say its instance, so without a session each of them must want it. */
 static bool

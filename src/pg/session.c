@@ -11,7 +11,8 @@
  * instance changes, or the transaction ends; its times are checked for each question, against
  * the clock.  And the tokens that verified, under their SHA-256, so that the next request with the same
  * token costs a look-up; their times, and that of the key, are checked on every use, and
- * all of them go when a key or an instance changes.  A token that was refused is never remembered beyond the answer.
+ * all of them go when a key or an instance changes.  Claims that are trusted without a token are
+ * remembered likewise, apart from these.  A token that was refused is never remembered beyond the answer.
  *
  * Even a look at the remembered answer is too much once per row: invalidations must be
  * taken in for it.  So callers may keep what they were told for one run of the executor,
@@ -28,6 +29,7 @@
  */
 #include "clerk_pg.h"
 
+#include "common/hashfn.h"
 #include "lib/ilist.h"
 #include "mb/pg_wchar.h"
 #include "storage/sinval.h"
@@ -58,15 +60,25 @@ static struct
 	TimestampTz statement; /* in which it was found */
 	ClerkStatus status;
 	ClerkSource source;
-	const ClerkSession *session; /* in the cache, or unsigned_context */
+	const ClerkSession *session; /* in one of the caches */
 } current;
 
 /* The memory of the innermost run of the executor, NULL outside of any. */
 static MemoryContext run_context = NULL;
 static ExecutorRun_hook_type next_executor_run = NULL;
 
-/* Holds the session made of unsigned claims, under clerk.trust_request_claims. */
-static MemoryContext unsigned_context = NULL;
+/*
+ * The sessions of claims that are trusted without a token, under clerk.trust_request_claims.  A
+ * table of their own, by the text of the claims: no token may ever find one of them.
+ */
+typedef struct ClaimsEntry
+{
+	uint64 hash;
+	ClerkSession *session; /* its payload is the text */
+} ClaimsEntry;
+
+static MemoryContext claims_context = NULL;
+static HTAB *claims_cache = NULL;
 
 /* How often a question is asked, if keys or instances change each time. */
 #define MAX_LOOKS 8
@@ -161,7 +173,24 @@ read_clock(void)
 	now = clerk_unix_time(GetCurrentTimestamp());
 }
 
-/* Forgets the verified tokens if they are of another epoch. */
+/* What is current must not be one of these, or is asked anew. */
+static void
+forget_claims(void)
+{
+	HASHCTL control = {.keysize = sizeof(uint64), .entrysize = sizeof(ClaimsEntry)};
+
+	current.generation = 0;
+	claims_cache = NULL;
+	if (claims_context == NULL)
+		claims_context = AllocSetContextCreate(TopMemoryContext, "clerk trusted claims",
+											   ALLOCSET_DEFAULT_SIZES);
+	MemoryContextReset(claims_context);
+	control.hcxt = claims_context;
+	claims_cache = hash_create("clerk trusted claims", 64, &control,
+							   HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+}
+
+/* Forgets the verified tokens, and the trusted claims, if they are of another epoch. */
 static void
 refresh_cache(void)
 {
@@ -171,7 +200,7 @@ refresh_cache(void)
 	if (cache != NULL && epoch == cache_epoch)
 		return;
 	cache = NULL;
-	current.generation = 0;
+	forget_claims();
 	if (cache_context == NULL)
 		cache_context = AllocSetContextCreate(TopMemoryContext, "clerk verified tokens",
 											  ALLOCSET_DEFAULT_SIZES);
@@ -627,6 +656,43 @@ has_mismatch(Verification *verification, int chosen, ClerkSession *session)
 		   claims_name_another(verification, session);
 }
 
+static uint64
+hash_claims(ClerkSlice payload)
+{
+	return hash_bytes_extended((const unsigned char *) payload.data, (int) payload.len, 0);
+}
+
+static ClerkSession *
+recall_claims(ClerkSlice payload)
+{
+	uint64 hash = hash_claims(payload);
+	ClaimsEntry *entry = hash_search(claims_cache, &hash, HASH_FIND, NULL);
+
+	return entry != NULL && strcmp(entry->session->payload, payload.data) == 0
+			   ? entry->session
+			   : NULL;
+}
+
+/* Forgets them all when there are too many: they come again and again, or for a moment. */
+static ClerkSession *
+remember_claims(ClerkSlice payload, const ClerkInstance *instance,
+				const ClerkClaims *claims)
+{
+	uint64 hash = hash_claims(payload);
+	ClerkSession *session;
+	ClaimsEntry *entry;
+	bool found;
+
+	if (hash_get_num_entries(claims_cache) >= clerk_config_max_cached_tokens())
+		forget_claims();
+	session = make_session(claims_context, instance, claims, payload, PG_INT64_MAX);
+	entry = hash_search(claims_cache, &hash, HASH_ENTER, &found);
+	if (found)
+		pfree(entry->session);
+	entry->session = session;
+	return session;
+}
+
 /* The session of claims without a token; see clerk.trust_request_claims in config.c. */
 static ClerkStatus
 trust_claims(Verification *verification, ClerkSession **session)
@@ -638,6 +704,11 @@ trust_claims(Verification *verification, ClerkSession **session)
 
 	if (payload.data == NULL)
 		return CLERK_NO_TOKEN;
+	if (payload.len > CLERK_MAX_TOKEN)
+		return CLERK_TOKEN_TOO_LARGE;
+	*session = recall_claims(payload);
+	if (*session != NULL)
+		return check_again(*session);
 	clerk_jws_free(&verification->jws);
 	status = identify(claims, payload, &instance);
 	if (status == CLERK_OK)
@@ -646,11 +717,7 @@ trust_claims(Verification *verification, ClerkSession **session)
 		status = clerk_claims_check(claims, &instance->policy, now);
 	if (status != CLERK_OK)
 		return status;
-	if (unsigned_context == NULL)
-		unsigned_context = AllocSetContextCreate(
-			TopMemoryContext, "clerk unsigned claims", ALLOCSET_SMALL_SIZES);
-	MemoryContextReset(unsigned_context);
-	*session = make_session(unsigned_context, instance, claims, payload, PG_INT64_MAX);
+	*session = remember_claims(payload, instance, claims);
 	return check_revocation(*session);
 }
 

@@ -26,6 +26,7 @@
 #include "storage/shmem.h"
 #include "utils/builtins.h"
 #include "utils/resowner.h"
+#include "utils/tuplestore.h"
 
 /* Instances beyond these are counted together. */
 #define MAX_SLOTS 128

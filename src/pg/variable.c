@@ -78,14 +78,20 @@ clerk_variable_prepare(const char *name)
 	return *value != NULL;
 }
 
-/* Who has given it the value that it has now?  Of a parallel worker that is not known. */
+/*
+ * The value that a setting has now, NULL if there is none, and who has given it.  In a parallel
+ * worker it cannot be told whether it was in this transaction.
+ */
 ClerkOrigin
-clerk_variable_origin(const char *name)
+clerk_variable_read(const char *name, const char **value)
 {
-	const struct config_generic *variable = clerk_find_variable(name);
+	struct config_generic *variable = clerk_find_variable(name);
 
+	*value = NULL;
 	if (variable == NULL || !clerk_variable_is_clients(variable->source))
 		return CLERK_ORIGIN_DEFAULT;
+	*value = variable->vartype == PGC_STRING ? *CLERK_STRING_VARIABLE(variable)->variable
+											 : GetConfigOption(name, true, false);
 	return variable->stack != NULL && !is_reset_value(variable->source)
 			   ? CLERK_ORIGIN_TRANSACTION
 			   : CLERK_ORIGIN_SESSION;

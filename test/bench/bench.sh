@@ -8,7 +8,8 @@
 # A ratio compares what was run by turns on this machine, so that its noise and its speed fall
 # out.  The raw figures go to build/bench.csv, the report to build/ratios.csv, and
 # the picture of it to build/bench.svg.  N_IDS and N_TOKENS make it smaller, for a first look.
-# What needs wrk or gnuplot is left out where they are missing.
+# What needs wrk or gnuplot is left out where they are missing.  Instructions are counted by
+# instructions.sh beside this.
 #
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."

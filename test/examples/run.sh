@@ -234,7 +234,7 @@ scratch_build
 scratch_postgres
 examples_database
 [[ " ${examples[*]} " != *' nextjs '* ]] || examples_nextjs
-scratch_postgrest 12 examples 'db-schemas = "public"' 'db-anon-role = "anon"' 'db-pool = 2' \
+scratch_postgrest 12 examples 'db-schemas = "public, clerk"' 'db-anon-role = "anon"' 'db-pool = 2' \
 	'db-pre-request = "clerk.pre_request"' 'db-pre-config = "clerk.supabase_pre_config"'
 examples_copy
 [[ " ${examples[*]} " != *' js '* ]] || examples_js

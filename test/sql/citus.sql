@@ -53,3 +53,7 @@ ROLLBACK;
 -- what another node is told, and nothing that a session has set
 SELECT clerk_internal.tell_citus();
 SHOW request.headers;
+
+RESET clerk.token;
+SELECT clerk.unmap_id('user_alice');
+SELECT clerk.drop_instance(:'issuer_a');

@@ -115,6 +115,10 @@ ALTER ROLE authenticator SET pgrst.db_pre_config = 'public.own_config';
 ALTER ROLE authenticator SET pgrst.db_schemas = 'public, clerk';
 ALTER ROLE authenticator SET pgrst.db_anon_role = 'nobody_else';
 ALTER ROLE anon LOGIN;
+-- what is no name is no reason to raise
+ALTER ROLE authenticator SET pgrst.db_pre_request = '"no. name(';
+SELECT "check", outcome FROM clerk.doctor() WHERE "check" ^@ 'pgrst.db_pre_request';
+ALTER ROLE authenticator SET pgrst.db_pre_request = 'clerk.pre_request';
 SELECT clerk.add_instance('pk_test_bG9jYWwuY2xlcmsuYWNjb3VudHMuZGV2JA', role => 'no_such_role') AS a \gset
 SET log_statement = 'all';
 :doctor

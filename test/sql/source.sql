@@ -227,7 +227,36 @@ END
 $$;
 SELECT set_config('clerk.token', '', false);
 SELECT * FROM pg_temp.realtime(:'issuer_a');
--- claims that were trusted are no token
+-- Claims are remembered, and count no longer than they may.
+SELECT set_config('request.jwt.claims', json_build_object('iss', :'issuer_a', 'sub', 'user_alice', 'sid', 'sess_alice', 'exp', 4102444800)::text, false) AS claims \gset
+SELECT clerk.uid();
+SELECT clerk.revoke_session('sess_alice');
+SELECT clerk.uid();
+SELECT clerk.unrevoke('sess_alice');
+SELECT clerk.uid();
+SELECT clerk.revoke_user('user_alice');
+SELECT clerk.uid();
+SELECT clerk.unrevoke('user_alice');
+UPDATE clerk.instances SET audiences = '{notes}' WHERE issuer = :'issuer_a';
+SELECT clerk.uid();
+UPDATE clerk.instances SET audiences = NULL WHERE issuer = :'issuer_a';
+SELECT clerk.uid();
+SET clerk.trust_request_claims = off;
+SELECT clerk.uid();
+SET clerk.trust_request_claims = on;
+SELECT set_config('request.jwt.claims', json_build_object('iss', :'issuer_a', 'sub', 'user_alice', 'exp', extract(epoch FROM clock_timestamp()) - 3.5)::text, false) IS NULL AS set, clerk.uid();
+SELECT pg_sleep(1.6); -- and the skew is 5 seconds
+SELECT clerk.uid();
+-- more of them than are remembered, one after the other, and again
+SET clerk.max_cached_tokens = 3;
+SELECT count(*) FILTER (WHERE uid = 'user_' || n % 7), count(*) FROM generate_series(1, 50) AS n,
+	LATERAL (SELECT set_config('request.jwt.claims', json_build_object('iss', :'issuer_a', 'sub', 'user_' || n % 7, 'exp', 4102444800)::text, false)) AS s,
+	LATERAL (SELECT clerk.uid() AS uid WHERE s IS NOT NULL) AS asked;
+RESET clerk.max_cached_tokens;
+-- claims that were trusted are no token, in no place
+SELECT place, set_config(place, value, true) IS NULL AS set, clerk.uid(), set_config(place, '', true) IS NULL AS unset
+FROM (VALUES ('clerk.token', :'claims'), ('request.jwt', :'claims'), ('request.headers', json_build_object('authorization', :'claims')::text)) AS places (place, value),
+	LATERAL (SELECT set_config('request.jwt.claims', '', true) WHERE place IS NOT NULL) AS none;
 SELECT clerk.verify(json_build_object('iss', :'issuer_a', 'sub', 'user_alice', 'exp', 4102444800)::text);
 SET clerk.trust_request_claims = off;
 SELECT clerk.uid();

@@ -83,7 +83,7 @@ INSERT INTO changes
 		('column of nulls', 'ALTER TABLE clerk.%1$I DROP CONSTRAINT IF EXISTS %1$s_pkey CASCADE; ALTER TABLE clerk.%1$I ALTER %2$I DROP NOT NULL; UPDATE clerk.%1$I SET %2$I = NULL')) AS kinds (kind, statements)
 	UNION ALL
 	SELECT 'constraint dropped', tab, conname, 'ALTER TABLE clerk.%1$I DROP CONSTRAINT %2$I CASCADE'
-	FROM ours JOIN pg_constraint ON conrelid = ('clerk.' || tab)::regclass
+	FROM ours JOIN pg_constraint ON conrelid = ('clerk.' || tab)::regclass AND contype <> 'n' -- which DROP NOT NULL is for
 	UNION ALL
 	SELECT kind, tab, indexrelid::regclass::text, statements
 	FROM ours JOIN pg_index ON indrelid = ('clerk.' || tab)::regclass, (VALUES

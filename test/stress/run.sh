@@ -90,8 +90,9 @@ scratch_private
 watch_postgres
 copy_sources "$copy"
 mkdir -p "$copy/build"
-# it shows that nothing waits for the locks of others while nothing has changed
-[ "$tool" != invalidate ] || rm "$copy/test/specs/iso_look.spec"
+# one shows that nothing waits for the locks of others while nothing has changed; in the other
+# a thousand users ask twenty times each, for which every look-up reads all catalogs again
+[ "$tool" != invalidate ] || rm "$copy/test/specs/iso_look.spec" "$copy/test/sql/realtime.sql"
 CLERK_SETUP=no bash "$copy/test/run.sh" "$@" ||
 	touch "$findings/failed"
 [ -n "$(find "$findings" -name '*.*' -print -quit)" ] || touch "$findings/nothing.found"

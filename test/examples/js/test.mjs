@@ -64,6 +64,8 @@ const thenFail = (work) => async (tx) => {
 	same(await texts(), [], 'withClerk: the session is asked for each time');
 	session = Promise.resolve(sessionOf('ann'));
 	same(await texts(), ['hello'], 'withClerk: also when it comes later');
+	const rpc = async (name, args) => (await supabase.schema('clerk').rpc(name, args)).data;
+	same([await rpc('uid'), await rpc('has_role', { role: 'admin' }), (await rpc('diagnose')).length > 0], ['user_ann', false, true], 'withClerk: functions of the schema clerk');
 	session = null;
 	same(await texts(), [], 'withClerk: nobody sees nothing');
 	session = sessionOf('ann_expired');
@@ -142,21 +144,21 @@ const thenFail = (work) => async (tx) => {
 
 // Prisma, by transaction and as an extended client
 {
-	const prisma = new PrismaClient({ adapter: new PrismaPg({ connectionString: process.env.DATABASE_URL, max: 5 }) });
+	// the one connection may be long in coming
+	const prisma = new PrismaClient({ adapter: new PrismaPg({ connectionString: process.env.DATABASE_URL, max: 5 }), transactionOptions: { maxWait: 60000, timeout: 60000 } });
 	const as = (mine) => prisma.$extends(prismas.forUser(mine));
 	const add = (body) => (tx) => tx.note.create({ data: { body } });
 	const texts = async (tx) => (await tx.note.findMany({ orderBy: { id: 'asc' } })).map(({ body }) => body);
-	const patient = { maxWait: 20000, timeout: 20000 };
 
 	await contract('Prisma', {
-		add: (mine, body) => prismas.clerkTransaction(prisma, mine, add(body), patient),
-		texts: (mine) => prismas.clerkTransaction(prisma, mine, texts, patient),
-		addAndFail: (mine, body) => prismas.clerkTransaction(prisma, mine, thenFail(add(body)), patient),
+		add: (mine, body) => prismas.clerkTransaction(prisma, mine, add(body)),
+		texts: (mine) => prismas.clerkTransaction(prisma, mine, texts),
+		addAndFail: (mine, body) => prismas.clerkTransaction(prisma, mine, thenFail(add(body))),
 	});
 	await contract('Prisma, extended', {
 		add: (mine, body) => as(mine).note.create({ data: { body } }),
 		texts: (mine) => texts(as(mine)),
-		addAndFail: (mine, body) => as(mine).$transaction(thenFail(add(body)), patient),
+		addAndFail: (mine, body) => as(mine).$transaction(thenFail(add(body))),
 	});
 	same(await as(ann).$queryRaw`SELECT clerk.uid() AS who`, [{ who: 'user_ann' }], 'Prisma, extended: raw queries, too');
 	ok((await errorOf((async () => as(ann).$transaction([]))())) instanceof TypeError, 'Prisma, extended: $transaction() of an array is an error');

@@ -1,8 +1,9 @@
 // test.mjs: PostgREST asked directly, without Supabase's gateway and key.
 
 import { clientFor } from './client.mjs';
-import { same, sessionOf } from '../tap.mjs';
+import { same, sessionOf, sql } from '../tap.mjs';
 
+sql('TRUNCATE notes');
 let session = sessionOf('ann');
 const client = clientFor(process.env.POSTGREST_URL, () => session);
 

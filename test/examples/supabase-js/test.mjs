@@ -3,6 +3,7 @@
 import { clientFor, isTokenRefused } from './client.mjs';
 import { SUPABASE_ANON_KEY, SUPABASE_URL, ok, same, sessionOf, sql } from '../tap.mjs';
 
+sql('TRUNCATE notes');
 const client = (session) => clientFor(SUPABASE_URL, SUPABASE_ANON_KEY, () => session);
 const ann = client(sessionOf('ann'));
 const bea = client(sessionOf('bea'));
