@@ -11,7 +11,9 @@ DATA_built = $(SCRIPT)
 # A part uses only parts above it.
 PARTS = $(patsubst %,sql/parts/%.sql, \
 	schema \
+	revoke \
 	library \
+	settings \
 	instances \
 	keys \
 	jobs \
@@ -39,7 +41,20 @@ PARTS = $(patsubst %,sql/parts/%.sql, \
 	doctor \
 	report \
 	admin \
+	default_privileges \
 	privileges)
+
+# The hosted file has sql/hosted/NAME.sql in the place of sql/parts/NAME.sql where there is one, and
+# these beside them: before the library and behind it, behind the revocations, and at the end.
+HOSTED = hosted/$(EXTENSION).sql
+hosted_part = $(or $(wildcard sql/hosted/$1.sql),sql/parts/$1.sql)
+HOSTED_PARTS = $(foreach part,$(PARTS), \
+	$(if $(filter library,$(notdir $(basename $(part)))),$(patsubst %,sql/hosted/%.sql,json rsa)) \
+	$(call hosted_part,$(notdir $(basename $(part)))) \
+	$(if $(filter library,$(notdir $(basename $(part)))),sql/hosted/reasons.sql) \
+	$(if $(filter revocation,$(notdir $(basename $(part)))), \
+		$(patsubst %,sql/hosted/%.sql,tokens caller identity grants mapping svix diagnose))) \
+	sql/hosted/end.sql
 
 # In the order in which they may call each other: a file calls only files above it.
 OBJS = \
@@ -112,7 +127,14 @@ clean:
 	rm -rf src/*/*.o src/*/*.bc clerk_rls.so $(EXTRA_CLEAN)
 endif
 
-.PHONY: demo test bench fuzz stress print-parts freeze dist packages tapcheck
+# one file for databases that take no extension
+hosted: $(HOSTED)
+$(HOSTED): sql/hosted/assemble.pl $(EXTENSION).control Makefile $(HOSTED_PARTS)
+	mkdir -p $(@D)
+	@perl sql/hosted/assemble.pl $(EXTVERSION) $(HOSTED_PARTS) >$@.new
+	mv $@.new $@
+
+.PHONY: hosted demo test bench fuzz stress print-parts print-hosted-parts freeze dist packages tapcheck
 
 demo:
 	bash test/demo/demo.sh
@@ -141,6 +163,9 @@ stress:
 
 print-parts:
 	@printf '%s\n' $(PARTS)
+
+print-hosted-parts:
+	@printf '%s\n' $(HOSTED_PARTS)
 
 # when a version is cut: its script does not change any more
 freeze: $(SCRIPT)

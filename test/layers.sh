@@ -181,6 +181,12 @@ library_functions()
 	for file in $parts; do
 		[ "$(sed -n 2p "$file")" = "-- ${file##*/}" ] || echo "$file"
 	done | expect_nothing 'each part says at its head what it is'
+	hosted=$(make -s -C .. -f Makefile print-hosted-parts | sed -n 's,^sql/hosted,../sql/hosted,p')
+	comm -3 <(printf '%s\n' ../sql/hosted/*.sql | sort) <(printf '%s\n' $hosted | sort) |
+		expect_nothing 'every part of the hosted file has its place in the list'
+	for file in $hosted; do
+		[ "$(sed -n 2p "$file")" = "-- ${file##*/}" ] || echo "$file"
+	done | expect_nothing 'each part of the hosted file says at its head what it is'
 	upward_names $parts | expect_nothing 'a part uses only parts above it'
 	for file in $parts; do
 		expand -t 4 "$file" | grep -nE '.{111,}' | cut -c1-60 | sed "s,^,$file:,"

@@ -4,7 +4,7 @@
 #		What "make test" runs: everything, on a PostgreSQL of its own, and one line of count.
 #
 # usage: test/run.sh [--show] [STEP...]	(default: all of warnings layers unit fuzz conformance
-#										differential regress isolation tap trixie e2e citus
+#										differential regress isolation hosted tap trixie e2e citus
 #										examples report testkit packages journeys fresh)
 #
 # --show prints the lines that say "ok", too.  CLERK_SETUP=no installs nothing before.
@@ -120,6 +120,12 @@ isolation()
 	make -s installcheck PG_CONFIG="$PG_CONFIG" REGRESS= || { cat regression.diffs && return 1; }
 }
 
+# The file for databases that take no extension.
+hosted()
+{
+	SCRATCH_BINDIR=$SCRATCH_BINDIR bash test/hosted/run.sh
+}
+
 # As a user that may run a server, so in a copy that is theirs.
 tap()
 {
@@ -213,6 +219,7 @@ run_step()
 				counted trixie '^(ok |test .* ok )' '^(not ok|.*FAILED)' trixie
 			fi
 			;;
+		hosted) counted hosted '^ok ' '^not ok ' hosted ;;
 		tap) counted tap '^ok ' '^not ok ' tap ;;
 		e2e) counted e2e '^ok ' '^not ok ' e2e ;;
 		examples)
@@ -254,7 +261,7 @@ run_step()
 scratch_build
 # shellcheck disable=SC2119 # no arguments
 scratch_postgres
-[ $# -gt 0 ] || set -- warnings layers unit fuzz conformance differential regress isolation tap trixie e2e citus examples report testkit packages journeys fresh
+[ $# -gt 0 ] || set -- warnings layers unit fuzz conformance differential regress isolation hosted tap trixie e2e citus examples report testkit packages journeys fresh
 for step; do
 	run_step "$step"
 done

@@ -306,7 +306,7 @@ CREATE FUNCTION clerk_internal.audit_policies() RETURNS TABLE (severity text, fi
 	FROM clerk_internal.audited_policies(), (
 		SELECT string_agg(quote_ident(role), ', ' ORDER BY role)
 		FROM clerk_internal.api_roles() AS role
-			WHERE role <> current_setting('clerk.anon_role')) AS signed_in (roles)
+			WHERE role <> clerk_internal.anon_role()) AS signed_in (roles)
 	WHERE is_permissive AND is_public AND roles IS NOT NULL
 $$;
 COMMENT ON FUNCTION clerk_internal.audit_policies() IS
@@ -518,7 +518,7 @@ CREATE FUNCTION clerk_internal.protecting(tab oid) RETURNS text
 		CASE WHEN min(role) <> 'authenticated' THEN format(', role => %L', min(role)) END) END
 	FROM pg_attribute, LATERAL (
 		SELECT min(role) FROM clerk_internal.api_roles() AS role
-			WHERE role <> current_setting('clerk.anon_role')) AS signed_in (role)
+			WHERE role <> clerk_internal.anon_role()) AS signed_in (role)
 	WHERE attrelid = tab AND attnum > 0 AND NOT attisdropped AND attgenerated = '' AND role IS NOT NULL
 		AND attname IN ('user_id', 'owner_id', 'owner', 'clerk_id', 'clerk_user_id')
 		AND atttypid IN ('text'::regtype, 'varchar'::regtype, 'uuid'::regtype)
@@ -657,7 +657,7 @@ CREATE FUNCTION clerk_internal.audit_roles() RETURNS TABLE (severity text, findi
 	SELECT 'error', 'role-missing', format('role %I', role), said_by || ' names it, and it does not exist',
 		format('CREATE ROLE %I', role)
 	FROM (
-		SELECT current_setting('clerk.anon_role'), 'clerk.anon_role'
+		SELECT clerk_internal.anon_role(), 'clerk.anon_role'
 		UNION ALL
 		SELECT instance.role, format('instance %s', instance.issuer) FROM clerk.instances AS instance
 	) AS named (role, said_by)
@@ -708,7 +708,7 @@ CREATE FUNCTION clerk_internal.audit_health() RETURNS TABLE (severity text, find
 			EXISTS (SELECT FROM pg_depend WHERE classid = 'pg_proc'::regclass AND deptype = 'n'
 				AND refclassid = 'pg_proc'::regclass
 					AND refobjid = to_regprocedure('clerk.webhook(json)')) AS receives,
-			to_regrole(quote_ident(current_setting('clerk.anon_role'))) IS NOT NULL
+			to_regrole(quote_ident(clerk_internal.anon_role())) IS NOT NULL
 				AND to_regnamespace('public') IS NOT NULL
 				AND to_regprocedure('public.clerk_webhook(json)') IS NULL AS exposes
 	), fetching AS (
@@ -758,6 +758,7 @@ BEGIN
 			SELECT * FROM clerk_internal.audit_code(items)
 			UNION ALL SELECT * FROM clerk_internal.audit_settings(items)
 			UNION ALL SELECT * FROM clerk_internal.audit_presets(items)
+			UNION ALL SELECT * FROM clerk_internal.audit_calls()
 			UNION ALL SELECT * FROM clerk_internal.audit_volatility(items)
 			UNION ALL SELECT * FROM clerk_internal.audit_functions(items)
 			UNION ALL SELECT * FROM clerk_internal.audit_policies()

@@ -35,8 +35,11 @@ COMMENT ON FUNCTION clerk_internal.is_audited(regclass, oid, oid) IS
 
 CREATE FUNCTION clerk_internal.is_unverified(function text) RETURNS boolean
 	LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
-	AS $$ SELECT to_regprocedure(function) IS NOT NULL
-		AND NOT clerk_internal.is_auth_shim(to_regprocedure(function)) $$;
+	-- to_regprocedure() raises where the schema may not be used
+	AS $$
+	SELECT coalesce(bool_or(NOT clerk_internal.is_auth_shim(oid)), false)
+	FROM pg_proc WHERE proname = substring(function FROM '[.](.*)[(]') AND oid::regprocedure::text = function
+$$;
 COMMENT ON FUNCTION clerk_internal.is_unverified(text) IS
 	'whether a function of schema auth is not that of clerk.install_auth_shim()';
 

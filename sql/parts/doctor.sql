@@ -93,7 +93,7 @@ CREATE FUNCTION clerk_internal.authenticators() RETURNS TABLE (role name, seen t
 	SELECT rolname, NULL FROM pg_roles
 	WHERE NOT EXISTS (SELECT FROM connected) AND rolcanlogin AND NOT rolsuper
 		AND rolname NOT IN (SELECT clerk_internal.api_roles())
-		AND pg_has_role(oid, to_regrole(quote_ident(current_setting('clerk.anon_role'))), 'MEMBER')
+		AND pg_has_role(oid, to_regrole(quote_ident(clerk_internal.anon_role())), 'MEMBER')
 	ORDER BY 1
 $$;
 COMMENT ON FUNCTION clerk_internal.authenticators() IS
@@ -106,7 +106,7 @@ CREATE FUNCTION clerk_internal.doctor_roles() RETURNS TABLE (subject text, outco
 		SELECT current_setting('server_version_num')::int >= 160000 AS has_set_option
 	), api AS (
 		SELECT named.role, r.oid, rolsuper, rolbypassrls, rolcanlogin
-		FROM (SELECT current_setting('clerk.anon_role')::name
+		FROM (SELECT clerk_internal.anon_role()::name
 			UNION SELECT i.role FROM clerk.instances AS i WHERE i.role IS NOT NULL) AS named (role)
 		LEFT JOIN pg_roles AS r ON r.rolname = named.role
 	)
@@ -188,7 +188,7 @@ CREATE FUNCTION clerk_internal.doctor_postgrest() RETURNS TABLE (subject text, o
 	UNION ALL
 	SELECT format('pgrst.db_anon_role of %I: %s', role, value), 'error',
 		format('Both must name the same role: ALTER ROLE %I SET clerk.anon_role = %L', role, value)
-	FROM setting WHERE name = 'pgrst.db_anon_role' AND value <> current_setting('clerk.anon_role')
+	FROM setting WHERE name = 'pgrst.db_anon_role' AND value <> clerk_internal.anon_role()
 	UNION ALL
 	SELECT format('pgrst.db_schemas of %I: %s', role, value), 'error',
 		'Schema clerk is for the database, not for requests: take it out'

@@ -1,22 +1,16 @@
 --
 -- privileges.sql
---		Privileges: one by one, and whatever default privileges have added is taken back.
+--		Privileges: one by one, after default_privileges.sql has taken back all others.
 --
 -- Uses all of them.
 --
 
-DO $$
-BEGIN
-	PERFORM clerk_internal.revoke_all(member.classid, member.objid)
-	FROM pg_catalog.pg_depend AS member
-	WHERE member.deptype = 'e' AND member.refclassid = 'pg_catalog.pg_extension'::regclass
-		AND member.refobjid = (SELECT oid FROM pg_catalog.pg_extension WHERE extname = 'clerk_rls');
-END
-$$;
-
 GRANT USAGE ON SCHEMA clerk TO PUBLIC;
 -- This alone lets nobody call anything there.
 GRANT USAGE ON SCHEMA clerk_internal TO PUBLIC;
+GRANT EXECUTE ON FUNCTION clerk.version() TO PUBLIC;
+-- Whoever exposes the webhook asks it.
+GRANT EXECUTE ON FUNCTION clerk_internal.anon_role() TO PUBLIC;
 GRANT EXECUTE ON FUNCTION clerk.uid() TO PUBLIC;
 GRANT EXECUTE ON FUNCTION clerk.jwt() TO PUBLIC;
 GRANT EXECUTE ON FUNCTION clerk.claim(text[]) TO PUBLIC;
@@ -72,6 +66,6 @@ GRANT EXECUTE ON FUNCTION clerk.audit(),
 	clerk_internal.wanted_policies(regclass, name, name, text),
 		clerk_internal.policy_changes(regclass, name, name, text, name),
 	clerk_internal.column_changes(regclass, name, boolean),
-		clerk_internal.caller_expression(regclass, name, boolean),
+		clerk_internal.caller_expression(regclass, name, boolean), clerk_internal.once(text),
 	clerk_internal.is_distributed_by(regclass, name)
 	TO pg_database_owner;

@@ -2,7 +2,7 @@
 -- protect.sql
 --		Row-level security for a table: the common policies, written as one call.
 --
--- Uses library, citus, explain.
+-- Uses library, settings, citus, explain.
 --
 
 CREATE FUNCTION clerk_internal.caller_expression(tab regclass, column_name name, is_org boolean,
@@ -38,7 +38,8 @@ BEGIN
 	-- as PostgreSQL would print it, so that a policy can be compared with what it should be
 	comparison := format(CASE WHEN col.is_base AND col.type <> 'character varying' THEN '(%I = %s)'
 		ELSE '((%1$I)::%3$s = %2$s)' END,
-		column_name, caller, CASE col.type WHEN 'character varying' THEN 'text' ELSE col.type END);
+		column_name, clerk_internal.once(caller), CASE col.type WHEN 'character varying' THEN 'text'
+			ELSE col.type END);
 END
 $$;
 COMMENT ON FUNCTION clerk_internal.caller_expression(regclass, name, boolean) IS
@@ -88,7 +89,8 @@ DECLARE
 		WHEN owner IS NOT NULL THEN (clerk_internal.caller_expression(tab, owner, false)).comparison END;
 	of_org constant text := CASE
 		WHEN org IS NOT NULL THEN (clerk_internal.caller_expression(tab, org, true)).comparison END;
-	by_admin constant text := format('(%s AND clerk.has_role(%L::text))', of_org, admin_role);
+	by_admin constant text := format('(%s AND %s)', of_org,
+		clerk_internal.once(format('clerk.has_role(%L::text)', admin_role)));
 	-- where rows have an owner, or there are administrators, members only read those of others
 	shared constant boolean := owner IS NULL AND admin_role IS NULL;
 BEGIN

@@ -2,7 +2,7 @@
 -- report.sql
 --		One page for eyes: clerk.report() as HTML, alone or served by PostgREST.
 --
--- Uses schema, library, instances, keys, refresh, revocation, webhook, stats, changes, upkeep, roles,
+-- Uses revoke, library, instances, keys, refresh, revocation, webhook, stats, changes, upkeep, roles,
 -- explain, audit, doctor.
 --
 -- Whatever comes from the database passes clerk_internal.html() once: the pieces below take plain text
@@ -200,7 +200,7 @@ CREATE FUNCTION clerk_internal.report_reach() RETURNS text
 				AND clerk_internal.is_audited('pg_proc', p.oid, p.pronamespace)),
 			'No function that requests may call has the rights of its owner.')
 	FROM (SELECT ARRAY(SELECT role::text FROM clerk_internal.api_roles() AS role
-		ORDER BY role <> current_setting('clerk.anon_role'), role)) AS api (roles)
+		ORDER BY role <> clerk_internal.anon_role(), role)) AS api (roles)
 $$;
 COMMENT ON FUNCTION clerk_internal.report_reach()
 	IS 'section of the report: what each role of requests reaches';
@@ -483,7 +483,7 @@ BEGIN
 	INTO findings, severities FROM clerk.audit() AS a;
 	RETURN clerk_internal.report_page(format('clerk_rls in %s', current_database()),
 		format('PostgreSQL %s, %s%s.', split_part(current_setting('server_version'), ' ', 1),
-			(SELECT format('clerk_rls %s, ', extversion) FROM pg_extension WHERE extname = 'clerk_rls'),
+			format('clerk_rls %s, ', split_part(clerk.version(), ' ', 1)),
 			to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI "UTC"')),
 		concat(
 			clerk_internal.report_summary(outcomes, coalesce(severities, '{}')),

@@ -11,7 +11,7 @@ CREATE FUNCTION clerk_internal.request_role() RETURNS name
 	AS $$
 	SELECT coalesce(clerk.claim('role'),
 		(SELECT instance.role FROM clerk.instances AS instance WHERE instance.issuer = clerk.issuer()),
-		current_setting('clerk.anon_role'))::name
+		clerk_internal.anon_role())::name
 $$;
 COMMENT ON FUNCTION clerk_internal.request_role() IS
 	'the role as which PostgREST and clerk.pre_request() run this request: the token''s, the instance''s, '
@@ -21,7 +21,7 @@ CREATE FUNCTION clerk_internal.api_roles() RETURNS SETOF name
 	LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 	AS $$
 	SELECT rolname FROM pg_roles
-	WHERE rolname = current_setting('clerk.anon_role')
+	WHERE rolname = clerk_internal.anon_role()
 		OR rolname IN (SELECT instance.role FROM clerk.instances AS instance)
 $$;
 COMMENT ON FUNCTION clerk_internal.api_roles() IS

@@ -2,7 +2,7 @@
 -- shim.sql
 --		The functions of Supabase Auth, for policies that were written for it.
 --
--- Uses schema, library.
+-- Uses revoke, library, settings.
 --
 
 CREATE TABLE clerk.auth_shim (
@@ -21,11 +21,9 @@ CREATE FUNCTION clerk_internal.is_auth_shim(function regprocedure) RETURNS boole
 	-- the body of the function depends on one of ours, and stops doing so when it is replaced
 	SELECT EXISTS (
 		SELECT FROM pg_depend AS body
-		JOIN pg_depend AS member ON member.classid = body.refclassid AND member.objid = body.refobjid
 		WHERE body.classid = 'pg_proc'::regclass AND body.objid = function
 			AND body.refclassid = 'pg_proc'::regclass
-			AND member.deptype = 'e' AND member.refclassid = 'pg_extension'::regclass
-			AND member.refobjid = (SELECT oid FROM pg_extension WHERE extname = 'clerk_rls'))
+			AND clerk_internal.is_own(body.refclassid, body.refobjid))
 $$;
 COMMENT ON FUNCTION clerk_internal.is_auth_shim(regprocedure) IS
 	'whether clerk.install_auth_shim() has made this function';
@@ -55,6 +53,8 @@ DECLARE
 	shim record;
 	existing regprocedure;
 	others text;
+	safety constant text := CASE (SELECT proparallel FROM pg_proc WHERE oid = 'clerk.uid()'::regprocedure)
+		WHEN 's' THEN 'SAFE' ELSE 'UNSAFE' END;
 BEGIN
 	IF to_regnamespace('auth') IS NULL THEN
 		CREATE SCHEMA auth;
@@ -89,8 +89,8 @@ BEGIN
 		INSERT INTO clerk.auth_shim VALUES (shim.signature, pg_get_functiondef(existing))
 			ON CONFLICT (object) DO UPDATE SET previous = excluded.previous;
 		-- parsed here and now, so that nobody's search_path matters when it is called
-		EXECUTE format('CREATE OR REPLACE FUNCTION %s RETURNS %s LANGUAGE sql STABLE PARALLEL SAFE RETURN %s',
-			shim.signature, shim.type, shim.expression);
+		EXECUTE format('CREATE OR REPLACE FUNCTION %s RETURNS %s LANGUAGE sql STABLE PARALLEL %s RETURN %s',
+			shim.signature, shim.type, safety, shim.expression);
 		IF existing IS NULL THEN
 			EXECUTE format('COMMENT ON FUNCTION %s IS %L', shim.signature, shim.comment);
 			PERFORM clerk_internal.revoke_all('pg_proc', to_regprocedure(shim.signature));

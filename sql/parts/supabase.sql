@@ -2,7 +2,7 @@
 -- supabase.sql
 --		Self-hosted Supabase: its own keys, which PostgREST must go on believing beside Clerk's.
 --
--- Uses schema, library, postgrest, changes.
+-- Uses revoke, library, postgrest, changes.
 --
 
 CREATE TABLE clerk.supabase_keys (

@@ -2,7 +2,7 @@
 -- webhook.sql
 --		Receiving webhooks: secrets, each event once, handlers.
 --
--- Uses schema, library, instances, events.
+-- Uses revoke, library, instances, events.
 --
 
 CREATE TABLE clerk.webhook_secrets (
@@ -184,8 +184,7 @@ DECLARE
 	anon name;
 	exposed regprocedure;
 BEGIN
-	PERFORM clerk.is_authenticated();	-- loads the library, which knows the setting
-	anon := current_setting('clerk.anon_role');
+	anon := clerk_internal.anon_role();
 	IF to_regnamespace(quote_ident(schema)) IS NULL THEN
 		RAISE EXCEPTION USING ERRCODE = 'undefined_object',
 			MESSAGE = format('schema %I does not exist', schema);

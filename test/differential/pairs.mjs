@@ -2,7 +2,8 @@
  * pairs.mjs
  *		Random tokens and random questions about them, with the answers of Clerk's own packages.
  *
- * usage: node pairs.mjs PACKAGES TOKENS SEED		(PACKAGES: where @clerk/backend is installed)
+ * usage: node pairs.mjs PACKAGES TOKENS SEED [RS256]		(PACKAGES: where @clerk/backend is installed; the tokens are
+ *		signed by EdDSA unless told otherwise)
  *
  * Prints lines of tab-separated fields:
  *		key			a JWK		the key that signs the tokens
@@ -210,18 +211,19 @@ function readers(auth) {
 const withoutOrganization = { org_id: null, org_slug: null, org_role: null, org_permissions: null };
 
 const base64url = (data) => Buffer.from(data).toString('base64url');
-const { publicKey, privateKey } = generateKeyPairSync('ed25519');
-const header = base64url('{"alg":"EdDSA","kid":"differential"}');
+const alg = process.argv[5] ?? 'EdDSA';
+const { publicKey, privateKey } = alg === 'RS256' ? generateKeyPairSync('rsa', { modulusLength: 2048 }) : generateKeyPairSync('ed25519');
+const header = base64url(JSON.stringify({ alg, kid: 'differential' }));
 function jws(text) {
 	const input = `${header}.${base64url(text)}`;
 
-	return `${input}.${base64url(sign(null, Buffer.from(input), privateKey))}`;
+	return `${input}.${base64url(sign(alg === 'RS256' ? 'sha256' : null, Buffer.from(input), privateKey))}`;
 }
 
 const out = [];
 const put = (...fields) => out.push(fields.join('\t'));
 
-put('key', JSON.stringify({ ...publicKey.export({ format: 'jwk' }), kid: 'differential', alg: 'EdDSA' }));
+put('key', JSON.stringify({ ...publicKey.export({ format: 'jwk' }), kid: 'differential', alg }));
 for (let i = 0; i < nTokens; i++) {
 	const text = toJson(randomClaims());
 	const claims = JSON.parse(text);

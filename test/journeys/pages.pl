@@ -107,6 +107,7 @@ return {
 			[ sh => 'curl -s http://localhost:3000/rpc/why -H "Authorization: Bearer eyJx.x.x"; curl -s http://localhost:3000/rpc/why -d token=eyJx.x.x', 'token-invalid', 'why a token is refused' ],
 		],
 	},
+	'docs/hosted.md' => { skip => { '' => 'test/hosted/run.sh goes through it' } },
 	'docs/supabase.md' => { skip => { '' => 'test/t/019_supabase.pl goes through it, in a likeness of Supabase' } },
 	'docs/testing-your-policies.md' => { follows => 'docs/authorization.md' },
 	'docs/webhooks.md' => {

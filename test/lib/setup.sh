@@ -359,6 +359,7 @@ missing_npm_packages()
 	# the newest that run on the Node.js of Debian 12
 	[ -d build/clients ] || echo clients @supabase/supabase-js@2.78.0 pg@8.23.1 drizzle-orm@0.45.4
 	[ -d build/axe ] || echo axe axe-core@4.14.1
+	[ -d build/pglite ] || echo pglite @electric-sql/pglite@0.5.16
 	[ -d build/clients-js ] || ! node_is 20 19 || echo clients-js "$(packages_of clients/js/package.json)"
 }
 

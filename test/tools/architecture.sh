@@ -30,7 +30,8 @@ while IFS= read -r line; do
 		"| \`src/"* | "| \`sql/"*) ;;
 		'| File | Owns |') printf '%s\n|---|---|\n' "$line" && rows $(sed -n 's,^\t\(src/.*\)\.o.*,\1.c,p' Makefile) ;;
 		'| Part | Owns |') printf '%s\n|---|---|\n' "$line" && rows $(make -s print-parts) ;;
-		'|---|---|') [ "$last" = '| File | Owns |' ] || [ "$last" = '| Part | Owns |' ] || printf '%s\n' "$line" ;;
+		'| Hosted part | Owns |') printf '%s\n|---|---|\n' "$line" && rows $(make -s print-hosted-parts | grep '^sql/hosted/') ;;
+		'|---|---|') [[ $last = *'| Owns |' ]] || printf '%s\n' "$line" ;;
 		*) printf '%s\n' "$line" ;;
 	esac
 	last=$line

@@ -1,0 +1,3 @@
+#!/bin/sh
+# What DROP EXTENSION is for the hosted file.
+exec psql -Xq -U hosted_owner -c 'SET client_min_messages = error' -c 'DROP SCHEMA clerk, clerk_internal CASCADE'

@@ -1,0 +1,95 @@
+#!/usr/bin/env bash
+#
+# run.sh
+#		The hosted file: that it is what the parts give, and that it does what the extension does.
+#
+# usage: test/hosted/run.sh		(on a server without the roles of a gateway, which PGHOST names)
+#
+# Each regression file is run in a database of its own, in which a role that is no superuser has
+# run the hosted file; by a superuser, and those that do only what that role may do, by that role.
+#
+set -euo pipefail
+: "${SCRATCH_BINDIR:=$(${PG_CONFIG:-pg_config} --bindir)}"
+export SCRATCH_BINDIR PATH=$SCRATCH_BINDIR:$PATH
+cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+. test/hosted/regress.sh
+
+out=build/hosted
+failed=0
+rm -rf "$out"
+mkdir -p "$out"
+
+# report WHETHER WHAT
+report()
+{
+	if [ "$1" = 0 ]; then
+		echo "ok - $2"
+	else
+		echo "not ok - $2"
+		failed=1
+	fi
+}
+
+make -s hosted HOSTED="$out/clerk_rls.sql" PG_CONFIG="${PG_CONFIG:-pg_config}"
+status=0
+cmp "$out/clerk_rls.sql" hosted/clerk_rls.sql || status=1
+report $status 'hosted/clerk_rls.sql is what the parts give (make hosted)'
+report "$(($(wc -c <hosted/clerk_rls.sql) > 980000))" 'it fits into the editor of supabase.com'
+report "$(grep -cE 'LANGUAGE C\b|MODULE_PATHNAME|pgcrypto|^\\' hosted/clerk_rls.sql || true)" 'it needs no extension, and no psql'
+
+"$SCRATCH_BINDIR/psql" -Xq -d postgres -f test/hosted/owner.sql
+CLERK_HOSTED_CREATE=$PWD/test/hosted/create.sh
+CLERK_HOSTED_DROP=$PWD/test/hosted/drop.sh
+export CLERK_HOSTED_CREATE CLERK_HOSTED_DROP PG_ABS_SRCDIR=$PWD/test
+"$SCRATCH_BINDIR/createdb" -O hosted_owner hosted_template
+"$SCRATCH_BINDIR/psql" -Xq -d hosted_template -U hosted_owner -v ON_ERROR_STOP=1 -f hosted/clerk_rls.sql >"$out/install.out"
+
+# names that are used in what some of them print
+in_its_database()
+{
+	"$SCRATCH_BINDIR/dropdb" --if-exists contrib_regression 2>/dev/null
+	"$SCRATCH_BINDIR/createdb" -O hosted_owner -T hosted_template contrib_regression
+	hosted_regress contrib_regression "$1" "$out/$1" "$2" >"$out/line"
+	cat "$out/line"
+	! grep -q '^not ok' "$out/line" || failed=1
+	"$SCRATCH_BINDIR/dropdb" contrib_regression
+}
+
+for file in ${CLERK_HOSTED_ONLY:-test/sql/*.sql}; do
+	name=$(basename "$file" .sql)
+	grep -qE "^$name	not run	" test/hosted/own.tsv || in_its_database postgres "$name"
+done
+for name in $(sed -n 's/^# by the owner: //p' test/hosted/own.tsv); do
+	in_its_database hosted_owner "$name"
+done
+
+for file in test/hosted/sql/*.sql; do
+	name=$(basename "$file" .sql)
+	PGTZ=America/Los_Angeles "$SCRATCH_BINDIR/psql" -X -a -q -v SHOW_CONTEXT=never -d postgres <"$file" >"$out/$name.out" 2>&1
+	status=0
+	diff -U3 "test/hosted/expected/$name.out" "$out/$name.out" >"$out/$name.diff" || status=1
+	report $status "$name"
+	sed 's/^/# /' "$out/$name.diff"
+done
+# what Clerk's own packages answer
+node test/differential/pairs.mjs build/clerk 500 "${CLERK_PAIRS_SEED:-20261123}" RS256 >"$out/pairs.tsv"
+chmod a+r "$out/pairs.tsv"
+createdb -O hosted_owner -T hosted_template hosted_differential
+status=0
+sed '/^CREATE EXTENSION/d' test/differential/differential.sql |
+	psql -XqAt -d hosted_differential -v ON_ERROR_STOP=1 -v pairs="$PWD/$out/pairs.tsv" | tee "$out/differential.out" || status=1
+! grep -q '^not ok' "$out/differential.out" && [ $status = 0 ] || failed=1
+dropdb hosted_differential
+
+# PostgreSQL inside of Node: the newest version, on 32 bits, and nobody but a superuser
+if [ -d build/pglite ]; then
+	mkdir -p "$out/hosted/demo"
+	cp hosted/clerk_rls.sql "$out/hosted"
+	cp hosted/demo/demo.mjs hosted/demo/package.json "$out/hosted/demo"
+	ln -s "$PWD/build/pglite/node_modules" "$out/hosted/demo/node_modules"
+	node "$out/hosted/demo/demo.mjs" || failed=1
+else
+	echo '# SKIP hosted/demo, as PGlite is not installed'
+fi
+SCRATCH_PRIVATE='' bash test/hosted/e2e.sh | grep -v '^»' || failed=1
+exit $failed
