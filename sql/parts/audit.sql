@@ -135,10 +135,10 @@ CREATE FUNCTION clerk_internal.audit_code(items clerk_internal.code_item[])
 	), handed_on AS MATERIALIZED (
 		SELECT * FROM clerk_internal.id_functions(items)
 	), unverified AS MATERIALIZED (
-		SELECT to_regprocedure(signature)::oid AS function, CASE signature WHEN 'auth.uid()' THEN 'auth-uid'
+		SELECT function, CASE function::regprocedure::text WHEN 'auth.uid()' THEN 'auth-uid'
 			ELSE 'unverified-claims' END AS finding
-		FROM unnest('{auth.uid(),auth.jwt(),auth.role(),auth.email()}'::text[]) AS signature
-			WHERE clerk_internal.is_unverified(signature)
+		FROM unnest(clerk_internal.auth_functions()) AS function
+			WHERE clerk_internal.is_unverified(function::regprocedure::text)
 	), code AS MATERIALIZED (
 		SELECT ordinality AS n, ROW(i.kind, i.id, i.tab, i.object, i.chain, i.starts, i.code, i.calls,
 			i.reads)::clerk_internal.code_item AS item,

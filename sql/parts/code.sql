@@ -33,26 +33,27 @@ $$;
 COMMENT ON FUNCTION clerk_internal.is_audited(regclass, oid, oid) IS
 	'whether an object is the application''s, not PostgreSQL''s, ours or another extension''s';
 
-CREATE FUNCTION clerk_internal.is_unverified(function text) RETURNS boolean
-	LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
-	-- to_regprocedure() raises where the schema may not be used
-	AS $$
-	SELECT coalesce(bool_or(NOT clerk_internal.is_auth_shim(oid)), false)
-	FROM pg_proc WHERE proname = substring(function FROM '[.](.*)[(]') AND oid::regprocedure::text = function
-$$;
-COMMENT ON FUNCTION clerk_internal.is_unverified(text) IS
-	'whether a function of schema auth is not that of clerk.install_auth_shim()';
-
+-- By the catalog: to_regprocedure() raises where the schema may not be used.
 CREATE FUNCTION clerk_internal.auth_functions() RETURNS oid[]
 	LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 	AS $$
 	SELECT ARRAY(
-		SELECT to_regprocedure(function)::oid
-		FROM unnest('{auth.uid(),auth.jwt(),auth.role(),auth.email()}'::text[]) AS function
-		WHERE to_regprocedure(function) IS NOT NULL)
+		SELECT oid FROM pg_proc
+		WHERE pronamespace = to_regnamespace('auth')
+			AND oid::regprocedure::text = ANY ('{auth.uid(),auth.jwt(),auth.role(),auth.email()}'))
 $$;
 COMMENT ON FUNCTION clerk_internal.auth_functions() IS
 	'the functions of Supabase Auth: known, so that nobody needs to look into them';
+
+CREATE FUNCTION clerk_internal.is_unverified(function text) RETURNS boolean
+	LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+	AS $$
+	SELECT EXISTS (
+		SELECT FROM unnest(clerk_internal.auth_functions()) AS known
+		WHERE known::regprocedure::text = function AND NOT clerk_internal.is_auth_shim(known))
+$$;
+COMMENT ON FUNCTION clerk_internal.is_unverified(text) IS
+	'whether a function of schema auth is not that of clerk.install_auth_shim()';
 
 -- Code as text. A string or comment in which code could be seen stands as its number between the
 -- characters 1 and 2 while the code is looked at or changed; a string also keeps its quotes.
