@@ -814,13 +814,12 @@ DECLARE
 		THEN '(?!uid[(])\w+' ELSE '\w+' END);
 BEGIN
 	RETURN QUERY
+		-- no statement: it would undo what other findings of the same policy mend
 		SELECT 'warning', 'call-per-row', p.object, 'it calls ' || string_agg(DISTINCT matched[1], ', ' ORDER BY matched[1])
-				|| ' once per row, where once a statement would do',
-			p.alter_policy || coalesce(' USING (' || regexp_replace(pg_get_expr(polqual, polrelid), call, '(SELECT \1)', 'g') || ')', '')
-				|| coalesce(' WITH CHECK (' || regexp_replace(pg_get_expr(polwithcheck, polrelid), call, '(SELECT \1)', 'g') || ')', '')
-		FROM clerk_internal.audited_policies() AS p JOIN pg_policy ON pg_policy.oid = p.id, regexp_matches(p.expression, call, 'g') AS matched
+				|| ' once per row, where once a statement would do', '-- write (SELECT clerk...) there by hand'
+		FROM clerk_internal.audited_policies() AS p, regexp_matches(p.expression, call, 'g') AS matched
 		WHERE matched[1] !~ '^clerk[.]is_fellow_member'
-		GROUP BY p.object, p.alter_policy, polqual, polwithcheck, polrelid;
+		GROUP BY p.object;
 END
 $$;
 COMMENT ON FUNCTION clerk_internal.audit_calls() IS
@@ -6215,26 +6214,27 @@ $$;
 COMMENT ON FUNCTION clerk_internal.is_audited(regclass, oid, oid) IS
 	'whether an object is the application''s, not PostgreSQL''s, ours or another extension''s';
 
-CREATE OR REPLACE FUNCTION clerk_internal.is_unverified(function text) RETURNS boolean
-	LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
-	-- to_regprocedure() raises where the schema may not be used
-	AS $$
-	SELECT coalesce(bool_or(NOT clerk_internal.is_auth_shim(oid)), false)
-	FROM pg_proc WHERE proname = substring(function FROM '[.](.*)[(]') AND oid::regprocedure::text = function
-$$;
-COMMENT ON FUNCTION clerk_internal.is_unverified(text) IS
-	'whether a function of schema auth is not that of clerk.install_auth_shim()';
-
+-- By the catalog: to_regprocedure() raises where the schema may not be used.
 CREATE OR REPLACE FUNCTION clerk_internal.auth_functions() RETURNS oid[]
 	LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 	AS $$
 	SELECT ARRAY(
-		SELECT to_regprocedure(function)::oid
-		FROM unnest('{auth.uid(),auth.jwt(),auth.role(),auth.email()}'::text[]) AS function
-		WHERE to_regprocedure(function) IS NOT NULL)
+		SELECT oid FROM pg_proc
+		WHERE pronamespace = to_regnamespace('auth')
+			AND oid::regprocedure::text = ANY ('{auth.uid(),auth.jwt(),auth.role(),auth.email()}'))
 $$;
 COMMENT ON FUNCTION clerk_internal.auth_functions() IS
 	'the functions of Supabase Auth: known, so that nobody needs to look into them';
+
+CREATE OR REPLACE FUNCTION clerk_internal.is_unverified(function text) RETURNS boolean
+	LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+	AS $$
+	SELECT EXISTS (
+		SELECT FROM unnest(clerk_internal.auth_functions()) AS known
+		WHERE known::regprocedure::text = function AND NOT clerk_internal.is_auth_shim(known))
+$$;
+COMMENT ON FUNCTION clerk_internal.is_unverified(text) IS
+	'whether a function of schema auth is not that of clerk.install_auth_shim()';
 
 -- Code as text. A string or comment in which code could be seen stands as its number between the
 -- characters 1 and 2 while the code is looked at or changed; a string also keeps its quotes.
@@ -7178,10 +7178,10 @@ CREATE OR REPLACE FUNCTION clerk_internal.audit_code(items clerk_internal.code_i
 	), handed_on AS MATERIALIZED (
 		SELECT * FROM clerk_internal.id_functions(items)
 	), unverified AS MATERIALIZED (
-		SELECT to_regprocedure(signature)::oid AS function, CASE signature WHEN 'auth.uid()' THEN 'auth-uid'
+		SELECT function, CASE function::regprocedure::text WHEN 'auth.uid()' THEN 'auth-uid'
 			ELSE 'unverified-claims' END AS finding
-		FROM unnest('{auth.uid(),auth.jwt(),auth.role(),auth.email()}'::text[]) AS signature
-			WHERE clerk_internal.is_unverified(signature)
+		FROM unnest(clerk_internal.auth_functions()) AS function
+			WHERE clerk_internal.is_unverified(function::regprocedure::text)
 	), code AS MATERIALIZED (
 		SELECT ordinality AS n, ROW(i.kind, i.id, i.tab, i.object, i.chain, i.starts, i.code, i.calls,
 			i.reads)::clerk_internal.code_item AS item,
