@@ -109,6 +109,8 @@ set_each_local(void)
 		set_local(i, counts ? pstrdup(value.data) : "");
 	}
 	clerk_config_repeat(CLERK_N_SETTINGS);
+	/* what this has changed itself is no news */
+	clerk_config_poll();
 	told_generation = clerk_config_generation;
 }
 

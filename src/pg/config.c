@@ -340,15 +340,12 @@ clerk_config_repeat(ClerkSetting setting)
 	repeated = setting < CLERK_N_SETTINGS ? &settings[setting] : NULL;
 }
 
-/* The value, NULL if there is none, and who has given it. */
+/* Who has given one that we have defined its value? */
 static ClerkOrigin
-read_setting(ClerkSetting setting, const char **value)
+origin_of_ours(ClerkSetting setting)
 {
 	const Setting *read = &settings[setting];
 
-	if (!read->ours)
-		return clerk_variable_read(read->name, value);
-	*value = read->value;
 	if (read->set_in == SET_BY_NOBODY)
 		return CLERK_ORIGIN_DEFAULT;
 	if (read->set_in == transaction)
@@ -357,6 +354,25 @@ read_setting(ClerkSetting setting, const char **value)
 	return IsParallelWorker() && (set_in_transaction & (1 << setting))
 			   ? CLERK_ORIGIN_TRANSACTION
 			   : CLERK_ORIGIN_SESSION;
+}
+
+/* The value, NULL if it is empty or there is none, and who has given it. */
+static ClerkOrigin
+read_setting(ClerkSetting setting, const char **value)
+{
+	const Setting *read = &settings[setting];
+	ClerkOrigin origin;
+
+	if (read->ours)
+	{
+		*value = read->value;
+		origin = origin_of_ours(setting);
+	}
+	else
+		origin = clerk_variable_read(read->name, value);
+	if (*value != NULL && (*value)[0] == '\0')
+		*value = NULL;
+	return origin;
 }
 
 /* Who has given a setting its value?  It may be empty. */
@@ -387,7 +403,7 @@ clerk_config_setting(ClerkSetting setting)
 	const char *value;
 	ClerkOrigin origin = read_setting(setting, &value);
 
-	if (origin == CLERK_ORIGIN_DEFAULT || value == NULL || value[0] == '\0' ||
+	if (value == NULL || origin == CLERK_ORIGIN_DEFAULT ||
 		is_of_another_user(setting, origin))
 		return (ClerkSlice){NULL, 0};
 	return (ClerkSlice){value, strlen(value)};
@@ -414,9 +430,9 @@ poll_setting(ClerkSetting setting)
 	ClerkOrigin origin = read_setting(setting, &value);
 	const char *seen = polled->seen;
 
-	if (origin == polled->seen_origin &&
-		((value == NULL && seen == NULL) ||
-		 (value != NULL && seen != NULL && strcmp(value, seen) == 0)))
+	if ((value == NULL && seen == NULL) ||
+		(value != NULL && seen != NULL && origin == polled->seen_origin &&
+		 strcmp(value, seen) == 0))
 		return;
 	clerk_config_invalidate();
 	if (seen != NULL)

@@ -14,6 +14,7 @@
  */
 #include "clerk_pg.h"
 
+#include "access/parallel.h"
 #include "utils/guc.h"
 #include "utils/guc_tables.h"
 
@@ -80,7 +81,7 @@ clerk_variable_prepare(const char *name)
 
 /*
  * The value that a setting has now, NULL if there is none, and who has given it.  In a parallel
- * worker it cannot be told whether it was in this transaction.
+ * worker it cannot be told whether it was in this transaction, and is taken not to have been.
  */
 ClerkOrigin
 clerk_variable_read(const char *name, const char **value)
@@ -92,7 +93,8 @@ clerk_variable_read(const char *name, const char **value)
 		return CLERK_ORIGIN_DEFAULT;
 	*value = variable->vartype == PGC_STRING ? *CLERK_STRING_VARIABLE(variable)->variable
 											 : GetConfigOption(name, true, false);
-	return variable->stack != NULL && !is_reset_value(variable->source)
+	return variable->stack != NULL && !is_reset_value(variable->source) &&
+				   !IsParallelWorker()
 			   ? CLERK_ORIGIN_TRANSACTION
 			   : CLERK_ORIGIN_SESSION;
 }

@@ -9,7 +9,7 @@
 # ubsan		the extension built with UndefinedBehaviorSanitizer
 # valgrind	as it is, under valgrind, which sees into OpenSSL and jansson as well; slow
 # invalidate	all caches are dropped whenever it calls what may take in invalidations
-#			(test/modules/invalidator.c; Debian's PostgreSQL has no debug_discard_caches)
+#			(test/stress/invalidator.c; Debian's PostgreSQL has no debug_discard_caches)
 #
 # (AddressSanitizer must be loaded before everything else, and Debian's postgres then hangs
 # in bindtextdomain(); the unit tests and the fuzzers run under it.)
@@ -43,8 +43,8 @@ case $tool in
 		watch="exec valgrind --quiet --trace-children=yes --leak-check=full --show-leak-kinds=definite --num-callers=40 --log-file=$findings/valgrind.%p"
 		;;
 	invalidate)
-		wrapped=$(sed -n 's/^WRAP([^,]*, \([A-Za-z0-9_]*\),.*/\1/p; s/.* __real_\(Accept[A-Za-z]*\)(void);/\1/p' test/modules/invalidator.c | sort -u)
-		cc -c -O1 -fPIC -I"$("$PG_CONFIG" --includedir-server)" -o "$SCRATCH/invalidator.o" test/modules/invalidator.c
+		wrapped=$(sed -n 's/^WRAP([^,]*, \([A-Za-z0-9_]*\),.*/\1/p; s/.* __real_\(Accept[A-Za-z]*\)(void);/\1/p' test/stress/invalidator.c | sort -u)
+		cc -c -O1 -fPIC -I"$("$PG_CONFIG" --includedir-server)" -o "$SCRATCH/invalidator.o" test/stress/invalidator.c
 		PG_LDFLAGS="$SCRATCH/invalidator.o $(printf -- ' -Wl,--wrap=%s' $wrapped)"
 		export PG_LDFLAGS
 		watch=exec

@@ -1,4 +1,4 @@
-# 021_model.pl
+# 024_model.pl
 #	A random walk of several sessions that set and take back tokens, open and end transactions and
 #	savepoints, and ask in every way there is, while an administrator revokes, retires, deletes and
 #	drops; a model of what PostgreSQL and this extension promise says each answer.
