@@ -45,7 +45,8 @@ BEGIN
 		FROM (
 			SELECT schema.nspowner
 			UNION ALL
-			SELECT acl.grantee FROM pg_catalog.aclexplode(schema.nspacl) AS acl WHERE acl.privilege_type = 'CREATE'
+			SELECT acl.grantee FROM pg_catalog.aclexplode(schema.nspacl) AS acl
+				WHERE acl.privilege_type = 'CREATE'
 			UNION ALL
 			SELECT relowner FROM pg_catalog.pg_class WHERE relnamespace = schema.oid
 			UNION ALL
@@ -59,9 +60,11 @@ BEGIN
 			RAISE EXCEPTION USING
 				ERRCODE = 'insufficient_privilege',
 				MESSAGE = pg_catalog.format('schema %I can be changed by another role', schema.nspname),
-				DETAIL = pg_catalog.format('%s owns it, or something in it, or may create objects in it, and could replace the functions that policies call.',
+				DETAIL = pg_catalog.format('%s owns it, or something in it, or may create objects in it, '
+					'and could replace the functions that policies call.',
 					CASE WHEN foreign_owner = 0::oid THEN 'PUBLIC' ELSE foreign_owner::text END),
-				HINT = 'Run this as the role that has run it before; or give that role the schema and all in it, or rename the schema.';
+				HINT = 'Run this as the role that has run it before; or give that role the schema and all '
+					'in it, or rename the schema.';
 		END IF;
 	END LOOP;
 
@@ -71,7 +74,8 @@ BEGIN
 		SELECT pg_catalog.pg_describe_object(classid, objid, objsubid) INTO stranger
 		FROM pg_catalog.pg_depend
 		WHERE refclassid = 'pg_catalog.pg_namespace'::regclass
-			AND refobjid IN (SELECT oid FROM pg_catalog.pg_namespace WHERE nspname IN ('clerk', 'clerk_internal'))
+			AND refobjid IN (SELECT oid FROM pg_catalog.pg_namespace
+				WHERE nspname IN ('clerk', 'clerk_internal'))
 		LIMIT 1;
 		IF FOUND THEN
 			RAISE EXCEPTION USING
@@ -82,10 +86,12 @@ BEGIN
 		END IF;
 	ELSE
 		EXECUTE 'SELECT clerk.version()' INTO was;
-		IF pg_catalog.string_to_array(pg_catalog.split_part(was, ' ', 1), '.')::integer[] > pg_catalog.string_to_array('1.0.0', '.')::integer[] THEN
+		IF pg_catalog.string_to_array(pg_catalog.split_part(was, ' ', 1),
+			'.')::integer[] > pg_catalog.string_to_array('1.0.0', '.')::integer[] THEN
 			RAISE EXCEPTION USING
 				ERRCODE = 'object_not_in_prerequisite_state',
-				MESSAGE = pg_catalog.format('version %s is there already, and this is version 1.0.0', pg_catalog.split_part(was, ' ', 1)),
+				MESSAGE = pg_catalog.format('version %s is there already, and this is version 1.0.0',
+					pg_catalog.split_part(was, ' ', 1)),
 				HINT = 'Use the file of that version, or a later one.';
 		END IF;
 	END IF;
@@ -104,12 +110,14 @@ SELECT pg_catalog.set_config('clerk_rls.before', (
 	SELECT coalesce(pg_catalog.jsonb_object_agg(object, acl), '{}')::text
 	FROM (
 		SELECT 'SCHEMA ' || oid::regnamespace, nspacl::text[] FROM pg_catalog.pg_namespace
-		WHERE nspname IN ('clerk', 'clerk_internal') AND pg_catalog.to_regprocedure('clerk.version()') IS NOT NULL
+		WHERE nspname IN ('clerk', 'clerk_internal')
+			AND pg_catalog.to_regprocedure('clerk.version()') IS NOT NULL
 		UNION ALL
 		SELECT 'TABLE ' || oid::regclass, relacl::text[] FROM pg_catalog.pg_class
 		WHERE relnamespace::regnamespace::text IN ('clerk', 'clerk_internal') AND relkind IN ('r', 'v')
 		UNION ALL
-		SELECT 'FUNCTION ' || oid::regprocedure, coalesce(proacl, pg_catalog.acldefault('f', proowner))::text[] FROM pg_catalog.pg_proc
+		SELECT 'FUNCTION ' || oid::regprocedure,
+			coalesce(proacl, pg_catalog.acldefault('f', proowner))::text[] FROM pg_catalog.pg_proc
 		WHERE pronamespace::regnamespace::text IN ('clerk', 'clerk_internal')
 	) AS known (object, acl)), true);
 
@@ -242,7 +250,8 @@ BEGIN
 	object := document::jsonb;
 	-- jsonb keeps one of members with the same name, at whatever depth
 	IF jsonb_typeof(object) = 'object'
-		AND clerk_internal.count_of(':', bare) = clerk_internal.count_of(':', clerk_internal.without_strings(object::text)) THEN
+		AND clerk_internal.count_of(':', bare) = clerk_internal.count_of(':',
+			clerk_internal.without_strings(object::text)) THEN
 		RETURN object;
 	END IF;
 	RETURN NULL;
@@ -304,7 +313,8 @@ DECLARE
 	number numeric := ('x' || lpad(encode(substring(bytes, 1, n), 'hex'), 14, '0'))::bit(56)::bigint;
 BEGIN
 	WHILE n < length(bytes) LOOP
-		number := number * 72057594037927936 + ('x' || encode(substring(bytes, n + 1, 7), 'hex'))::bit(56)::bigint;
+		number := number * 72057594037927936 + ('x'
+			|| encode(substring(bytes, n + 1, 7), 'hex'))::bit(56)::bigint;
 		n := n + 7;
 	END LOOP;
 	RETURN number;
@@ -332,7 +342,8 @@ $$;
 COMMENT ON FUNCTION clerk_internal.reciprocal(numeric) IS
 	'the reciprocal of a modulus, rounded down, to a third more than twice its digits';
 
-CREATE OR REPLACE FUNCTION clerk_internal.power(base numeric, exponent numeric, modulus numeric, reciprocal numeric) RETURNS numeric
+CREATE OR REPLACE FUNCTION clerk_internal.power(base numeric, exponent numeric, modulus numeric, reciprocal numeric)
+	RETURNS numeric
 	LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp
 	AS $$
 DECLARE
@@ -399,7 +410,8 @@ DECLARE
 		WHEN 64 THEN '\x3051300d060960864801650304020305000440' END || hash;
 BEGIN
 	-- 01 FF ... FF are all ones
-	RETURN (power(2::numeric, 8 * (size - length(digest_info) - 3) + 1) - 1) * power(2::numeric, 8 * (length(digest_info) + 1))
+	RETURN (power(2::numeric, 8 * (size - length(digest_info) - 3) + 1) - 1) * power(2::numeric,
+		8 * (length(digest_info) + 1))
 		+ clerk_internal.bytes_to_numeric(digest_info);
 END
 $$;
@@ -411,7 +423,8 @@ CREATE OR REPLACE FUNCTION clerk_internal.verify_rsa(jwk jsonb, alg text, signed
 	AS $$
 DECLARE
 	message constant bytea := convert_to(signed, 'UTF8');
-	hash constant bytea := CASE alg WHEN 'RS256' THEN sha256(message) WHEN 'RS384' THEN sha384(message) WHEN 'RS512' THEN sha512(message) END;
+	hash constant bytea := CASE alg WHEN 'RS256' THEN sha256(message) WHEN 'RS384' THEN sha384(message)
+		WHEN 'RS512' THEN sha512(message) END;
 	key clerk_internal.moduli;
 	number numeric;
 BEGIN
@@ -424,7 +437,9 @@ BEGIN
 	END IF;
 	number := clerk_internal.bytes_to_numeric(signature);
 	RETURN coalesce(number < key.modulus
-		AND clerk_internal.power(number, clerk_internal.bytes_to_numeric(clerk_internal.base64url_decode(jwk ->> 'e')), key.modulus, key.reciprocal)
+		AND clerk_internal.power(number,
+			clerk_internal.bytes_to_numeric(clerk_internal.base64url_decode(jwk ->> 'e')), key.modulus,
+			key.reciprocal)
 			= clerk_internal.encoded_hash(hash, key.size), false);
 END
 $$;
@@ -464,7 +479,8 @@ BEGIN
 	IF TG_TABLE_NAME <> 'jwks' OR TG_LEVEL <> 'STATEMENT' THEN
 		RETURN NULL;
 	END IF;
-	DELETE FROM clerk_internal.moduli AS m WHERE NOT EXISTS (SELECT FROM clerk.jwks AS key WHERE key.jwk ->> 'n' = m.n);
+	DELETE FROM clerk_internal.moduli AS m
+		WHERE NOT EXISTS (SELECT FROM clerk.jwks AS key WHERE key.jwk ->> 'n' = m.n);
 	INSERT INTO clerk_internal.moduli
 		SELECT (clerk_internal.modulus_of(key.jwk ->> 'n')).* FROM clerk.jwks AS key
 		WHERE NOT EXISTS (SELECT FROM clerk_internal.moduli AS m WHERE m.n = key.jwk ->> 'n')
@@ -493,7 +509,8 @@ BEGIN
 	ELSIF jwk ?| '{d,p,q,dp,dq,qi,oth,k}' THEN
 		problem := 'It holds a private key.';
 	ELSIF jwk ? 'use' AND jwk -> 'use' <> '"sig"'
-		OR jwk ? 'key_ops' AND NOT (jsonb_typeof(jwk -> 'key_ops') = 'array' AND jwk -> 'key_ops' ? 'verify') THEN
+		OR jwk ? 'key_ops' AND NOT (jsonb_typeof(jwk -> 'key_ops') = 'array'
+			AND jwk -> 'key_ops' ? 'verify') THEN
 		ignored := true;
 		problem := 'Its "use" or "key_ops" is not for verifying signatures.';
 	ELSIF kty <> 'RSA' THEN
@@ -506,7 +523,8 @@ BEGIN
 		e := clerk_internal.base64url_decode(clerk_internal.json_string(jwk -> 'e'));
 		IF coalesce(length(n) = 0 OR length(e) = 0, true) THEN
 			problem := 'A member it needs is missing or malformed.';
-		ELSIF clerk_internal.bit_length(n) NOT BETWEEN 2048 AND 8192 OR get_byte(n, length(n) - 1) & 1 = 0 THEN
+		ELSIF clerk_internal.bit_length(n) NOT BETWEEN 2048 AND 8192
+			OR get_byte(n, length(n) - 1) & 1 = 0 THEN
 			problem := 'An RSA key must have 2048 to 8192 bits.';
 		ELSIF clerk_internal.bit_length(e) NOT BETWEEN 2 AND 64 OR get_byte(e, length(e) - 1) & 1 = 0 THEN
 			problem := 'An RSA exponent must be odd, at least 3 and at most 64 bits.';
@@ -521,7 +539,8 @@ COMMENT ON FUNCTION clerk_internal.check_jwk(jsonb) IS
 	'why a JSON Web Key cannot be used (NULL: it can), and whether a JWKS may hold it all the same';
 
 -- One element of DER (X.690): what it is, where its content begins and where it ends.
-CREATE OR REPLACE FUNCTION clerk_internal.der_element(der bytea, place integer, OUT tag integer, OUT start integer, OUT stop integer)
+CREATE OR REPLACE FUNCTION clerk_internal.der_element(der bytea, place integer, OUT tag integer, OUT start integer,
+	OUT stop integer)
 	LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp
 	AS $$
 DECLARE
@@ -550,7 +569,8 @@ $$;
 COMMENT ON FUNCTION clerk_internal.der_element(bytea, integer) IS
 	'the element at a place in DER; tag NULL: there is none';
 
-CREATE OR REPLACE FUNCTION clerk_internal.der_elements(der bytea, start integer, stop integer) RETURNS TABLE (n integer, tag integer, "from" integer, "to" integer)
+CREATE OR REPLACE FUNCTION clerk_internal.der_elements(der bytea, start integer, stop integer)
+	RETURNS TABLE (n integer, tag integer, "from" integer, "to" integer)
 	LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp
 	AS $$
 DECLARE
@@ -592,11 +612,13 @@ DECLARE
 BEGIN
 	SELECT * INTO first FROM clerk_internal.der_elements(der, whole.start, whole.stop) WHERE n = 1;
 	IF whole.tag = 48 AND whole.stop = length(der) AND first.tag = 2 AND first."to" - first."from" = 1 THEN
-		PERFORM clerk_internal.refuse_key('It holds a private key.', 'Load public keys only, and replace this key: it has been shown.');
+		PERFORM clerk_internal.refuse_key('It holds a private key.',
+			'Load public keys only, and replace this key: it has been shown.');
 	END IF;
 	spki := whole;
 	-- a certificate begins with a sequence that begins with a version or a number
-	SELECT item.tag INTO first FROM clerk_internal.der_elements(der, first."from", first."to") AS item WHERE n = 1;
+	SELECT item.tag INTO first FROM clerk_internal.der_elements(der, first."from", first."to") AS item
+		WHERE n = 1;
 	IF first.tag IN (160, 2) THEN
 		SELECT item.tag, item."from" AS start, item."to" AS stop INTO spki
 		FROM clerk_internal.der_elements(der, whole.start, whole.stop) AS outer_element,
@@ -607,7 +629,8 @@ BEGIN
 	FROM clerk_internal.der_elements(der, spki.start, spki.stop) WHERE n = 2 AND tag = 3;
 	IF key IS NULL OR whole.tag <> 48 OR whole.stop <> length(der) THEN
 		PERFORM clerk_internal.refuse_key('It is not a public key in PEM form.',
-			'Copy the JWT public key from the API keys page of the Clerk Dashboard; a certificate will do as well.');
+			'Copy the JWT public key from the API keys page of the Clerk Dashboard; a certificate will do '
+				'as well.');
 	END IF;
 	SELECT array_agg(substring(key, item."from" + 1, item."to" - item."from") ORDER BY item.n) INTO numbers
 	FROM clerk_internal.der_elements(key, 0, length(key)) AS outer_element,
@@ -619,7 +642,8 @@ BEGIN
 		PERFORM clerk_internal.refuse_key('Its "kty" or "crv" is not supported.', NULL);
 	END IF;
 	RETURN jsonb_build_object('kty', 'RSA',
-		'n', clerk_internal.base64url_encode(ltrim(numbers[1], '\x00')), 'e', clerk_internal.base64url_encode(ltrim(numbers[2], '\x00')));
+		'n', clerk_internal.base64url_encode(ltrim(numbers[1], '\x00')), 'e',
+			clerk_internal.base64url_encode(ltrim(numbers[2], '\x00')));
 END
 $$;
 COMMENT ON FUNCTION clerk_internal.jwk_of_spki(bytea) IS
@@ -631,7 +655,8 @@ CREATE OR REPLACE FUNCTION clerk_internal.unknown_kid_at(issuer text) RETURNS ti
 COMMENT ON FUNCTION clerk_internal.unknown_kid_at(text) IS
 	'NULL: that a token named an unknown key is noted by the extension only';
 
-CREATE OR REPLACE FUNCTION clerk_internal.count_tokens() RETURNS TABLE (issuer text, reason text, tokens bigint, since timestamptz)
+CREATE OR REPLACE FUNCTION clerk_internal.count_tokens()
+	RETURNS TABLE (issuer text, reason text, tokens bigint, since timestamptz)
 	LANGUAGE sql STABLE STRICT ROWS 20 SET search_path = pg_catalog, pg_temp
 	AS $$ SELECT NULL::text, NULL::text, NULL::bigint, NULL::timestamptz WHERE false $$;
 COMMENT ON FUNCTION clerk_internal.count_tokens() IS 'nothing: tokens are counted by the extension only';
@@ -643,77 +668,114 @@ COMMENT ON FUNCTION clerk_internal.count_tokens() IS 'nothing: tokens are counte
 -- Uses library.
 --
 
-CREATE OR REPLACE FUNCTION clerk_internal.reason(status text, OUT code text, OUT message text, OUT detail text, OUT hint text, OUT step text)
+CREATE OR REPLACE FUNCTION clerk_internal.reason(status text, OUT code text, OUT message text, OUT detail text,
+	OUT hint text, OUT step text)
 	LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp
 	AS $$
 BEGIN
-	SELECT r.code, r.code || ': ' || r.message, r.detail, r.hint, r.step INTO code, message, detail, hint, step
+	SELECT r.code, r.code || ': ' || r.message, r.detail, r.hint, r.step
+		INTO code, message, detail, hint, step
 	FROM (VALUES
-		('no_token', 'no-token', 'nobody is signed in', 'source', 'The request carries no token of a registered instance.',
+		('no_token', 'no-token', 'nobody is signed in', 'source',
+			'The request carries no token of a registered instance.',
 			'Send the session token as "Authorization: Bearer ...".'),
-		('source_ambiguous', 'token-invalid', 'the token is malformed', 'source', 'A header has several values.', NULL),
+		('source_ambiguous', 'token-invalid', 'the token is malformed', 'source',
+			'A header has several values.', NULL),
 		('cookie_cross_site', 'cookie-cross-site', 'the cookie does not count', 'source',
 			'Neither Origin is an authorized party, nor Sec-Fetch-Site same-origin, nor the request a GET.',
 			'Send the session token as "Authorization: Bearer ...".'),
-		('token_too_large', 'token-too-large', 'the token is too large', 'shape', 'A token may have at most 16 KiB.', NULL),
-		('token_not_compact', 'token-invalid', 'the token is malformed', 'shape', 'It is not three parts separated by two dots.', NULL),
-		('token_not_base64url', 'token-invalid', 'the token is malformed', 'shape', 'A part is not base64url without padding.', NULL),
-		('header_not_json', 'token-invalid', 'the token is malformed', 'shape', 'The header is not a JSON object with unique members.', NULL),
-		('header_member', 'token-invalid', 'the token is malformed', 'shape', 'A header member has the wrong type.', NULL),
-		('header_critical', 'token-invalid', 'the token is malformed', 'shape', 'The header asks for an extension ("crit" or "b64").', NULL),
-		('payload_not_json', 'token-invalid', 'the token is malformed', 'shape', 'The payload is not a JSON object that jsonb can hold.', NULL),
+		('token_too_large', 'token-too-large', 'the token is too large', 'shape',
+			'A token may have at most 16 KiB.', NULL),
+		('token_not_compact', 'token-invalid', 'the token is malformed', 'shape',
+			'It is not three parts separated by two dots.', NULL),
+		('token_not_base64url', 'token-invalid', 'the token is malformed', 'shape',
+			'A part is not base64url without padding.', NULL),
+		('header_not_json', 'token-invalid', 'the token is malformed', 'shape',
+			'The header is not a JSON object with unique members.', NULL),
+		('header_member', 'token-invalid', 'the token is malformed', 'shape',
+			'A header member has the wrong type.', NULL),
+		('header_critical', 'token-invalid', 'the token is malformed', 'shape',
+			'The header asks for an extension ("crit" or "b64").', NULL),
+		('payload_not_json', 'token-invalid', 'the token is malformed', 'shape',
+			'The payload is not a JSON object that jsonb can hold.', NULL),
 		('issuer_unknown', 'token-invalid-issuer', 'the issuer is not registered', 'instance',
-			'No instance in clerk.instances has the token''s issuer.', 'Register the instance with clerk.add_instance().'),
+			'No instance in clerk.instances has the token''s issuer.',
+				'Register the instance with clerk.add_instance().'),
 		('issuer_legacy', 'token-invalid-issuer', 'the issuer is not registered', 'instance',
-			'It is a token of a JWT template with a secret of its own (HS256), which counts as somebody else''s until the instance''s legacy_template_until.',
+			'It is a token of a JWT template with a secret of its own (HS256), which counts as somebody '
+				'else''s until the instance''s legacy_template_until.',
 			'Get a token without a template.'),
 		('table_unreadable', 'table-unreadable', 'a table of clerk_rls cannot be read', 'instance',
-			'A table of schema clerk is missing, or has other columns than it was created with.', 'Undo what was changed in the schema clerk.'),
-		('type_not_jwt', 'token-type-mismatch', 'not the token of a user''s session', 'type', 'The header''s "typ" is not "JWT".', NULL),
-		('type_not_session', 'token-type-mismatch', 'not the token of a user''s session', 'type', 'The header''s "cat" is another category''s.', NULL),
-		('type_machine', 'token-type-mismatch', 'not the token of a user''s session', 'type', 'The subject is a machine.', NULL),
-		('type_not_access', 'token-type-mismatch', 'not the token of a user''s session', 'type', 'The header''s "typ" is not "at+jwt".',
+			'A table of schema clerk is missing, or has other columns than it was created with.',
+				'Undo what was changed in the schema clerk.'),
+		('type_not_jwt', 'token-type-mismatch', 'not the token of a user''s session', 'type',
+			'The header''s "typ" is not "JWT".', NULL),
+		('type_not_session', 'token-type-mismatch', 'not the token of a user''s session', 'type',
+			'The header''s "cat" is another category''s.', NULL),
+		('type_machine', 'token-type-mismatch', 'not the token of a user''s session', 'type',
+			'The subject is a machine.', NULL),
+		('type_not_access', 'token-type-mismatch', 'not the token of a user''s session', 'type',
+			'The header''s "typ" is not "at+jwt".',
 			'The instance''s token_type asks for access tokens.'),
 		('type_id', 'token-type-mismatch', 'not the token of a user''s session', 'type',
-			'It may be an id token of OpenID Connect, made for another application: it has "nonce", "at_hash" or "c_hash", or "aud" and no session id.',
+			'It may be an id token of OpenID Connect, made for another application: it has "nonce", '
+				'"at_hash" or "c_hash", or "aud" and no session id.',
 			'Set the instance''s audiences, and for id tokens its token_type.'),
 		('type_no_session_id', 'token-type-mismatch', 'not the token of a user''s session', 'type',
 			'The token has no session id, and its instance does not accept tokens of JWT templates.', NULL),
 		('key_unknown', 'jwk-kid-mismatch', 'no key of the instance has the token''s kid', 'key',
-			'The instance has no usable key with the header''s "kid".', 'Load the instance''s current keys with clerk.load_jwks().'),
+			'The instance has no usable key with the header''s "kid".',
+				'Load the instance''s current keys with clerk.load_jwks().'),
 		('algorithm_unsupported', 'token-invalid-algorithm', 'the algorithm is not allowed', 'algorithm',
 			'The header''s "alg" is not a supported signature algorithm.', NULL),
 		('algorithm_not_the_keys', 'token-invalid-algorithm', 'the algorithm is not allowed', 'algorithm',
 			'The header''s "alg" is not the key''s algorithm.', NULL),
 		('signature_invalid', 'token-invalid-signature', 'the signature does not verify', 'signature',
 			'The key did not sign this header and payload.', NULL),
-		('subject_invalid', 'token-invalid', 'the token is malformed', 'subject', '"sub" is not a non-empty string.', NULL),
-		('claim_type', 'token-invalid', 'the token is malformed', 'subject', '"sid", "azp", "sts" or "act" has the wrong type.', NULL),
-		('audience', 'token-invalid', 'the token is malformed', 'audience', '"aud" names none of the instance''s audiences.',
+		('subject_invalid', 'token-invalid', 'the token is malformed', 'subject',
+			'"sub" is not a non-empty string.', NULL),
+		('claim_type', 'token-invalid', 'the token is malformed', 'subject',
+			'"sid", "azp", "sts" or "act" has the wrong type.', NULL),
+		('audience', 'token-invalid', 'the token is malformed', 'audience',
+			'"aud" names none of the instance''s audiences.',
 			'Compare it with clerk.instances.audiences.'),
-		('authorized_party', 'token-invalid-authorized-parties', 'the authorized party is not allowed', 'authorized party',
+		('authorized_party', 'token-invalid-authorized-parties', 'the authorized party is not allowed',
+			'authorized party',
 			'"azp" is none of the instance''s authorized parties.',
-			'Compare it with clerk.instances.authorized_parties; tokens of native apps and backends have none.'),
-		('expiry_invalid', 'token-invalid', 'the token is malformed', 'expiry', '"exp" is missing or not a usable number.', NULL),
+			'Compare it with clerk.instances.authorized_parties; tokens of native apps and backends have '
+				'none.'),
+		('expiry_invalid', 'token-invalid', 'the token is malformed', 'expiry',
+			'"exp" is missing or not a usable number.', NULL),
 		('expired', 'token-expired', 'the token has expired', 'expiry', '"exp" has passed.',
 			'Get a fresh token; Clerk''s session tokens live for a minute.'),
-		('not_before_invalid', 'token-invalid', 'the token is malformed', 'not before', '"nbf" is not a usable number.', NULL),
-		('not_active_yet', 'token-not-active-yet', 'the token is not valid yet', 'not before', '"nbf" is in the future.', 'Compare the clocks.'),
-		('issued_at_invalid', 'token-invalid', 'the token is malformed', 'issued at', '"iat" is not a usable number.', NULL),
-		('issued_in_future', 'token-iat-in-the-future', 'the token was issued in the future', 'issued at', '"iat" is in the future.',
+		('not_before_invalid', 'token-invalid', 'the token is malformed', 'not before',
+			'"nbf" is not a usable number.', NULL),
+		('not_active_yet', 'token-not-active-yet', 'the token is not valid yet', 'not before',
+			'"nbf" is in the future.', 'Compare the clocks.'),
+		('issued_at_invalid', 'token-invalid', 'the token is malformed', 'issued at',
+			'"iat" is not a usable number.', NULL),
+		('issued_in_future', 'token-iat-in-the-future', 'the token was issued in the future', 'issued at',
+			'"iat" is in the future.',
 			'Compare the clocks.'),
-		('too_old', 'token-expired', 'the token has expired', 'issued at', 'The token is older than the instance''s max_token_age.',
+		('too_old', 'token-expired', 'the token has expired', 'issued at',
+			'The token is older than the instance''s max_token_age.',
 			'Get a fresh token.'),
-		('session_pending', 'session-pending', 'the session is pending', 'session status', '"sts" is "pending", which counts as signed out.',
+		('session_pending', 'session-pending', 'the session is pending', 'session status',
+			'"sts" is "pending", which counts as signed out.',
 			'The user has a session task to finish in Clerk.'),
-		('session_revoked', 'session-revoked', 'the session was revoked', 'revocation', 'The session has ended, or was revoked.', 'Sign in again.'),
-		('user_revoked', 'user-revoked', 'the user was revoked', 'revocation', 'The user was banned, deleted or revoked.', NULL),
+		('session_revoked', 'session-revoked', 'the session was revoked', 'revocation',
+			'The session has ended, or was revoked.', 'Sign in again.'),
+		('user_revoked', 'user-revoked', 'the user was revoked', 'revocation',
+			'The user was banned, deleted or revoked.', NULL),
 		('identity_mismatch', 'identity-mismatch', 'the request names two users', 'identity',
-			'Another source of this request names another user than the verified token, or cannot be read.', 'Send one token in one place.'),
+			'Another source of this request names another user than the verified token, or cannot be read.',
+				'Send one token in one place.'),
 		('webhook_headers', 'webhook-invalid-headers', 'the webhook is not signed', NULL,
 			'One of the headers svix-id, svix-timestamp and svix-signature is missing or malformed.', NULL),
-		('webhook_too_old', 'webhook-too-old', 'the webhook is too old', NULL, 'Its timestamp is more than five minutes ago.', 'Compare the clocks.'),
-		('webhook_too_new', 'webhook-too-new', 'the webhook is in the future', NULL, 'Its timestamp is more than five minutes ahead.', 'Compare the clocks.'),
+		('webhook_too_old', 'webhook-too-old', 'the webhook is too old', NULL,
+			'Its timestamp is more than five minutes ago.', 'Compare the clocks.'),
+		('webhook_too_new', 'webhook-too-new', 'the webhook is in the future', NULL,
+			'Its timestamp is more than five minutes ahead.', 'Compare the clocks.'),
 		('webhook_signature', 'webhook-invalid-signature', 'no secret made the signature', NULL,
 			'None of the secrets of any instance signed this id, timestamp and body.',
 			'Give the endpoint''s signing secret to clerk.add_webhook_secret().')
@@ -726,7 +788,8 @@ COMMENT ON FUNCTION clerk_internal.reason(text) IS
 
 CREATE OR REPLACE FUNCTION clerk_internal.steps() RETURNS text[]
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE
-	RETURN '{source,shape,instance,type,key,algorithm,signature,subject,audience,"authorized party",expiry,"not before","issued at","session status",revocation,identity}'::text[];
+	RETURN '{source,shape,instance,type,key,algorithm,signature,subject,audience,"authorized '
+		'party",expiry,"not before","issued at","session status",revocation,identity}'::text[];
 COMMENT ON FUNCTION clerk_internal.steps() IS 'the steps of a verification, in their order';
 
 -- PostgREST answers PT401 with HTTP status 401; class 28 would be 403.
@@ -736,7 +799,8 @@ CREATE OR REPLACE FUNCTION clerk_internal.raise(status text) RETURNS void
 DECLARE
 	reason constant record := clerk_internal.reason(status);
 BEGIN
-	PERFORM clerk_internal.refuse(CASE status WHEN 'table_unreadable' THEN '55000' ELSE 'PT401' END, reason.message, reason.detail, reason.hint);
+	PERFORM clerk_internal.refuse(CASE status WHEN 'table_unreadable' THEN '55000'
+		ELSE 'PT401' END, reason.message, reason.detail, reason.hint);
 END
 $$;
 COMMENT ON FUNCTION clerk_internal.raise(text) IS 'raises for a status other than ok, with the reason';
@@ -762,7 +826,9 @@ COMMENT ON FUNCTION clerk.version() IS 'the version, and whether it is the exten
 CREATE TABLE IF NOT EXISTS clerk.settings (
 	name text COLLATE "C" CONSTRAINT settings_pkey PRIMARY KEY,
 	value text NOT NULL,
-	CONSTRAINT settings_value CHECK (CASE name WHEN 'verify' THEN value IN ('claims', 'signature') WHEN 'anon_role' THEN true ELSE false END)
+	CONSTRAINT settings_value
+		CHECK (CASE name WHEN 'verify' THEN value IN ('claims', 'signature') WHEN 'anon_role' THEN true
+		ELSE false END)
 );
 COMMENT ON TABLE clerk.settings IS 'who is believed, and as which role anonymous requests run';
 COMMENT ON COLUMN clerk.settings.name IS
@@ -775,8 +841,10 @@ COMMENT ON COLUMN clerk.settings.value IS 'for verify: claims or signature';
 INSERT INTO clerk.settings
 	SELECT 'verify', CASE WHEN EXISTS (
 			SELECT FROM pg_catalog.pg_roles AS gateway, pg_catalog.pg_roles AS service
-			WHERE gateway.rolname = 'authenticator' AND service.rolname = 'service_role' AND service.rolbypassrls
-				AND pg_catalog.pg_has_role(gateway.oid, service.oid, 'MEMBER')) THEN 'claims' ELSE 'signature' END
+			WHERE gateway.rolname = 'authenticator' AND service.rolname = 'service_role'
+				AND service.rolbypassrls
+				AND pg_catalog.pg_has_role(gateway.oid, service.oid, 'MEMBER')) THEN 'claims'
+					ELSE 'signature' END
 	UNION ALL SELECT 'anon_role', 'anon'
 	ON CONFLICT DO NOTHING;
 
@@ -793,7 +861,8 @@ COMMENT ON FUNCTION clerk_internal.believes_claims() IS 'whether request.jwt.cla
 CREATE OR REPLACE FUNCTION clerk_internal.is_own(catalog regclass, object oid) RETURNS boolean
 	LANGUAGE sql STABLE STRICT SET search_path = pg_catalog, pg_temp
 	AS $$
-	SELECT coalesce((SELECT i.schema IN ('clerk', 'clerk_internal') FROM pg_identify_object(catalog, object, 0) AS i), false)
+	SELECT coalesce((SELECT i.schema IN ('clerk', 'clerk_internal')
+		FROM pg_identify_object(catalog, object, 0) AS i), false)
 $$;
 COMMENT ON FUNCTION clerk_internal.is_own(regclass, oid) IS 'whether an object is one of clerk_rls';
 
@@ -810,13 +879,16 @@ CREATE OR REPLACE FUNCTION clerk_internal.audit_calls()
 	AS $$
 #variable_conflict use_column
 DECLARE
-	call constant text := format('(?<!SELECT )(clerk[.](?:%s)[(](?:''[^()]*|VARIADIC ARRAY[^()]*)?[)])', CASE WHEN clerk_internal.believes_claims()
+	call constant text := format('(?<!SELECT )(clerk[.](?:%s)[(](?:''[^()]*|VARIADIC ARRAY[^()]*)?[)])', CASE
+		WHEN clerk_internal.believes_claims()
 		THEN '(?!uid[(])\w+' ELSE '\w+' END);
 BEGIN
 	RETURN QUERY
 		-- no statement: it would undo what other findings of the same policy mend
-		SELECT 'warning', 'call-per-row', p.object, 'it calls ' || string_agg(DISTINCT matched[1], ', ' ORDER BY matched[1])
-				|| ' once per row, where once a statement would do', '-- write (SELECT clerk...) there by hand'
+		SELECT 'warning', 'call-per-row', p.object, 'it calls '
+			|| string_agg(DISTINCT matched[1], ', ' ORDER BY matched[1])
+				|| ' once per row, where once a statement would do',
+					'-- write (SELECT clerk...) there by hand'
 		FROM clerk_internal.audited_policies() AS p, regexp_matches(p.expression, call, 'g') AS matched
 		WHERE matched[1] !~ '^clerk[.]is_fellow_member'
 		GROUP BY p.object;
@@ -1978,7 +2050,8 @@ BEGIN
 		status := 'payload_not_json';
 		RETURN;
 	END IF;
-	SELECT * INTO instance FROM clerk.instances AS i WHERE i.issuer = clerk_internal.json_string(claims -> 'iss');
+	SELECT * INTO instance FROM clerk.instances AS i
+		WHERE i.issuer = clerk_internal.json_string(claims -> 'iss');
 	status := CASE WHEN FOUND THEN 'ok' ELSE 'issuer_unknown' END;
 END
 $$;
@@ -1990,8 +2063,10 @@ CREATE OR REPLACE FUNCTION clerk_internal.header_status(header jsonb) RETURNS te
 	RETURN CASE
 		WHEN header IS NULL THEN 'header_not_json'
 		WHEN header ?| '{crit,b64}' THEN 'header_critical'
-		WHEN jsonb_typeof(header -> 'alg') IS DISTINCT FROM 'string' OR jsonb_typeof(header -> 'kid') <> 'string'
-			OR jsonb_typeof(header -> 'typ') <> 'string' OR jsonb_typeof(header -> 'cat') <> 'string' THEN 'header_member'
+		WHEN jsonb_typeof(header -> 'alg') IS DISTINCT FROM 'string'
+			OR jsonb_typeof(header -> 'kid') <> 'string'
+			OR jsonb_typeof(header -> 'typ') <> 'string'
+				OR jsonb_typeof(header -> 'cat') <> 'string' THEN 'header_member'
 		ELSE 'ok' END;
 COMMENT ON FUNCTION clerk_internal.header_status(jsonb) IS
 	'whether the header of a token is in order (RFC 7515 section 4; RFC 7797)';
@@ -2008,7 +2083,8 @@ BEGIN
 	IF headers IS NULL OR clerk_internal.count_of('{[', headers) > 256 THEN
 		RETURN;
 	END IF;
-	SELECT count(*), (array_agg(h.value))[1] INTO n, found FROM json_each(headers::json) AS h WHERE h.key = request_header.name;
+	SELECT count(*), (array_agg(h.value))[1] INTO n, found FROM json_each(headers::json) AS h
+		WHERE h.key = request_header.name;
 	-- one element, as Storage has it; of several each reader could choose another one
 	IF n = 1 AND json_typeof(found) = 'array' THEN
 		found := CASE WHEN json_array_length(found) = 1 THEN found -> 0 ELSE 'null' END;
@@ -2088,8 +2164,10 @@ BEGIN
 		instance := identified.instance;
 		status := CASE
 			WHEN source = 'cookie' AND instance.authorized_parties IS NULL THEN 'issuer_unknown'
-			WHEN source = 'cookie' AND NOT clerk_internal.may_use_cookies(instance.authorized_parties) THEN 'cookie_cross_site'
-			WHEN header ->> 'alg' = 'HS256' AND instance.legacy_template_until > clock_timestamp() THEN 'issuer_legacy'
+			WHEN source = 'cookie'
+				AND NOT clerk_internal.may_use_cookies(instance.authorized_parties) THEN 'cookie_cross_site'
+			WHEN header ->> 'alg' = 'HS256'
+				AND instance.legacy_template_until > clock_timestamp() THEN 'issuer_legacy'
 			ELSE 'ok' END;
 	END IF;
 END
@@ -2113,27 +2191,32 @@ BEGIN
 		END IF;
 	ELSIF typ <> 'JWT' THEN
 		RETURN 'type_not_jwt';
-	ELSIF instance.token_type = 'session' AND (num_nonnulls(claims ->> 'nonce', claims ->> 'at_hash', claims ->> 'c_hash') > 0
-		OR (claims ->> 'aud' IS NOT NULL AND sid IS NULL AND NOT is_template AND instance.audiences IS NULL)) THEN
+	ELSIF instance.token_type = 'session'
+		AND (num_nonnulls(claims ->> 'nonce', claims ->> 'at_hash', claims ->> 'c_hash') > 0
+		OR (claims ->> 'aud' IS NOT NULL AND sid IS NULL AND NOT is_template
+			AND instance.audiences IS NULL)) THEN
 		RETURN 'type_id';
 	END IF;
 	RETURN CASE
 		WHEN cat NOT IN ('cl_B7d4PD111AAA', 'cl_B7d4PD222AAA', 'cl_I7d4PD111III') THEN 'type_not_session'
 		WHEN clerk_internal.json_string(claims -> 'sub') ^@ 'mch_' THEN 'type_machine'
-		WHEN instance.token_type = 'session' AND NOT instance.accept_templates AND (is_template OR sid IS NULL) THEN 'type_no_session_id'
+		WHEN instance.token_type = 'session' AND NOT instance.accept_templates
+			AND (is_template OR sid IS NULL) THEN 'type_no_session_id'
 		ELSE 'ok' END;
 END
 $$;
 COMMENT ON FUNCTION clerk_internal.check_type(jsonb, jsonb, clerk.instances) IS
 	'whether it is the token of a user''s session, or what the instance takes';
 
-CREATE OR REPLACE FUNCTION clerk_internal.verify_with_key(key clerk.jwks, header jsonb, signed text, signature bytea) RETURNS text
+CREATE OR REPLACE FUNCTION clerk_internal.verify_with_key(key clerk.jwks, header jsonb, signed text, signature bytea)
+	RETURNS text
 	LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 	AS $$
 BEGIN
 	RETURN CASE
 		WHEN key.is_retired OR key.expires_at <= clock_timestamp() THEN 'key_unknown'
-		WHEN header ->> 'alg' NOT IN ('RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512', 'ES256', 'ES384', 'ES512', 'EdDSA')
+		WHEN header ->> 'alg' NOT IN ('RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512', 'ES256', 'ES384',
+			'ES512', 'EdDSA')
 			THEN 'algorithm_unsupported'
 		WHEN header ->> 'alg' <> coalesce(key.jwk ->> 'alg', 'RS256') THEN 'algorithm_not_the_keys'
 		WHEN clerk_internal.verify_rsa(key.jwk, header ->> 'alg', signed, signature) THEN 'ok'
@@ -2145,7 +2228,8 @@ COMMENT ON FUNCTION clerk_internal.verify_with_key(clerk.jwks, jsonb, text, byte
 
 -- By the key that the token names; if the instance has none of that name, by one of those that it
 -- has for any, which come from a PEM file without a kid.
-CREATE OR REPLACE FUNCTION clerk_internal.verify_signature(issuer text, header jsonb, signed text, signature bytea) RETURNS text
+CREATE OR REPLACE FUNCTION clerk_internal.verify_signature(issuer text, header jsonb, signed text, signature bytea)
+	RETURNS text
 	LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 	AS $$
 #variable_conflict use_variable
@@ -2170,7 +2254,8 @@ COMMENT ON FUNCTION clerk_internal.verify_signature(text, jsonb, text, bytea) IS
 -- Null is absent, as templates write it for what is empty; a NumericDate may be fractional.
 CREATE OR REPLACE FUNCTION clerk_internal.numeric_date(value jsonb) RETURNS numeric
 	LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
-	RETURN CASE WHEN abs(clerk_internal.json_number(value)) <= 9.2e12 THEN floor(clerk_internal.json_number(value) * 1000000) / 1000000 END;
+	RETURN CASE WHEN abs(clerk_internal.json_number(value)) <= 9.2e12
+		THEN floor(clerk_internal.json_number(value) * 1000000) / 1000000 END;
 COMMENT ON FUNCTION clerk_internal.numeric_date(jsonb) IS
 	'a NumericDate (RFC 7519 section 2), in seconds, to the microsecond; NULL: it is none';
 
@@ -2191,23 +2276,27 @@ BEGIN
 			ELSIF coalesce(jsonb_typeof(claims -> 'sid'), 'null') NOT IN ('string', 'null')
 				OR coalesce(jsonb_typeof(claims -> 'azp'), 'null') NOT IN ('string', 'null')
 				OR coalesce(jsonb_typeof(claims -> 'sts'), 'null') NOT IN ('string', 'null')
-				OR (coalesce(jsonb_typeof(claims -> 'act'), 'null') <> 'null' AND clerk_internal.json_string(claims #> '{act,sub}') IS NULL) THEN
+				OR (coalesce(jsonb_typeof(claims -> 'act'), 'null') <> 'null'
+					AND clerk_internal.json_string(claims #> '{act,sub}') IS NULL) THEN
 				RETURN 'claim_type';
 			END IF;
 		WHEN 'audience' THEN
 			IF instance.audiences IS NOT NULL AND NOT coalesce(CASE jsonb_typeof(aud)
 				WHEN 'string' THEN aud #>> '{}' = ANY (instance.audiences)
-				WHEN 'array' THEN NOT jsonb_path_exists(aud, 'strict $[*] ? (@.type() != "string")') AND aud ?| instance.audiences END, false) THEN
+				WHEN 'array' THEN NOT jsonb_path_exists(aud, 'strict $[*] ? (@.type() != "string")')
+					AND aud ?| instance.audiences END, false) THEN
 				RETURN 'audience';
 			END IF;
 		WHEN 'authorized party' THEN
 			IF instance.authorized_parties IS NOT NULL
-				AND NOT coalesce(clerk_internal.json_string(claims -> 'azp') = ANY (instance.authorized_parties), false) THEN
+				AND NOT coalesce(clerk_internal.json_string(claims -> 'azp')
+					= ANY (instance.authorized_parties), false) THEN
 				RETURN 'authorized_party';
 			END IF;
 		WHEN 'expiry' THEN
 			date := clerk_internal.numeric_date(claims -> 'exp');
-			RETURN CASE WHEN date IS NULL THEN 'expiry_invalid' WHEN date <= now_s - skew THEN 'expired' ELSE 'ok' END;
+			RETURN CASE WHEN date IS NULL THEN 'expiry_invalid' WHEN date <= now_s - skew THEN 'expired'
+				ELSE 'ok' END;
 		WHEN 'not before' THEN
 			date := clerk_internal.numeric_date(claims -> 'nbf');
 			RETURN CASE WHEN date IS NULL AND claims ->> 'nbf' IS NOT NULL THEN 'not_before_invalid'
@@ -2216,7 +2305,8 @@ BEGIN
 			date := clerk_internal.numeric_date(claims -> 'iat');
 			RETURN CASE WHEN date IS NULL AND claims ->> 'iat' IS NOT NULL THEN 'issued_at_invalid'
 				WHEN date > now_s + skew THEN 'issued_in_future'
-				WHEN coalesce(date <= now_s - skew - extract(epoch FROM instance.max_token_age), instance.max_token_age IS NOT NULL) THEN 'too_old'
+				WHEN coalesce(date <= now_s - skew - extract(epoch FROM instance.max_token_age),
+					instance.max_token_age IS NOT NULL) THEN 'too_old'
 				ELSE 'ok' END;
 		WHEN 'session status' THEN
 			IF claims -> 'sts' = '"pending"' THEN
@@ -2241,7 +2331,8 @@ BEGIN
 		AND coalesce(r.issued_before IS NULL OR issued_at < extract(epoch FROM r.issued_before), true)
 	ORDER BY r.id = claims ->> 'sid' DESC NULLS LAST
 	LIMIT 1;
-	RETURN CASE WHEN NOT FOUND THEN 'ok' WHEN revoked = claims ->> 'sid' THEN 'session_revoked' ELSE 'user_revoked' END;
+	RETURN CASE WHEN NOT FOUND THEN 'ok' WHEN revoked = claims ->> 'sid' THEN 'session_revoked'
+		ELSE 'user_revoked' END;
 END
 $$;
 COMMENT ON FUNCTION clerk_internal.check_revocation(jsonb) IS
@@ -2254,7 +2345,8 @@ DECLARE
 	step text;
 	status text;
 BEGIN
-	FOREACH step IN ARRAY '{subject,audience,"authorized party",expiry,"not before","issued at","session status"}'::text[] LOOP
+	FOREACH step IN ARRAY
+		'{subject,audience,"authorized party",expiry,"not before","issued at","session status"}'::text[] LOOP
 		status := clerk_internal.check_claim(step, claims, instance);
 		IF status <> 'ok' THEN
 			RETURN status;
@@ -2266,7 +2358,8 @@ $$;
 COMMENT ON FUNCTION clerk_internal.check_claims(jsonb, clerk.instances) IS
 	'everything that the claims of a verified token are asked';
 
-CREATE OR REPLACE FUNCTION clerk_internal.verify_token(token text, source text, OUT status text, OUT claims jsonb, OUT instance clerk.instances)
+CREATE OR REPLACE FUNCTION clerk_internal.verify_token(token text, source text, OUT status text, OUT claims jsonb,
+	OUT instance clerk.instances)
 	LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 	AS $$
 DECLARE
@@ -2278,7 +2371,8 @@ BEGIN
 		status := clerk_internal.check_type(read.header, read.claims, instance);
 	END IF;
 	IF status = 'ok' THEN
-		status := clerk_internal.verify_signature(instance.issuer, read.header, substring(token FROM '^(.*)[.]'), read.signature);
+		status := clerk_internal.verify_signature(instance.issuer, read.header,
+			substring(token FROM '^(.*)[.]'), read.signature);
 	END IF;
 	IF status = 'ok' THEN
 		status := clerk_internal.check_claims(read.claims, instance);
@@ -2339,7 +2433,8 @@ BEGIN
 		n := n + 1;
 		source := name;
 		IF name = 'claims' THEN
-			token := CASE WHEN clerk_internal.believes_claims() THEN nullif(current_setting('request.jwt.claims', true), '') END;
+			token := CASE WHEN clerk_internal.believes_claims()
+				THEN nullif(current_setting('request.jwt.claims', true), '') END;
 			status := 'ok';
 			IF token IS NOT NULL THEN
 				RETURN NEXT;
@@ -2348,8 +2443,10 @@ BEGIN
 		END IF;
 		header := clerk_internal.request_header(name);
 		status := header.status;
-		token := CASE WHEN header.value ~* '^bearer ' THEN ltrim(substr(header.value, 7), ' ') ELSE header.value END;
-		IF status <> 'no_token' AND (status <> 'ok' OR header.value ~* '^bearer ' OR strpos(header.value, ' ') = 0) THEN
+		token := CASE WHEN header.value ~* '^bearer ' THEN ltrim(substr(header.value, 7), ' ')
+			ELSE header.value END;
+		IF status <> 'no_token'
+			AND (status <> 'ok' OR header.value ~* '^bearer ' OR strpos(header.value, ' ') = 0) THEN
 			RETURN NEXT;
 		END IF;
 	END LOOP;
@@ -2399,7 +2496,8 @@ COMMENT ON FUNCTION clerk_internal.believe_claims() IS
 
 CREATE OR REPLACE FUNCTION clerk_internal.is_not_ours(status text) RETURNS boolean
 	LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
-	RETURN status IN ('no_token', 'source_ambiguous', 'cookie_cross_site', 'token_too_large', 'token_not_compact', 'token_not_base64url', 'header_not_json',
+	RETURN status IN ('no_token', 'source_ambiguous', 'cookie_cross_site', 'token_too_large',
+		'token_not_compact', 'token_not_base64url', 'header_not_json',
 		'header_member', 'header_critical', 'payload_not_json', 'issuer_unknown', 'issuer_legacy');
 COMMENT ON FUNCTION clerk_internal.is_not_ours(text) IS
 	'whether a token, or what is in its place, says nothing about a registered issuer';
@@ -2409,15 +2507,18 @@ COMMENT ON FUNCTION clerk_internal.is_not_ours(text) IS
 CREATE OR REPLACE FUNCTION clerk_internal.says_more(status text, source text, kept text) RETURNS boolean
 	LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
 	RETURN (source <> 'cookie' OR status = 'cookie_cross_site') AND (kept = 'no_token'
-		OR (kept <> 'issuer_legacy' AND clerk_internal.is_anonymous(kept) AND NOT clerk_internal.is_anonymous(status)));
+		OR (kept <> 'issuer_legacy' AND clerk_internal.is_anonymous(kept)
+			AND NOT clerk_internal.is_anonymous(status)));
 COMMENT ON FUNCTION clerk_internal.says_more(text, text, text) IS
 	'whether the status of a candidate is to be kept in the place of another''s';
 
 -- It is a token, or claims, and somebody else may read what we cannot.
-CREATE OR REPLACE FUNCTION clerk_internal.names_another(status text, named jsonb, issuer text, subject text) RETURNS boolean
+CREATE OR REPLACE FUNCTION clerk_internal.names_another(status text, named jsonb, issuer text, subject text)
+	RETURNS boolean
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE
 	RETURN coalesce(CASE status
-		WHEN 'ok' THEN jsonb_typeof(named -> 'sub') = 'string' AND (named ->> 'iss', named ->> 'sub') <> (issuer, subject)
+		WHEN 'ok' THEN jsonb_typeof(named -> 'sub') = 'string'
+			AND (named ->> 'iss', named ->> 'sub') <> (issuer, subject)
 		ELSE status IN ('table_unreadable', 'payload_not_json', 'source_ambiguous') END, false);
 COMMENT ON FUNCTION clerk_internal.names_another(text, jsonb, text, text) IS
 	'whether what another source says, verified or not, is or may be another user''s of a registered issuer';
@@ -2425,7 +2526,8 @@ COMMENT ON FUNCTION clerk_internal.names_another(text, jsonb, text, text) IS
 -- The first candidate with a token of a registered issuer decides. Without any, the status of the
 -- first that was no token at all is kept, so that pre_request() can say it. A header may be as old as
 -- a connection: where claims are believed, a token that has expired leaves the answer to them.
-CREATE OR REPLACE FUNCTION clerk_internal.decide(OUT status text, OUT source text, OUT claims jsonb, OUT token text, OUT instance clerk.instances)
+CREATE OR REPLACE FUNCTION clerk_internal.decide(OUT status text, OUT source text, OUT claims jsonb, OUT token text,
+	OUT instance clerk.instances)
 	LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 	AS $$
 DECLARE
@@ -2443,7 +2545,8 @@ BEGIN
 			verified := clerk_internal.verify_token(candidate.token, candidate.source);
 			candidate.status := verified.status;
 		END IF;
-		IF candidate.source = 'x-clerk-token' AND candidate.status = 'expired' AND clerk_internal.believes_claims() THEN
+		IF candidate.source = 'x-clerk-token' AND candidate.status = 'expired'
+			AND clerk_internal.believes_claims() THEN
 			kept_status := 'expired';
 			source := candidate.source;
 			token := candidate.token;
@@ -2468,7 +2571,8 @@ BEGIN
 	END IF;
 	FOR other IN
 		SELECT * FROM clerk_internal.candidates() AS c
-		WHERE c.source <> 'claims' AND c.token IS DISTINCT FROM decide.token AND (c.source <> 'cookie' OR decide.source = 'cookie')
+		WHERE c.source <> 'claims' AND c.token IS DISTINCT FROM decide.token
+			AND (c.source <> 'cookie' OR decide.source = 'cookie')
 	LOOP
 		IF other.status = 'ok' THEN
 			other := clerk_internal.read_token(other.token, other.source);
@@ -2480,8 +2584,10 @@ BEGIN
 		END IF;
 	END LOOP;
 	named := clerk_internal.json_object(current_setting('request.jwt.claims', true));
-	IF current_setting('request.jwt.claims', true) <> '' AND (octet_length(current_setting('request.jwt.claims', true)) > 16384
-		OR clerk_internal.names_another((clerk_internal.identify(named)).status, named, claims ->> 'iss', claims ->> 'sub')) THEN
+	IF current_setting('request.jwt.claims', true) <> ''
+		AND (octet_length(current_setting('request.jwt.claims', true)) > 16384
+		OR clerk_internal.names_another((clerk_internal.identify(named)).status, named, claims ->> 'iss',
+			claims ->> 'sub')) THEN
 		status := 'identity_mismatch';
 	END IF;
 	IF status <> 'ok' THEN
@@ -2510,18 +2616,23 @@ COMMENT ON COLUMN clerk_internal.seal.outer_key IS 'the key of the outer hash';
 
 CREATE OR REPLACE FUNCTION clerk_internal.random_key() RETURNS bytea
 	LANGUAGE sql VOLATILE
-	RETURN uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid());
+	RETURN uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid())
+		|| uuid_send(gen_random_uuid());
 COMMENT ON FUNCTION clerk_internal.random_key() IS '64 bytes, 488 bits of which are random';
 
-INSERT INTO clerk_internal.seal (inner_key, outer_key) VALUES (clerk_internal.random_key(), clerk_internal.random_key()) ON CONFLICT DO NOTHING;
+INSERT INTO clerk_internal.seal (inner_key, outer_key)
+	VALUES (clerk_internal.random_key(), clerk_internal.random_key()) ON CONFLICT DO NOTHING;
 
 -- Everything that the answer is made of, and nothing that could be cut in another way.
 CREATE OR REPLACE FUNCTION clerk_internal.request_text() RETURNS text
 	LANGUAGE sql STABLE
 	RETURN (
-		SELECT concat(length(token), ',', length(headers), ',', length(jwt), ',', length(cookies), ',', length(claims), ',', length(method), ':', token, headers, jwt, cookies, claims, method)
-		FROM (SELECT current_setting('clerk.token', true), current_setting('request.headers', true), current_setting('request.jwt', true),
-			current_setting('request.cookies', true), current_setting('request.jwt.claims', true), current_setting('request.method', true))
+		SELECT concat(length(token), ',', length(headers), ',', length(jwt), ',', length(cookies), ',',
+			length(claims), ',', length(method), ':', token, headers, jwt, cookies, claims, method)
+		FROM (SELECT current_setting('clerk.token', true), current_setting('request.headers', true),
+			current_setting('request.jwt', true),
+			current_setting('request.cookies', true), current_setting('request.jwt.claims', true),
+				current_setting('request.method', true))
 			AS s (token, headers, jwt, cookies, claims, method));
 COMMENT ON FUNCTION clerk_internal.request_text() IS 'all settings that a request may say its user in';
 
@@ -2534,7 +2645,8 @@ CREATE OR REPLACE FUNCTION clerk_internal.caller() RETURNS jsonb
 	AS $$
 DECLARE
 	request constant text := clerk_internal.request_text();
-	place constant text := concat(extract(epoch FROM transaction_timestamp()), ' ', pg_backend_pid(), ' ', length(request), ' ', request);
+	place constant text := concat(extract(epoch FROM transaction_timestamp()), ' ', pg_backend_pid(), ' ',
+		length(request), ' ', request);
 	kept text := current_setting('clerk_rls.kept', true);
 	answer text;
 	seal clerk_internal.seal;
@@ -2542,18 +2654,21 @@ DECLARE
 BEGIN
 	SELECT * INTO seal FROM clerk_internal.seal;
 	IF length(kept) >= 64 AND left(kept, 64)
-		= encode(sha256(seal.outer_key || sha256(seal.inner_key || convert_to(place || substr(kept, 65), 'UTF8'))), 'hex') THEN
+		= encode(sha256(seal.outer_key
+			|| sha256(seal.inner_key || convert_to(place || substr(kept, 65), 'UTF8'))), 'hex') THEN
 		RETURN nullif(substr(kept, 65), '')::jsonb;
 	END IF;
 	decided := clerk_internal.decide();
 	answer := coalesce(decided.claims::text, '');
-	kept := encode(sha256(seal.outer_key || sha256(seal.inner_key || convert_to(place || answer, 'UTF8'))), 'hex') || answer;
+	kept := encode(sha256(seal.outer_key || sha256(seal.inner_key || convert_to(place || answer, 'UTF8'))),
+		'hex') || answer;
 	IF kept IS NOT NULL THEN
 		PERFORM set_config('clerk_rls.kept', kept, true);
 	END IF;
 	IF decided.source = 'claims' AND decided.status = 'ok' THEN
 		-- whoever could set these could set the claims; clerk.uid() reads them without a call
-		PERFORM set_config('clerk_rls.uid', decided.claims ->> 'sub', true), set_config('clerk_rls.uid_of', current_setting('request.jwt.claims'), true);
+		PERFORM set_config('clerk_rls.uid', decided.claims ->> 'sub', true),
+			set_config('clerk_rls.uid_of', current_setting('request.jwt.claims'), true);
 	END IF;
 	RETURN decided.claims;
 END
@@ -2581,10 +2696,12 @@ BEGIN
 	IF clerk_internal.believes_claims() THEN
 		CREATE OR REPLACE FUNCTION clerk.uid() RETURNS text
 			LANGUAGE sql STABLE
-			RETURN CASE WHEN current_setting('clerk_rls.uid_of', true) = current_setting('request.jwt.claims', true)
+			RETURN CASE WHEN current_setting('clerk_rls.uid_of', true) = current_setting('request.jwt.claims',
+				true)
 				AND coalesce(current_setting('clerk.token', true), '') = ''
 				-- both are empty where there are no claims, and then so is this
-				THEN coalesce(nullif(current_setting('clerk_rls.uid', true), ''), clerk_internal.caller() ->> 'sub')
+				THEN coalesce(nullif(current_setting('clerk_rls.uid', true), ''),
+					clerk_internal.caller() ->> 'sub')
 				ELSE clerk_internal.caller() ->> 'sub' END;
 	ELSE
 		CREATE OR REPLACE FUNCTION clerk.uid() RETURNS text
@@ -2600,7 +2717,8 @@ CREATE OR REPLACE FUNCTION clerk_internal.apply_settings() RETURNS trigger
 	AS $$
 BEGIN
 	-- what is kept anywhere was decided under the old settings
-	UPDATE clerk_internal.seal SET inner_key = clerk_internal.random_key(), outer_key = clerk_internal.random_key();
+	UPDATE clerk_internal.seal SET inner_key = clerk_internal.random_key(),
+		outer_key = clerk_internal.random_key();
 	PERFORM clerk_internal.define_uid();
 	RETURN NULL;
 END
@@ -2642,7 +2760,9 @@ COMMENT ON FUNCTION clerk.actor_id() IS 'who impersonates the user ("act.sub"); 
 
 CREATE OR REPLACE FUNCTION clerk.expires_at() RETURNS timestamptz
 	LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
-	RETURN 'epoch'::timestamptz + (clerk_internal.numeric_date(clerk_internal.caller() -> 'exp') * 1000000)::double precision * interval '1 microsecond';
+	RETURN 'epoch'::timestamptz
+		+ (clerk_internal.numeric_date(clerk_internal.caller() -> 'exp') * 1000000)::double precision
+			* interval '1 microsecond';
 COMMENT ON FUNCTION clerk.expires_at() IS 'when the verified token expires ("exp")';
 
 CREATE OR REPLACE FUNCTION clerk.is_authenticated() RETURNS boolean
@@ -2699,7 +2819,8 @@ COMMENT ON FUNCTION clerk.authenticate(text) IS
 
 CREATE OR REPLACE FUNCTION clerk_internal.mentions(claims jsonb, value text) RETURNS boolean
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE
-	RETURN coalesce(jsonb_path_exists(claims, 'strict $.** ? (@ == $value)', jsonb_build_object('value', value)), false);
+	RETURN coalesce(jsonb_path_exists(claims, 'strict $.** ? (@ == $value)',
+		jsonb_build_object('value', value)), false);
 COMMENT ON FUNCTION clerk_internal.mentions(jsonb, text) IS
 	'whether a text is one of the strings anywhere in the claims';
 
@@ -2730,13 +2851,15 @@ CREATE OR REPLACE FUNCTION clerk_internal.role_to_take(role name) RETURNS name
 #variable_conflict use_variable
 DECLARE
 	claims constant jsonb := clerk_internal.caller();
-	gateway constant jsonb := clerk_internal.json_object(nullif(current_setting('request.jwt.claims', true), ''));
+	gateway constant jsonb := clerk_internal.json_object(nullif(current_setting('request.jwt.claims', true),
+		''));
 	wanted constant name := (SELECT i.role FROM clerk.instances AS i WHERE i.issuer = claims ->> 'iss');
 BEGIN
 	IF coalesce(wanted = role, true) OR clerk_internal.token_mentions(role) THEN
 		RETURN NULL;
 	ELSIF role = clerk_internal.anon_role() OR (clerk_internal.mentions(gateway, role)
-		AND coalesce(gateway ->> 'sub' = claims ->> 'sub', true) AND coalesce(gateway ->> 'iss' = claims ->> 'iss', true)) THEN
+		AND coalesce(gateway ->> 'sub' = claims ->> 'sub', true)
+			AND coalesce(gateway ->> 'iss' = claims ->> 'iss', true)) THEN
 		RETURN wanted;
 	END IF;
 	RETURN NULL;
@@ -2781,20 +2904,24 @@ COMMENT ON FUNCTION clerk.pre_request() IS
 CREATE OR REPLACE FUNCTION clerk_internal.elements(list text) RETURNS text[]
 	LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
 	RETURN ARRAY(
-		SELECT btrim(element, E' \t\n\x0b\f\r\u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u2028\u2029\u202f\u205f\u3000\ufeff')
+		SELECT btrim(element,
+			E' \t\n\x0b\f\r\u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005'
+				'\u2006\u2007\u2008\u2009\u200a\u2028\u2029\u202f\u205f\u3000\ufeff')
 		FROM unnest(string_to_array(list, ',')) WITH ORDINALITY AS e (element, n) ORDER BY n);
 COMMENT ON FUNCTION clerk_internal.elements(text) IS 'the elements that commas separate, trimmed';
 
 CREATE OR REPLACE FUNCTION clerk_internal.text_member(object jsonb, name text) RETURNS text
 	LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
-	RETURN nullif(clerk_internal.json_string(CASE WHEN jsonb_typeof(object) = 'object' THEN object -> name END), '');
+	RETURN nullif(clerk_internal.json_string(CASE
+		WHEN jsonb_typeof(object) = 'object' THEN object -> name END), '');
 COMMENT ON FUNCTION clerk_internal.text_member(jsonb, text) IS
 	'a member that is a string, and not empty; NULL: there is none';
 
 -- scope:slug, with the scopes o, u, ou and uo. An element without a colon makes the list unreadable.
 CREATE OR REPLACE FUNCTION clerk_internal.is_readable(list text) RETURNS boolean
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE
-	RETURN coalesce((SELECT bool_and(strpos(element, ':') > 0) FROM unnest(clerk_internal.elements(list)) AS element), false);
+	RETURN coalesce((SELECT bool_and(strpos(element, ':') > 0)
+		FROM unnest(clerk_internal.elements(list)) AS element), false);
 COMMENT ON FUNCTION clerk_internal.is_readable(text) IS 'whether this is a list of features or plans';
 
 -- [scope:]slug; without a scope, anybody's will do. What follows a second colon is lost.
@@ -2803,7 +2930,8 @@ CREATE OR REPLACE FUNCTION clerk_internal.is_entitled(list text, wanted text) RE
 	AS $$
 DECLARE
 	part constant text[] := string_to_array(wanted, ':');
-	slug constant text := CASE WHEN cardinality(part) > 1 THEN coalesce(nullif(part[2], ''), part[1]) ELSE wanted END;
+	slug constant text := CASE WHEN cardinality(part) > 1 THEN coalesce(nullif(part[2], ''), part[1])
+		ELSE wanted END;
 	scopes constant text[] := CASE
 		WHEN cardinality(part) < 2 THEN '{o,u,ou,uo}'
 		WHEN part[1] IN ('o', 'org', 'organization') THEN '{o,ou,uo}'
@@ -2811,7 +2939,8 @@ DECLARE
 		ELSE '{}' END;
 BEGIN
 	RETURN coalesce(wanted IS NOT NULL AND clerk_internal.is_readable(list) AND (
-		SELECT bool_or(split_part(element, ':', 1) = ANY (scopes) AND substr(element, strpos(element, ':') + 1) = slug)
+		SELECT bool_or(split_part(element, ':', 1) = ANY (scopes)
+			AND substr(element, strpos(element, ':') + 1) = slug)
 		FROM unnest(clerk_internal.elements(list)) AS element), false);
 END
 $$;
@@ -2844,7 +2973,8 @@ BEGIN
 		place := place + 1;
 		FOR n IN 1 .. cardinality(names) LOOP
 			IF clerk_internal.has_bit(masks[place], n - 1) THEN
-				permissions := permissions || concat('org:', substr(feature, strpos(feature, ':') + 1), ':', names[n]);
+				permissions := permissions
+					|| concat('org:', substr(feature, strpos(feature, ':') + 1), ':', names[n]);
 			END IF;
 		END LOOP;
 	END LOOP;
@@ -2855,7 +2985,8 @@ COMMENT ON FUNCTION clerk_internal.masked_permissions(text, text, text) IS
 	'the permissions that a token of version 2 has packed';
 
 -- Where Clerk's own parser throws, nothing at all is granted (unreadable).
-CREATE OR REPLACE FUNCTION clerk_internal.organization(claims jsonb, OUT unreadable boolean, OUT id text, OUT slug text, OUT role text, OUT permissions text[])
+CREATE OR REPLACE FUNCTION clerk_internal.organization(claims jsonb, OUT unreadable boolean, OUT id text, OUT slug text,
+	OUT role text, OUT permissions text[])
 	LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp
 	AS $$
 DECLARE
@@ -2872,7 +3003,8 @@ BEGIN
 			slug := clerk_internal.text_member(claims, 'org_slug');
 			role := clerk_internal.text_member(claims, 'org_role');
 			IF jsonb_typeof(claims -> 'org_permissions') = 'array' THEN
-				permissions := ARRAY(SELECT p #>> '{}' FROM jsonb_array_elements(claims -> 'org_permissions') WITH ORDINALITY AS e (p, n)
+				permissions := ARRAY(SELECT p #>> '{}'
+					FROM jsonb_array_elements(claims -> 'org_permissions') WITH ORDINALITY AS e (p, n)
 					WHERE jsonb_typeof(p) = 'string' ORDER BY n);
 			END IF;
 		END IF;
@@ -2894,7 +3026,8 @@ BEGIN
 	slug := clerk_internal.text_member(o, 'slg');
 	role := 'org:' || clerk_internal.text_member(o, 'rol');
 	permissions := '{}';
-	IF clerk_internal.text_member(o, 'per') IS NOT NULL AND clerk_internal.text_member(o, 'fpm') IS NOT NULL THEN
+	IF clerk_internal.text_member(o, 'per') IS NOT NULL
+		AND clerk_internal.text_member(o, 'fpm') IS NOT NULL THEN
 		permissions := clerk_internal.masked_permissions(features, o ->> 'per', o ->> 'fpm');
 	END IF;
 END
@@ -2904,7 +3037,8 @@ COMMENT ON FUNCTION clerk_internal.organization(jsonb) IS
 
 -- Were the factors of this level verified less than so many minutes before the token was issued? A
 -- second factor that the user does not have (-1) is not asked for.
-CREATE OR REPLACE FUNCTION clerk_internal.is_reverified(claims jsonb, level text, minutes double precision) RETURNS boolean
+CREATE OR REPLACE FUNCTION clerk_internal.is_reverified(claims jsonb, level text, minutes double precision)
+	RETURNS boolean
 	LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp
 	AS $$
 DECLARE
@@ -2920,7 +3054,8 @@ BEGIN
 	END IF;
 	first := clerk_internal.json_number(fva -> 0);
 	second := clerk_internal.json_number(fva -> 1);
-	IF jsonb_array_length(fva) <> 2 OR NOT coalesce((first = -1 OR first >= 0) AND (second = -1 OR second >= 0), false) THEN
+	IF jsonb_array_length(fva) <> 2
+		OR NOT coalesce((first = -1 OR first >= 0) AND (second = -1 OR second >= 0), false) THEN
 		RETURN false;
 	END IF;
 	first_is_fresh := first <> -1 AND minutes > first;
@@ -2961,17 +3096,22 @@ BEGIN
 	IF question = 'reverification' THEN
 		RETURN CASE WHEN name IS NOT NULL THEN clerk_internal.is_reverified_as(claims, name)
 			WHEN jsonb_typeof(wanted) = 'object' THEN coalesce(clerk_internal.is_reverified(claims,
-				clerk_internal.json_string(wanted -> 'level'), clerk_internal.json_number(wanted -> 'afterMinutes')::double precision), false)
+				clerk_internal.json_string(wanted -> 'level'),
+					clerk_internal.json_number(wanted -> 'afterMinutes')::double precision), false)
 			ELSE false END;
 	ELSIF name IS NULL THEN
 		RETURN false;
 	END IF;
 	org := clerk_internal.organization(claims);
 	RETURN coalesce(CASE question
-		WHEN 'role' THEN org.id IS NOT NULL AND clerk_internal.without_org(org.role) = clerk_internal.without_org(name)
-		WHEN 'permission' THEN org.id IS NOT NULL AND 'org:' || clerk_internal.without_org(name) = ANY (org.permissions)
-		WHEN 'feature' THEN NOT org.unreadable AND clerk_internal.is_entitled(clerk_internal.text_member(claims, 'fea'), name)
-		WHEN 'plan' THEN NOT org.unreadable AND clerk_internal.is_entitled(clerk_internal.text_member(claims, 'pla'), name) END, false);
+		WHEN 'role' THEN org.id IS NOT NULL
+			AND clerk_internal.without_org(org.role) = clerk_internal.without_org(name)
+		WHEN 'permission' THEN org.id IS NOT NULL AND 'org:'
+			|| clerk_internal.without_org(name) = ANY (org.permissions)
+		WHEN 'feature' THEN NOT org.unreadable
+			AND clerk_internal.is_entitled(clerk_internal.text_member(claims, 'fea'), name)
+		WHEN 'plan' THEN NOT org.unreadable
+			AND clerk_internal.is_entitled(clerk_internal.text_member(claims, 'pla'), name) END, false);
 END
 $$;
 COMMENT ON FUNCTION clerk_internal.is_granted(jsonb, text, jsonb) IS
@@ -3058,8 +3198,10 @@ CREATE OR REPLACE FUNCTION clerk.has_reverified(level text, within interval) RET
 	-- a month counts 30 days
 	AS $$
 	SELECT clerk_internal.is_reverified(clerk_internal.caller(), level,
-		((extract(year FROM within) * 12 + extract(month FROM within)) * 30 * 1440 + extract(day FROM within) * 1440
-			+ extract(hour FROM within) * 60 + extract(minute FROM within) + extract(second FROM within) / 60)::double precision)
+		((extract(year FROM within) * 12 + extract(month FROM within)) * 30 * 1440 + extract(day
+			FROM within) * 1440
+			+ extract(hour FROM within) * 60 + extract(minute FROM within) + extract(second
+				FROM within) / 60)::double precision)
 	$$;
 COMMENT ON FUNCTION clerk.has_reverified(text, interval) IS
 	'whether the user has verified credentials again: first_factor, second_factor or multi_factor, '
@@ -3081,7 +3223,8 @@ CREATE OR REPLACE FUNCTION clerk_internal.sha1(message bytea) RETURNS bytea
 DECLARE
 	ones constant bigint := 4294967295;
 	bits constant bytea := int8send(length(message)::bigint * 8);
-	padded constant bytea := message || '\x80'::bytea || decode(repeat('00', (119 - length(message) % 64) % 64), 'hex') || bits;
+	padded constant bytea := message || '\x80'::bytea
+		|| decode(repeat('00', (119 - length(message) % 64) % 64), 'hex') || bits;
 	w bigint[];
 	x bigint;
 	a bigint;
@@ -3096,7 +3239,9 @@ DECLARE
 	h4 bigint := 3285377520;
 BEGIN
 	FOR block IN 0 .. length(padded) / 64 - 1 LOOP
-		w := ARRAY(SELECT ('x' || encode(substring(padded, block * 64 + i * 4 + 1, 4), 'hex'))::bit(32)::bigint FROM generate_series(0, 15) AS i);
+		w := ARRAY(SELECT ('x'
+			|| encode(substring(padded, block * 64 + i * 4 + 1, 4), 'hex'))::bit(32)::bigint
+			FROM generate_series(0, 15) AS i);
 		a := h0;
 		b := h1;
 		c := h2;
@@ -3124,7 +3269,8 @@ BEGIN
 		h3 := (h3 + d) & ones;
 		h4 := (h4 + e) & ones;
 	END LOOP;
-	RETURN substring(int8send(h0), 5) || substring(int8send(h1), 5) || substring(int8send(h2), 5) || substring(int8send(h3), 5) || substring(int8send(h4), 5);
+	RETURN substring(int8send(h0), 5) || substring(int8send(h1), 5) || substring(int8send(h2), 5)
+		|| substring(int8send(h3), 5) || substring(int8send(h4), 5);
 END
 $$;
 COMMENT ON FUNCTION clerk_internal.sha1(bytea) IS 'SHA-1 of bytes';
@@ -3134,7 +3280,8 @@ CREATE OR REPLACE FUNCTION clerk_internal.uuid_v5(clerk_id text) RETURNS uuid
 	LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp
 	AS $$
 DECLARE
-	hash bytea := substring(clerk_internal.sha1('\x27f41ebc28f4570184a4f83dc1d6651c'::bytea || convert_to(clerk_id, 'UTF8')), 1, 16);
+	hash bytea := substring(clerk_internal.sha1('\x27f41ebc28f4570184a4f83dc1d6651c'::bytea
+		|| convert_to(clerk_id, 'UTF8')), 1, 16);
 BEGIN
 	hash := set_byte(hash, 6, get_byte(hash, 6) & 15 | 80);
 	hash := set_byte(hash, 8, get_byte(hash, 8) & 63 | 128);
@@ -3150,7 +3297,8 @@ CREATE OR REPLACE FUNCTION clerk_internal.is_reserved_id(clerk_id text, mapped_i
 	AS $$
 DECLARE
 	-- however a cast, or an application, lets it be spelled
-	digits constant text := lower(regexp_replace(regexp_replace(mapped_id, '^\s*urn:uuid:', '', 'i'), '[-{}\s]', '', 'g'));
+	digits constant text := lower(regexp_replace(regexp_replace(mapped_id, '^\s*urn:uuid:', '', 'i'),
+		'[-{}\s]', '', 'g'));
 BEGIN
 	RETURN digits ~ '^[0-9a-f]{12}5[0-9a-f]{3}[89ab][0-9a-f]{15}$'
 		AND digits::uuid <> clerk_internal.uuid_v5(clerk_id)
@@ -3158,17 +3306,20 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION clerk_internal.is_reserved_id(text, text) IS
-	'whether a local id is a UUID of version 5 that another Clerk id may have without a mapping, so that this one never gets it';
+	'whether a local id is a UUID of version 5 that another Clerk id may have without a mapping, so that '
+		'this one never gets it';
 
 CREATE OR REPLACE FUNCTION clerk_internal.as_uuid(mapped_id text) RETURNS uuid
 	LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
-	RETURN CASE WHEN mapped_id ~ '^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$' THEN mapped_id::uuid END;
+	RETURN CASE WHEN mapped_id ~
+		'^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$' THEN mapped_id::uuid END;
 COMMENT ON FUNCTION clerk_internal.as_uuid(text) IS 'a local id as uuid; NULL: it is none';
 
 -- Only as bigint itself would be written, so that no two texts are one number.
 CREATE OR REPLACE FUNCTION clerk_internal.as_bigint(mapped_id text) RETURNS bigint
 	LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
-	RETURN CASE WHEN mapped_id ~ '^(0|-?[1-9][0-9]{0,18})$' AND mapped_id::numeric BETWEEN -9223372036854775808 AND 9223372036854775807
+	RETURN CASE WHEN mapped_id ~ '^(0|-?[1-9][0-9]{0,18})$'
+		AND mapped_id::numeric BETWEEN -9223372036854775808 AND 9223372036854775807
 		THEN mapped_id::bigint END;
 COMMENT ON FUNCTION clerk_internal.as_bigint(text) IS 'a local id as bigint; NULL: it is none';
 
@@ -3192,7 +3343,8 @@ BEGIN
 	IF mapped_id IS NULL AND clerk_id = claims ->> 'sub' AND instance.id_claim IS NOT NULL THEN
 		claim := claims -> instance.id_claim;
 		origin := 'claim';
-		mapped_id := CASE jsonb_typeof(claim) WHEN 'string' THEN claim #>> '{}' WHEN 'number' THEN claim::text WHEN 'null' THEN NULL ELSE '' END;
+		mapped_id := CASE jsonb_typeof(claim) WHEN 'string' THEN claim #>> '{}' WHEN 'number' THEN claim::text
+			WHEN 'null' THEN NULL ELSE '' END;
 		IF claim IS NULL THEN
 			mapped_id := NULL;
 		END IF;
@@ -3214,17 +3366,20 @@ EXCEPTION WHEN syntax_error_or_access_rule_violation THEN
 END
 $$;
 COMMENT ON FUNCTION clerk_internal.local_id(text, jsonb) IS
-	'the local id of a Clerk id, as text, and where it is from, for whoever has these claims; NULL: there is none';
+	'the local id of a Clerk id, as text, and where it is from, for whoever has these claims; NULL: there '
+		'is none';
 
 -- SECURITY DEFINER: who asks need not read the mapping.
 CREATE OR REPLACE FUNCTION clerk_internal.mapped_caller() RETURNS text
 	LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
-	AS $$ SELECT nullif((clerk_internal.local_id(clerk_internal.caller() ->> 'sub', clerk_internal.caller())).mapped_id, '') WHERE clerk_internal.caller() IS NOT NULL $$;
+	AS $$ SELECT nullif((clerk_internal.local_id(clerk_internal.caller() ->> 'sub',
+		clerk_internal.caller())).mapped_id, '') WHERE clerk_internal.caller() IS NOT NULL $$;
 COMMENT ON FUNCTION clerk_internal.mapped_caller() IS 'local id of the signed-in user as text';
 
 CREATE OR REPLACE FUNCTION clerk_internal.mapped_org() RETURNS text
 	LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
-	AS $$ SELECT nullif((clerk_internal.local_id(clerk.org_id(), clerk_internal.caller())).mapped_id, '') WHERE clerk.org_id() IS NOT NULL $$;
+	AS $$ SELECT nullif((clerk_internal.local_id(clerk.org_id(), clerk_internal.caller())).mapped_id, '')
+		WHERE clerk.org_id() IS NOT NULL $$;
 COMMENT ON FUNCTION clerk_internal.mapped_org() IS 'local id of the active organization as text';
 
 CREATE OR REPLACE FUNCTION clerk.mapped_id() RETURNS uuid
@@ -3262,10 +3417,12 @@ COMMENT ON FUNCTION clerk.mapped_org_text() IS 'local id of the active organizat
 
 CREATE OR REPLACE FUNCTION clerk.mapped_id(clerk_id text) RETURNS uuid
 	LANGUAGE sql STABLE STRICT SECURITY DEFINER SET search_path = pg_catalog, pg_temp
-	AS $$ SELECT clerk_internal.as_uuid((clerk_internal.local_id(clerk_id, clerk_internal.caller())).mapped_id) $$;
+	AS $$ SELECT clerk_internal.as_uuid((clerk_internal.local_id(clerk_id,
+		clerk_internal.caller())).mapped_id) $$;
 COMMENT ON FUNCTION clerk.mapped_id(text) IS 'local id of any Clerk id as uuid';
 
-CREATE OR REPLACE FUNCTION clerk_internal.track_row(tab regclass, relname name, clerk_id text, mapped_id text) RETURNS void
+CREATE OR REPLACE FUNCTION clerk_internal.track_row(tab regclass, relname name, clerk_id text, mapped_id text)
+	RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 	AS $$
 #variable_conflict use_variable
@@ -3275,25 +3432,30 @@ BEGIN
 		RAISE EXCEPTION USING
 			ERRCODE = 'check_violation',
 			MESSAGE = 'an id is too short or too long to be mapped',
-			DETAIL = format('The ids in the tracked columns of table "%s" must have 1 to 255 characters.', relname),
+			DETAIL = format('The ids in the tracked columns of table "%s" must have 1 to 255 characters.',
+				relname),
 			TABLE = relname;
 	ELSIF clerk_internal.is_reserved_id(clerk_id, mapped_id) THEN
 		RAISE EXCEPTION USING
 			ERRCODE = 'check_violation',
 			MESSAGE = 'the local id is reserved',
 			DETAIL = format('The UUIDs of version 5 in table "%s" may be those of other Clerk ids.', relname),
-			HINT = 'Use clerk.mapped_id() of the Clerk id, or a UUID of another version, such as gen_random_uuid().',
+			HINT = 'Use clerk.mapped_id() of the Clerk id, or a UUID of another version, such as '
+				'gen_random_uuid().',
 			TABLE = relname;
 	END IF;
-	INSERT INTO clerk.id_map (source, clerk_id, mapped_id) VALUES (tab, clerk_id, mapped_id) ON CONFLICT DO NOTHING;
+	INSERT INTO clerk.id_map (source, clerk_id, mapped_id) VALUES (tab, clerk_id, mapped_id)
+		ON CONFLICT DO NOTHING;
 	IF NOT FOUND THEN
-		UPDATE clerk.id_map AS map SET source = tab WHERE map.clerk_id = clerk_id AND map.mapped_id = mapped_id AND map.source IS NULL;
+		UPDATE clerk.id_map AS map SET source = tab WHERE map.clerk_id = clerk_id
+			AND map.mapped_id = mapped_id AND map.source IS NULL;
 	END IF;
 	IF NOT FOUND THEN
 		RAISE EXCEPTION USING
 			ERRCODE = 'unique_violation',
 			MESSAGE = 'one of the ids is mapped already',
-			DETAIL = format('Table "%s" maps a Clerk id, or to a local id, that clerk.id_map has from elsewhere.', relname),
+			DETAIL = format('Table "%s" maps a Clerk id, or to a local id, that clerk.id_map has from '
+				'elsewhere.', relname),
 			TABLE = relname;
 	END IF;
 END
@@ -3315,17 +3477,21 @@ BEGIN
 		DELETE FROM clerk.id_map WHERE source = TG_RELID;
 		RETURN NULL;
 	END IF;
-	SELECT ARRAY(SELECT a.attname FROM unnest(t.tgattr::int2[]) WITH ORDINALITY AS u (attnum, n) JOIN pg_attribute AS a USING (attnum)
+	SELECT ARRAY(SELECT a.attname FROM unnest(t.tgattr::int2[]) WITH ORDINALITY AS u (attnum, n)
+		JOIN pg_attribute AS a USING (attnum)
 		WHERE a.attrelid = TG_RELID ORDER BY u.n) INTO tracked
 	FROM pg_trigger AS t
 	WHERE t.tgrelid = TG_RELID AND array_length(t.tgattr::int2[], 1) = 2
-		AND t.tgfoid = (SELECT own.tgfoid FROM pg_trigger AS own WHERE own.tgrelid = TG_RELID AND own.tgname = TG_NAME);
+		AND t.tgfoid = (SELECT own.tgfoid FROM pg_trigger AS own WHERE own.tgrelid = TG_RELID
+			AND own.tgname = TG_NAME);
 	IF NOT FOUND THEN
 		RAISE EXCEPTION USING
 			ERRCODE = 'object_not_in_prerequisite_state',
 			MESSAGE = format('table "%s" is tracked in part only', TG_TABLE_NAME),
 			HINT = 'Run clerk.untrack_ids() and clerk.track_ids() again.';
-	ELSIF TG_OP = 'UPDATE' AND (SELECT array_length(tgattr::int2[], 1) = 2 FROM pg_trigger WHERE tgrelid = TG_RELID AND tgname = TG_NAME) THEN
+	ELSIF TG_OP = 'UPDATE'
+		AND (SELECT array_length(tgattr::int2[], 1) = 2 FROM pg_trigger WHERE tgrelid = TG_RELID
+		AND tgname = TG_NAME) THEN
 		RETURN NULL;
 	END IF;
 	IF TG_OP <> 'INSERT' THEN
@@ -3333,7 +3499,8 @@ BEGIN
 		DELETE FROM clerk.id_map WHERE source = TG_RELID AND clerk_id = was[1];
 	END IF;
 	IF TG_OP <> 'DELETE' THEN
-		EXECUTE format('SELECT ARRAY[($1).%I::text, ($1).%I::text]', tracked[1], tracked[2]) INTO now USING NEW;
+		EXECUTE format('SELECT ARRAY[($1).%I::text, ($1).%I::text]', tracked[1], tracked[2]) INTO now
+			USING NEW;
 		IF num_nulls(now[1], now[2]) = 0 THEN
 			PERFORM clerk_internal.track_row(TG_RELID, TG_TABLE_NAME, now[1], now[2]);
 		END IF;
@@ -3398,7 +3565,8 @@ CREATE OR REPLACE FUNCTION clerk_internal.check_webhook(id text, ts text, signat
 	LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 	AS $$
 	SELECT CASE
-		WHEN coalesce(id = '' OR strpos(id, '.') > 0 OR signature = '' OR ts !~ '^[0-9]{1,12}$', true) THEN 'webhook_headers'
+		WHEN coalesce(id = '' OR strpos(id, '.') > 0 OR signature = ''
+			OR ts !~ '^[0-9]{1,12}$', true) THEN 'webhook_headers'
 		WHEN ts::bigint < floor(extract(epoch FROM clock_timestamp())) - 300 THEN 'webhook_too_old'
 		WHEN ts::bigint > floor(extract(epoch FROM clock_timestamp())) + 300 THEN 'webhook_too_new'
 		ELSE 'ok' END
@@ -3417,7 +3585,8 @@ DECLARE
 BEGIN
 	SELECT s.issuer INTO issuer
 	FROM clerk.webhook_secrets AS s,
-		LATERAL (SELECT encode(clerk_internal.hmac_sha256(message, clerk_internal.decode_webhook_secret(s.secret)), 'base64')) AS code (expected)
+		LATERAL (SELECT encode(clerk_internal.hmac_sha256(message,
+			clerk_internal.decode_webhook_secret(s.secret)), 'base64')) AS code (expected)
 	WHERE sha256(convert_to('v1,' || code.expected, 'UTF8')) IN (
 		SELECT sha256(convert_to(word, 'UTF8')) FROM unnest(string_to_array(signature, ' ')) AS word)
 	LIMIT 1;
@@ -3432,10 +3601,12 @@ COMMENT ON FUNCTION clerk_internal.webhook_issuer(text, text, text, text) IS
 CREATE OR REPLACE FUNCTION clerk.verify_webhook(id text, ts text, signature text, body text) RETURNS boolean
 	LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp
 	AS $$
-	SELECT clerk_internal.check_webhook(id, ts, signature) = 'ok' AND clerk_internal.webhook_issuer(id, ts, signature, body) IS NOT NULL
+	SELECT clerk_internal.check_webhook(id, ts, signature) = 'ok'
+		AND clerk_internal.webhook_issuer(id, ts, signature, body) IS NOT NULL
 $$;
 COMMENT ON FUNCTION clerk.verify_webhook(text, text, text, text) IS
-	'whether one of the secrets has signed this body, with its headers svix-id, svix-timestamp and svix-signature, just now';
+	'whether one of the secrets has signed this body, with its headers svix-id, svix-timestamp and '
+		'svix-signature, just now';
 
 CREATE OR REPLACE FUNCTION clerk_internal.authenticate_webhook(id text, ts text, signature text, body text) RETURNS text
 	LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
@@ -3459,7 +3630,8 @@ COMMENT ON FUNCTION clerk_internal.authenticate_webhook(text, text, text, text) 
 
 CREATE OR REPLACE FUNCTION clerk_internal.webhook_header(name text) RETURNS text
 	LANGUAGE sql STABLE STRICT SET search_path = pg_catalog, pg_temp
-	AS $$ SELECT coalesce((clerk_internal.request_header('svix-' || name)).value, (clerk_internal.request_header('webhook-' || name)).value) $$;
+	AS $$ SELECT coalesce((clerk_internal.request_header('svix-' || name)).value,
+		(clerk_internal.request_header('webhook-' || name)).value) $$;
 COMMENT ON FUNCTION clerk_internal.webhook_header(text) IS
 	'header svix-<name>, or webhook-<name>, of the request';
 
@@ -3470,7 +3642,8 @@ CREATE OR REPLACE FUNCTION clerk_internal.run_event_handler(handler regprocedure
 DECLARE
 	owner name;
 BEGIN
-	SELECT r.rolname INTO owner FROM pg_proc AS p JOIN pg_roles AS r ON r.oid = p.proowner WHERE p.oid = handler;
+	SELECT r.rolname INTO owner FROM pg_proc AS p JOIN pg_roles AS r ON r.oid = p.proowner
+		WHERE p.oid = handler;
 	IF NOT FOUND THEN
 		RAISE EXCEPTION USING
 			ERRCODE = 'undefined_function',
@@ -3495,8 +3668,11 @@ CREATE OR REPLACE FUNCTION clerk_internal.plain_string(string text, ascii boolea
 	AS $$
 	SELECT CASE WHEN octet_length(string) > 1048576 THEN '""'
 		WHEN strpos(string, '\u') = 0 THEN string
-		ELSE string_agg(CASE WHEN length(unit) = 6 AND unit ~ '^\\u(0000|[dD][89a-fA-F][0-9a-fA-F]{2})$' THEN '\ufffd' ELSE unit END, '' ORDER BY n) END
-	FROM regexp_matches(string, '\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|\\u[0-9a-fA-F]{4}|\\.|[^\\]+', 'g')
+		ELSE string_agg(CASE WHEN length(unit) = 6
+			AND unit ~ '^\\u(0000|[dD][89a-fA-F][0-9a-fA-F]{2})$' THEN '\ufffd' ELSE unit END, ''
+			ORDER BY n) END
+	FROM regexp_matches(string,
+		'\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|\\u[0-9a-fA-F]{4}|\\.|[^\\]+', 'g')
 		WITH ORDINALITY AS units (matched, n), LATERAL (SELECT matched[1]) AS u (unit)
 $$;
 COMMENT ON FUNCTION clerk_internal.plain_string(text, boolean) IS
@@ -3512,7 +3688,8 @@ DECLARE
 	depth integer := 0;
 BEGIN
 	BEGIN
-		IF NOT clerk_internal.is_too_deep(clerk_internal.without_strings(body)) AND body::jsonb IS NOT NULL THEN
+		IF NOT clerk_internal.is_too_deep(clerk_internal.without_strings(body))
+			AND body::jsonb IS NOT NULL THEN
 			RETURN body;
 		END IF;
 	EXCEPTION WHEN data_exception OR program_limit_exceeded OR statement_too_complex THEN
@@ -3520,7 +3697,8 @@ BEGIN
 	END;
 	-- strings, numbers, brackets, and what is between
 	FOR piece IN
-		SELECT m[1] FROM regexp_matches(body, '"(?:[^"\\]|\\.)*"|-?[0-9][0-9.eE+-]*|[][{}]|[^][{}"0-9-]+|.', 'g') AS m
+		SELECT m[1] FROM regexp_matches(body, '"(?:[^"\\]|\\.)*"|-?[0-9][0-9.eE+-]*|[][{}]|[^][{}"0-9-]+|.',
+			'g') AS m
 	LOOP
 		IF piece IN ('{', '[') THEN
 			depth := depth + 1;
@@ -3532,7 +3710,8 @@ BEGIN
 			plain := plain || CASE
 				WHEN piece ^@ '"' THEN clerk_internal.plain_string(piece, ascii)
 				-- one that numeric may not hold
-				WHEN piece ~ '^-?[0-9]' AND (length(piece) > 1000 OR piece ~ '[eE][+-]?[0-9]{4}') AND piece ~ '^-?(0|[1-9][0-9]*)([.][0-9]+)?([eE][+-]?[0-9]+)?$'
+				WHEN piece ~ '^-?[0-9]' AND (length(piece) > 1000 OR piece ~ '[eE][+-]?[0-9]{4}')
+					AND piece ~ '^-?(0|[1-9][0-9]*)([.][0-9]+)?([eE][+-]?[0-9]+)?$'
 					THEN '"' || piece || '"'
 				ELSE piece END;
 		END IF;
@@ -3544,7 +3723,8 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION clerk_internal.plain_json(text, boolean) IS
-	'a JSON text with what jsonb cannot hold replaced: U+0000, half characters, numbers, strings and levels beyond its limits';
+	'a JSON text with what jsonb cannot hold replaced: U+0000, half characters, numbers, strings and levels '
+		'beyond its limits';
 
 --
 -- diagnose.sql
@@ -3564,7 +3744,8 @@ COMMENT ON FUNCTION clerk_internal.shown(text) IS 'a value of a token, or a word
 CREATE OR REPLACE FUNCTION clerk_internal.shown_time(epoch numeric) RETURNS text
 	LANGUAGE sql STABLE STRICT PARALLEL SAFE
 	RETURN CASE WHEN epoch BETWEEN -210866803200 AND 9224318015999
-		THEN regexp_replace(to_char('epoch'::timestamptz + (epoch * 1000000)::double precision * interval '1 microsecond', 'YYYY-MM-DD HH24:MI:SS.USOF'),
+		THEN regexp_replace(to_char('epoch'::timestamptz + (epoch * 1000000)::double precision
+			* interval '1 microsecond', 'YYYY-MM-DD HH24:MI:SS.USOF'),
 			'[.]?0+(?=[-+][0-9:]+$)', '')
 		ELSE '(timestamp out of range)' END;
 COMMENT ON FUNCTION clerk_internal.shown_time(numeric) IS
@@ -3582,13 +3763,16 @@ CREATE OR REPLACE FUNCTION clerk_internal.similar_issuer(issuer text) RETURNS te
 	AS $$
 	SELECT i.issuer FROM clerk.instances AS i
 	WHERE i.issuer <> similar_issuer.issuer AND length(similar_issuer.issuer) <= 128
-		AND rtrim(substring(i.issuer FROM '://(.*)'), '/') = rtrim(coalesce(substring(similar_issuer.issuer FROM '://(.*)'), similar_issuer.issuer), '/')
+		AND rtrim(substring(i.issuer FROM '://(.*)'),
+			'/') = rtrim(coalesce(substring(similar_issuer.issuer FROM '://(.*)'), similar_issuer.issuer),
+			'/')
 	ORDER BY i.issuer DESC LIMIT 1
 $$;
 COMMENT ON FUNCTION clerk_internal.similar_issuer(text) IS
 	'a registered issuer that differs from this one by the scheme or a slash';
 
-CREATE OR REPLACE FUNCTION clerk_internal.describe_step(step text, status text, header jsonb, claims jsonb, instance clerk.instances) RETURNS text
+CREATE OR REPLACE FUNCTION clerk_internal.describe_step(step text, status text, header jsonb, claims jsonb,
+	instance clerk.instances) RETURNS text
 	LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 	AS $$
 BEGIN
@@ -3596,19 +3780,27 @@ BEGIN
 		RETURN NULL;
 	END IF;
 	RETURN CASE step
-		WHEN 'instance' THEN 'iss ' || clerk_internal.shown(clerk_internal.json_string(claims -> 'iss')) || coalesce(
-			'; registered is ' || CASE WHEN instance.issuer IS NULL THEN clerk_internal.similar_issuer(clerk_internal.json_string(claims -> 'iss')) END
+		WHEN 'instance' THEN 'iss ' || clerk_internal.shown(clerk_internal.json_string(claims -> 'iss'))
+			|| coalesce(
+			'; registered is ' || CASE
+				WHEN instance.issuer IS NULL
+					THEN clerk_internal.similar_issuer(clerk_internal.json_string(claims -> 'iss')) END
 			|| ', and each character counts', '')
-		WHEN 'type' THEN format('typ %s, cat %s', clerk_internal.shown(header ->> 'typ'), clerk_internal.shown(header ->> 'cat'))
+		WHEN 'type' THEN format('typ %s, cat %s', clerk_internal.shown(header ->> 'typ'),
+			clerk_internal.shown(header ->> 'cat'))
 		WHEN 'key' THEN 'kid ' || clerk_internal.shown(header ->> 'kid')
 		WHEN 'algorithm' THEN 'alg ' || clerk_internal.shown(header ->> 'alg')
 		WHEN 'audience' THEN CASE WHEN instance.audiences IS NULL THEN 'the instance asks for none' END
-		WHEN 'authorized party' THEN format('azp %s; the instance allows %s', clerk_internal.shown(clerk_internal.json_string(claims -> 'azp')),
+		WHEN 'authorized party' THEN format('azp %s; the instance allows %s',
+			clerk_internal.shown(clerk_internal.json_string(claims -> 'azp')),
 			coalesce(array_to_string(instance.authorized_parties, ', '), 'any'))
-		WHEN 'expiry' THEN clerk_internal.shown_date('exp', claims, status) || CASE status WHEN 'expired' THEN ', now ' || clerk_internal.shown_time(extract(epoch FROM clock_timestamp())) ELSE '' END
+		WHEN 'expiry' THEN clerk_internal.shown_date('exp', claims, status) || CASE status
+			WHEN 'expired' THEN ', now ' || clerk_internal.shown_time(extract(epoch FROM clock_timestamp()))
+			ELSE '' END
 		WHEN 'not before' THEN clerk_internal.shown_date('nbf', claims, status)
 		WHEN 'issued at' THEN clerk_internal.shown_date('iat', claims, status)
-		WHEN 'session status' THEN 'sts ' || clerk_internal.shown(clerk_internal.json_string(claims -> 'sts')) END;
+		WHEN 'session status' THEN 'sts '
+			|| clerk_internal.shown(clerk_internal.json_string(claims -> 'sts')) END;
 END
 $$;
 COMMENT ON FUNCTION clerk_internal.describe_step(text, text, jsonb, jsonb, clerk.instances) IS
@@ -3630,7 +3822,8 @@ COMMENT ON FUNCTION clerk_internal.describe_source(text) IS 'where a token was';
 -- {step: status}; a step that was not taken is not there. The claims are checked also if nobody has
 -- signed them; revocation is asked about only for claims that are signed, or believed: who makes
 -- them up must not learn who is revoked.
-CREATE OR REPLACE FUNCTION clerk_internal.step_statuses(status text, source text, token text, header jsonb, claims jsonb, instance clerk.instances)
+CREATE OR REPLACE FUNCTION clerk_internal.step_statuses(status text, source text, token text, header jsonb, claims jsonb,
+	instance clerk.instances)
 	RETURNS jsonb
 	LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 	AS $$
@@ -3649,13 +3842,16 @@ BEGIN
 		END LOOP;
 		RETURN statuses || CASE WHEN failed IS NULL THEN '{}' ELSE jsonb_build_object(failed, status) END;
 	END IF;
-	statuses := jsonb_build_object('type', clerk_internal.check_type(coalesce(header, '{}'), claims, instance));
-	FOREACH step IN ARRAY '{subject,audience,"authorized party",expiry,"not before","issued at","session status"}'::text[] LOOP
+	statuses := jsonb_build_object('type',
+		clerk_internal.check_type(coalesce(header, '{}'), claims, instance));
+	FOREACH step IN ARRAY
+		'{subject,audience,"authorized party",expiry,"not before","issued at","session status"}'::text[] LOOP
 		statuses := statuses || jsonb_build_object(step, clerk_internal.check_claim(step, claims, instance));
 	END LOOP;
 	IF source <> 'claims' THEN
 		statuses := statuses || '{"shape": "ok", "instance": "ok"}';
-		signature_status := clerk_internal.verify_signature(instance.issuer, header, substring(token FROM '^(.*)[.]'),
+		signature_status := clerk_internal.verify_signature(instance.issuer, header,
+			substring(token FROM '^(.*)[.]'),
 			clerk_internal.base64url_decode(split_part(token, '.', 3)));
 		failed := (clerk_internal.reason(signature_status)).step;
 		FOREACH step IN ARRAY '{key,algorithm,signature}'::text[] LOOP
@@ -3680,23 +3876,27 @@ CREATE OR REPLACE FUNCTION clerk_internal.describe_mapping(claims jsonb) RETURNS
 	AS $$
 DECLARE
 	found constant record := clerk_internal.local_id(claims ->> 'sub', claims);
-	origin constant text := CASE WHEN found.origin ^@ 'row' THEN 'a row of clerk.id_map' ELSE 'the claim that the instance''s id_claim names' END;
+	origin constant text := CASE WHEN found.origin ^@ 'row' THEN 'a row of clerk.id_map'
+		ELSE 'the claim that the instance''s id_claim names' END;
 BEGIN
 	RETURN CASE
 		WHEN found.origin = 'unreadable' THEN 'none, as clerk.id_map cannot be read; mapped_id() is NULL'
 		WHEN found.origin = 'none' THEN 'none; mapped_id() is NULL'
 		WHEN found.origin = 'uuid' THEN 'the UUID of version 5 of the Clerk id'
 		WHEN found.origin ~ 'reserved$' THEN
-			format('none: %s has a UUID of version 5 that is not the one of this Clerk id, and so may be another user''s', origin)
+			format('none: %s has a UUID of version 5 that is not the one of this Clerk id, and so may be '
+				'another user''s', origin)
 		ELSE format('from %s; mapped_id() is %s', origin,
-			CASE WHEN clerk_internal.as_uuid(found.mapped_id) IS NULL THEN 'NULL, since it is no uuid' ELSE 'this uuid' END) END;
+			CASE WHEN clerk_internal.as_uuid(found.mapped_id) IS NULL THEN 'NULL, since it is no uuid'
+				ELSE 'this uuid' END) END;
 END
 $$;
 COMMENT ON FUNCTION clerk_internal.describe_mapping(jsonb) IS
 	'where the local id of a user comes from, and whether it fits a uuid';
 
 -- SECURITY DEFINER: who asks need not read the tables.
-CREATE OR REPLACE FUNCTION clerk_internal.explain_token(given text, role name) RETURNS TABLE (step text, outcome text, detail text)
+CREATE OR REPLACE FUNCTION clerk_internal.explain_token(given text, role name)
+	RETURNS TABLE (step text, outcome text, detail text)
 	LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 	AS $$
 #variable_conflict use_variable
@@ -3712,7 +3912,8 @@ BEGIN
 	IF given IS NULL THEN
 		decided := clerk_internal.decide();
 	ELSE
-		SELECT v.status, 'argument' AS source, v.claims, given AS token INTO decided FROM clerk_internal.verify_token(given, 'argument') AS v;
+		SELECT v.status, 'argument' AS source, v.claims, given AS token INTO decided
+			FROM clerk_internal.verify_token(given, 'argument') AS v;
 	END IF;
 	IF decided.source = 'claims' THEN
 		SELECT i.status, NULL::jsonb AS header, j.claims, i.instance INTO read
@@ -3722,7 +3923,8 @@ BEGIN
 		FROM clerk_internal.read_token(coalesce(decided.token, ''), coalesce(decided.source, '')) AS r;
 	END IF;
 	IF decided.token IS NOT NULL THEN
-		statuses := clerk_internal.step_statuses(read.status, decided.source, decided.token, read.header, read.claims,
+		statuses := clerk_internal.step_statuses(read.status, decided.source, decided.token, read.header,
+			read.claims,
 			CASE WHEN read.status = 'ok' THEN read.instance END);
 	END IF;
 	reason := clerk_internal.reason(decided.status);
@@ -3737,11 +3939,13 @@ BEGIN
 	FOREACH step IN ARRAY clerk_internal.steps() LOOP
 		status := statuses ->> step;
 		detail := CASE WHEN step = 'source' THEN clerk_internal.describe_source(decided.source)
-			WHEN status IS NOT NULL THEN clerk_internal.describe_step(step, status, read.header, read.claims, CASE WHEN read.status = 'ok' THEN read.instance END) END;
+			WHEN status IS NOT NULL THEN clerk_internal.describe_step(step, status, read.header, read.claims,
+				CASE WHEN read.status = 'ok' THEN read.instance END) END;
 		outcome := CASE WHEN status IS NULL THEN 'skipped' WHEN status = 'ok' THEN 'ok' ELSE 'fail' END;
 		IF outcome = 'fail' THEN
 			reason := clerk_internal.reason(status);
-			detail := concat(reason.code, ': ', reason.detail, ' ' || reason.hint, CASE WHEN step <> 'source' THEN ' (' || detail || ')' END);
+			detail := concat(reason.code, ': ', reason.detail, ' ' || reason.hint, CASE
+				WHEN step <> 'source' THEN ' (' || detail || ')' END);
 		END IF;
 		IF outcome = 'skipped' THEN
 			detail := NULL;
@@ -3762,7 +3966,8 @@ BEGIN
 			detail := format('%s, the anonymous role, which the token asks for', role);
 		ELSIF role = clerk_internal.anon_role() AND (read.instance).role IS NOT NULL THEN
 			outcome := 'fail';
-			detail := format('The request runs as the anonymous role %s, so policies for %s do not apply. Set PostgREST''s db-pre-request to "clerk.pre_request".',
+			detail := format('The request runs as the anonymous role %s, so policies for %s do not apply. '
+				'Set PostgREST''s db-pre-request to "clerk.pre_request".',
 				role, (read.instance).role);
 		ELSE
 			detail := role;
@@ -8825,9 +9030,11 @@ CREATE OR REPLACE FUNCTION clerk_internal.privileges()
 	FROM pg_namespace WHERE nspname IN ('clerk', 'clerk_internal')
 	UNION ALL
 	SELECT 'pg_class', oid, 'TABLE ' || oid::regclass, relacl, relowner
-	FROM pg_class WHERE relnamespace::regnamespace::text IN ('clerk', 'clerk_internal') AND relkind IN ('r', 'v')
+	FROM pg_class WHERE relnamespace::regnamespace::text IN ('clerk', 'clerk_internal')
+		AND relkind IN ('r', 'v')
 	UNION ALL
-	SELECT 'pg_proc', oid, 'FUNCTION ' || oid::regprocedure, coalesce(proacl, acldefault('f', proowner)), proowner
+	SELECT 'pg_proc', oid, 'FUNCTION ' || oid::regprocedure, coalesce(proacl, acldefault('f', proowner)),
+		proowner
 	FROM pg_proc WHERE pronamespace::regnamespace::text IN ('clerk', 'clerk_internal')
 $$;
 COMMENT ON FUNCTION clerk_internal.privileges() IS
@@ -8936,13 +9143,16 @@ DECLARE
 	added record;
 BEGIN
 	FOR added IN
-		SELECT now.name, CASE acl.grantee WHEN 0 THEN 'PUBLIC' ELSE acl.grantee::regrole::text END AS grantee, acl.privilege_type
+		SELECT now.name, CASE acl.grantee WHEN 0 THEN 'PUBLIC'
+			ELSE acl.grantee::regrole::text END AS grantee, acl.privilege_type
 		FROM clerk_internal.privileges() AS now
-		JOIN pg_catalog.jsonb_each(pg_catalog.current_setting('clerk_rls.before')::jsonb) AS before ON before.key = now.name,
+		JOIN pg_catalog.jsonb_each(pg_catalog.current_setting('clerk_rls.before')::jsonb) AS before
+			ON before.key = now.name,
 			pg_catalog.aclexplode(now.acl) AS acl
 		WHERE acl.grantee <> now.owner AND NOT EXISTS (
 			SELECT FROM pg_catalog.aclexplode(ARRAY(SELECT pg_catalog.jsonb_array_elements_text(
-				CASE pg_catalog.jsonb_typeof(before.value) WHEN 'array' THEN before.value ELSE '[]' END))::aclitem[]) AS was
+				CASE pg_catalog.jsonb_typeof(before.value) WHEN 'array' THEN before.value
+					ELSE '[]' END))::aclitem[]) AS was
 			WHERE was.grantee = acl.grantee AND was.privilege_type = acl.privilege_type)
 	LOOP
 		EXECUTE pg_catalog.format('REVOKE %s ON %s FROM %s', added.privilege_type, added.name, added.grantee);

@@ -188,7 +188,7 @@ library_functions()
 		[ "$(sed -n 2p "$file")" = "-- ${file##*/}" ] || echo "$file"
 	done | expect_nothing 'each part of the hosted file says at its head what it is'
 	upward_names $parts | expect_nothing 'a part uses only parts above it'
-	for file in $parts; do
+	for file in $parts ../sql/hosted/*.sql; do
 		expand -t 4 "$file" | grep -nE '.{111,}' | cut -c1-60 | sed "s,^,$file:,"
 	done | expect_nothing 'no line of SQL is longer than 110 columns'
 	library_functions | expect_nothing 'the library has all functions in C, under their files'

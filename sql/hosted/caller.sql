@@ -43,7 +43,8 @@ BEGIN
 		n := n + 1;
 		source := name;
 		IF name = 'claims' THEN
-			token := CASE WHEN clerk_internal.believes_claims() THEN nullif(current_setting('request.jwt.claims', true), '') END;
+			token := CASE WHEN clerk_internal.believes_claims()
+				THEN nullif(current_setting('request.jwt.claims', true), '') END;
 			status := 'ok';
 			IF token IS NOT NULL THEN
 				RETURN NEXT;
@@ -52,8 +53,10 @@ BEGIN
 		END IF;
 		header := clerk_internal.request_header(name);
 		status := header.status;
-		token := CASE WHEN header.value ~* '^bearer ' THEN ltrim(substr(header.value, 7), ' ') ELSE header.value END;
-		IF status <> 'no_token' AND (status <> 'ok' OR header.value ~* '^bearer ' OR strpos(header.value, ' ') = 0) THEN
+		token := CASE WHEN header.value ~* '^bearer ' THEN ltrim(substr(header.value, 7), ' ')
+			ELSE header.value END;
+		IF status <> 'no_token'
+			AND (status <> 'ok' OR header.value ~* '^bearer ' OR strpos(header.value, ' ') = 0) THEN
 			RETURN NEXT;
 		END IF;
 	END LOOP;
@@ -103,7 +106,8 @@ COMMENT ON FUNCTION clerk_internal.believe_claims() IS
 
 CREATE FUNCTION clerk_internal.is_not_ours(status text) RETURNS boolean
 	LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
-	RETURN status IN ('no_token', 'source_ambiguous', 'cookie_cross_site', 'token_too_large', 'token_not_compact', 'token_not_base64url', 'header_not_json',
+	RETURN status IN ('no_token', 'source_ambiguous', 'cookie_cross_site', 'token_too_large',
+		'token_not_compact', 'token_not_base64url', 'header_not_json',
 		'header_member', 'header_critical', 'payload_not_json', 'issuer_unknown', 'issuer_legacy');
 COMMENT ON FUNCTION clerk_internal.is_not_ours(text) IS
 	'whether a token, or what is in its place, says nothing about a registered issuer';
@@ -113,15 +117,18 @@ COMMENT ON FUNCTION clerk_internal.is_not_ours(text) IS
 CREATE FUNCTION clerk_internal.says_more(status text, source text, kept text) RETURNS boolean
 	LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
 	RETURN (source <> 'cookie' OR status = 'cookie_cross_site') AND (kept = 'no_token'
-		OR (kept <> 'issuer_legacy' AND clerk_internal.is_anonymous(kept) AND NOT clerk_internal.is_anonymous(status)));
+		OR (kept <> 'issuer_legacy' AND clerk_internal.is_anonymous(kept)
+			AND NOT clerk_internal.is_anonymous(status)));
 COMMENT ON FUNCTION clerk_internal.says_more(text, text, text) IS
 	'whether the status of a candidate is to be kept in the place of another''s';
 
 -- It is a token, or claims, and somebody else may read what we cannot.
-CREATE FUNCTION clerk_internal.names_another(status text, named jsonb, issuer text, subject text) RETURNS boolean
+CREATE FUNCTION clerk_internal.names_another(status text, named jsonb, issuer text, subject text)
+	RETURNS boolean
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE
 	RETURN coalesce(CASE status
-		WHEN 'ok' THEN jsonb_typeof(named -> 'sub') = 'string' AND (named ->> 'iss', named ->> 'sub') <> (issuer, subject)
+		WHEN 'ok' THEN jsonb_typeof(named -> 'sub') = 'string'
+			AND (named ->> 'iss', named ->> 'sub') <> (issuer, subject)
 		ELSE status IN ('table_unreadable', 'payload_not_json', 'source_ambiguous') END, false);
 COMMENT ON FUNCTION clerk_internal.names_another(text, jsonb, text, text) IS
 	'whether what another source says, verified or not, is or may be another user''s of a registered issuer';
@@ -129,7 +136,8 @@ COMMENT ON FUNCTION clerk_internal.names_another(text, jsonb, text, text) IS
 -- The first candidate with a token of a registered issuer decides. Without any, the status of the
 -- first that was no token at all is kept, so that pre_request() can say it. A header may be as old as
 -- a connection: where claims are believed, a token that has expired leaves the answer to them.
-CREATE FUNCTION clerk_internal.decide(OUT status text, OUT source text, OUT claims jsonb, OUT token text, OUT instance clerk.instances)
+CREATE FUNCTION clerk_internal.decide(OUT status text, OUT source text, OUT claims jsonb, OUT token text,
+	OUT instance clerk.instances)
 	LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 	AS $$
 DECLARE
@@ -147,7 +155,8 @@ BEGIN
 			verified := clerk_internal.verify_token(candidate.token, candidate.source);
 			candidate.status := verified.status;
 		END IF;
-		IF candidate.source = 'x-clerk-token' AND candidate.status = 'expired' AND clerk_internal.believes_claims() THEN
+		IF candidate.source = 'x-clerk-token' AND candidate.status = 'expired'
+			AND clerk_internal.believes_claims() THEN
 			kept_status := 'expired';
 			source := candidate.source;
 			token := candidate.token;
@@ -172,7 +181,8 @@ BEGIN
 	END IF;
 	FOR other IN
 		SELECT * FROM clerk_internal.candidates() AS c
-		WHERE c.source <> 'claims' AND c.token IS DISTINCT FROM decide.token AND (c.source <> 'cookie' OR decide.source = 'cookie')
+		WHERE c.source <> 'claims' AND c.token IS DISTINCT FROM decide.token
+			AND (c.source <> 'cookie' OR decide.source = 'cookie')
 	LOOP
 		IF other.status = 'ok' THEN
 			other := clerk_internal.read_token(other.token, other.source);
@@ -184,8 +194,10 @@ BEGIN
 		END IF;
 	END LOOP;
 	named := clerk_internal.json_object(current_setting('request.jwt.claims', true));
-	IF current_setting('request.jwt.claims', true) <> '' AND (octet_length(current_setting('request.jwt.claims', true)) > 16384
-		OR clerk_internal.names_another((clerk_internal.identify(named)).status, named, claims ->> 'iss', claims ->> 'sub')) THEN
+	IF current_setting('request.jwt.claims', true) <> ''
+		AND (octet_length(current_setting('request.jwt.claims', true)) > 16384
+		OR clerk_internal.names_another((clerk_internal.identify(named)).status, named, claims ->> 'iss',
+			claims ->> 'sub')) THEN
 		status := 'identity_mismatch';
 	END IF;
 	IF status <> 'ok' THEN
@@ -214,18 +226,23 @@ COMMENT ON COLUMN clerk_internal.seal.outer_key IS 'the key of the outer hash';
 
 CREATE FUNCTION clerk_internal.random_key() RETURNS bytea
 	LANGUAGE sql VOLATILE
-	RETURN uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid());
+	RETURN uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid())
+		|| uuid_send(gen_random_uuid());
 COMMENT ON FUNCTION clerk_internal.random_key() IS '64 bytes, 488 bits of which are random';
 
-INSERT INTO clerk_internal.seal (inner_key, outer_key) VALUES (clerk_internal.random_key(), clerk_internal.random_key()) ON CONFLICT DO NOTHING;
+INSERT INTO clerk_internal.seal (inner_key, outer_key)
+	VALUES (clerk_internal.random_key(), clerk_internal.random_key()) ON CONFLICT DO NOTHING;
 
 -- Everything that the answer is made of, and nothing that could be cut in another way.
 CREATE FUNCTION clerk_internal.request_text() RETURNS text
 	LANGUAGE sql STABLE
 	RETURN (
-		SELECT concat(length(token), ',', length(headers), ',', length(jwt), ',', length(cookies), ',', length(claims), ',', length(method), ':', token, headers, jwt, cookies, claims, method)
-		FROM (SELECT current_setting('clerk.token', true), current_setting('request.headers', true), current_setting('request.jwt', true),
-			current_setting('request.cookies', true), current_setting('request.jwt.claims', true), current_setting('request.method', true))
+		SELECT concat(length(token), ',', length(headers), ',', length(jwt), ',', length(cookies), ',',
+			length(claims), ',', length(method), ':', token, headers, jwt, cookies, claims, method)
+		FROM (SELECT current_setting('clerk.token', true), current_setting('request.headers', true),
+			current_setting('request.jwt', true),
+			current_setting('request.cookies', true), current_setting('request.jwt.claims', true),
+				current_setting('request.method', true))
 			AS s (token, headers, jwt, cookies, claims, method));
 COMMENT ON FUNCTION clerk_internal.request_text() IS 'all settings that a request may say its user in';
 
@@ -238,7 +255,8 @@ CREATE FUNCTION clerk_internal.caller() RETURNS jsonb
 	AS $$
 DECLARE
 	request constant text := clerk_internal.request_text();
-	place constant text := concat(extract(epoch FROM transaction_timestamp()), ' ', pg_backend_pid(), ' ', length(request), ' ', request);
+	place constant text := concat(extract(epoch FROM transaction_timestamp()), ' ', pg_backend_pid(), ' ',
+		length(request), ' ', request);
 	kept text := current_setting('clerk_rls.kept', true);
 	answer text;
 	seal clerk_internal.seal;
@@ -246,18 +264,21 @@ DECLARE
 BEGIN
 	SELECT * INTO seal FROM clerk_internal.seal;
 	IF length(kept) >= 64 AND left(kept, 64)
-		= encode(sha256(seal.outer_key || sha256(seal.inner_key || convert_to(place || substr(kept, 65), 'UTF8'))), 'hex') THEN
+		= encode(sha256(seal.outer_key
+			|| sha256(seal.inner_key || convert_to(place || substr(kept, 65), 'UTF8'))), 'hex') THEN
 		RETURN nullif(substr(kept, 65), '')::jsonb;
 	END IF;
 	decided := clerk_internal.decide();
 	answer := coalesce(decided.claims::text, '');
-	kept := encode(sha256(seal.outer_key || sha256(seal.inner_key || convert_to(place || answer, 'UTF8'))), 'hex') || answer;
+	kept := encode(sha256(seal.outer_key || sha256(seal.inner_key || convert_to(place || answer, 'UTF8'))),
+		'hex') || answer;
 	IF kept IS NOT NULL THEN
 		PERFORM set_config('clerk_rls.kept', kept, true);
 	END IF;
 	IF decided.source = 'claims' AND decided.status = 'ok' THEN
 		-- whoever could set these could set the claims; clerk.uid() reads them without a call
-		PERFORM set_config('clerk_rls.uid', decided.claims ->> 'sub', true), set_config('clerk_rls.uid_of', current_setting('request.jwt.claims'), true);
+		PERFORM set_config('clerk_rls.uid', decided.claims ->> 'sub', true),
+			set_config('clerk_rls.uid_of', current_setting('request.jwt.claims'), true);
 	END IF;
 	RETURN decided.claims;
 END

@@ -14,9 +14,11 @@ CREATE FUNCTION clerk_internal.privileges()
 	FROM pg_namespace WHERE nspname IN ('clerk', 'clerk_internal')
 	UNION ALL
 	SELECT 'pg_class', oid, 'TABLE ' || oid::regclass, relacl, relowner
-	FROM pg_class WHERE relnamespace::regnamespace::text IN ('clerk', 'clerk_internal') AND relkind IN ('r', 'v')
+	FROM pg_class WHERE relnamespace::regnamespace::text IN ('clerk', 'clerk_internal')
+		AND relkind IN ('r', 'v')
 	UNION ALL
-	SELECT 'pg_proc', oid, 'FUNCTION ' || oid::regprocedure, coalesce(proacl, acldefault('f', proowner)), proowner
+	SELECT 'pg_proc', oid, 'FUNCTION ' || oid::regprocedure, coalesce(proacl, acldefault('f', proowner)),
+		proowner
 	FROM pg_proc WHERE pronamespace::regnamespace::text IN ('clerk', 'clerk_internal')
 $$;
 COMMENT ON FUNCTION clerk_internal.privileges() IS

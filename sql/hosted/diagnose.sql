@@ -16,7 +16,8 @@ COMMENT ON FUNCTION clerk_internal.shown(text) IS 'a value of a token, or a word
 CREATE FUNCTION clerk_internal.shown_time(epoch numeric) RETURNS text
 	LANGUAGE sql STABLE STRICT PARALLEL SAFE
 	RETURN CASE WHEN epoch BETWEEN -210866803200 AND 9224318015999
-		THEN regexp_replace(to_char('epoch'::timestamptz + (epoch * 1000000)::double precision * interval '1 microsecond', 'YYYY-MM-DD HH24:MI:SS.USOF'),
+		THEN regexp_replace(to_char('epoch'::timestamptz + (epoch * 1000000)::double precision
+			* interval '1 microsecond', 'YYYY-MM-DD HH24:MI:SS.USOF'),
 			'[.]?0+(?=[-+][0-9:]+$)', '')
 		ELSE '(timestamp out of range)' END;
 COMMENT ON FUNCTION clerk_internal.shown_time(numeric) IS
@@ -34,13 +35,16 @@ CREATE FUNCTION clerk_internal.similar_issuer(issuer text) RETURNS text
 	AS $$
 	SELECT i.issuer FROM clerk.instances AS i
 	WHERE i.issuer <> similar_issuer.issuer AND length(similar_issuer.issuer) <= 128
-		AND rtrim(substring(i.issuer FROM '://(.*)'), '/') = rtrim(coalesce(substring(similar_issuer.issuer FROM '://(.*)'), similar_issuer.issuer), '/')
+		AND rtrim(substring(i.issuer FROM '://(.*)'),
+			'/') = rtrim(coalesce(substring(similar_issuer.issuer FROM '://(.*)'), similar_issuer.issuer),
+			'/')
 	ORDER BY i.issuer DESC LIMIT 1
 $$;
 COMMENT ON FUNCTION clerk_internal.similar_issuer(text) IS
 	'a registered issuer that differs from this one by the scheme or a slash';
 
-CREATE FUNCTION clerk_internal.describe_step(step text, status text, header jsonb, claims jsonb, instance clerk.instances) RETURNS text
+CREATE FUNCTION clerk_internal.describe_step(step text, status text, header jsonb, claims jsonb,
+	instance clerk.instances) RETURNS text
 	LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 	AS $$
 BEGIN
@@ -48,19 +52,27 @@ BEGIN
 		RETURN NULL;
 	END IF;
 	RETURN CASE step
-		WHEN 'instance' THEN 'iss ' || clerk_internal.shown(clerk_internal.json_string(claims -> 'iss')) || coalesce(
-			'; registered is ' || CASE WHEN instance.issuer IS NULL THEN clerk_internal.similar_issuer(clerk_internal.json_string(claims -> 'iss')) END
+		WHEN 'instance' THEN 'iss ' || clerk_internal.shown(clerk_internal.json_string(claims -> 'iss'))
+			|| coalesce(
+			'; registered is ' || CASE
+				WHEN instance.issuer IS NULL
+					THEN clerk_internal.similar_issuer(clerk_internal.json_string(claims -> 'iss')) END
 			|| ', and each character counts', '')
-		WHEN 'type' THEN format('typ %s, cat %s', clerk_internal.shown(header ->> 'typ'), clerk_internal.shown(header ->> 'cat'))
+		WHEN 'type' THEN format('typ %s, cat %s', clerk_internal.shown(header ->> 'typ'),
+			clerk_internal.shown(header ->> 'cat'))
 		WHEN 'key' THEN 'kid ' || clerk_internal.shown(header ->> 'kid')
 		WHEN 'algorithm' THEN 'alg ' || clerk_internal.shown(header ->> 'alg')
 		WHEN 'audience' THEN CASE WHEN instance.audiences IS NULL THEN 'the instance asks for none' END
-		WHEN 'authorized party' THEN format('azp %s; the instance allows %s', clerk_internal.shown(clerk_internal.json_string(claims -> 'azp')),
+		WHEN 'authorized party' THEN format('azp %s; the instance allows %s',
+			clerk_internal.shown(clerk_internal.json_string(claims -> 'azp')),
 			coalesce(array_to_string(instance.authorized_parties, ', '), 'any'))
-		WHEN 'expiry' THEN clerk_internal.shown_date('exp', claims, status) || CASE status WHEN 'expired' THEN ', now ' || clerk_internal.shown_time(extract(epoch FROM clock_timestamp())) ELSE '' END
+		WHEN 'expiry' THEN clerk_internal.shown_date('exp', claims, status) || CASE status
+			WHEN 'expired' THEN ', now ' || clerk_internal.shown_time(extract(epoch FROM clock_timestamp()))
+			ELSE '' END
 		WHEN 'not before' THEN clerk_internal.shown_date('nbf', claims, status)
 		WHEN 'issued at' THEN clerk_internal.shown_date('iat', claims, status)
-		WHEN 'session status' THEN 'sts ' || clerk_internal.shown(clerk_internal.json_string(claims -> 'sts')) END;
+		WHEN 'session status' THEN 'sts '
+			|| clerk_internal.shown(clerk_internal.json_string(claims -> 'sts')) END;
 END
 $$;
 COMMENT ON FUNCTION clerk_internal.describe_step(text, text, jsonb, jsonb, clerk.instances) IS
@@ -82,7 +94,8 @@ COMMENT ON FUNCTION clerk_internal.describe_source(text) IS 'where a token was';
 -- {step: status}; a step that was not taken is not there. The claims are checked also if nobody has
 -- signed them; revocation is asked about only for claims that are signed, or believed: who makes
 -- them up must not learn who is revoked.
-CREATE FUNCTION clerk_internal.step_statuses(status text, source text, token text, header jsonb, claims jsonb, instance clerk.instances)
+CREATE FUNCTION clerk_internal.step_statuses(status text, source text, token text, header jsonb, claims jsonb,
+	instance clerk.instances)
 	RETURNS jsonb
 	LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 	AS $$
@@ -101,13 +114,16 @@ BEGIN
 		END LOOP;
 		RETURN statuses || CASE WHEN failed IS NULL THEN '{}' ELSE jsonb_build_object(failed, status) END;
 	END IF;
-	statuses := jsonb_build_object('type', clerk_internal.check_type(coalesce(header, '{}'), claims, instance));
-	FOREACH step IN ARRAY '{subject,audience,"authorized party",expiry,"not before","issued at","session status"}'::text[] LOOP
+	statuses := jsonb_build_object('type',
+		clerk_internal.check_type(coalesce(header, '{}'), claims, instance));
+	FOREACH step IN ARRAY
+		'{subject,audience,"authorized party",expiry,"not before","issued at","session status"}'::text[] LOOP
 		statuses := statuses || jsonb_build_object(step, clerk_internal.check_claim(step, claims, instance));
 	END LOOP;
 	IF source <> 'claims' THEN
 		statuses := statuses || '{"shape": "ok", "instance": "ok"}';
-		signature_status := clerk_internal.verify_signature(instance.issuer, header, substring(token FROM '^(.*)[.]'),
+		signature_status := clerk_internal.verify_signature(instance.issuer, header,
+			substring(token FROM '^(.*)[.]'),
 			clerk_internal.base64url_decode(split_part(token, '.', 3)));
 		failed := (clerk_internal.reason(signature_status)).step;
 		FOREACH step IN ARRAY '{key,algorithm,signature}'::text[] LOOP
@@ -132,23 +148,27 @@ CREATE FUNCTION clerk_internal.describe_mapping(claims jsonb) RETURNS text
 	AS $$
 DECLARE
 	found constant record := clerk_internal.local_id(claims ->> 'sub', claims);
-	origin constant text := CASE WHEN found.origin ^@ 'row' THEN 'a row of clerk.id_map' ELSE 'the claim that the instance''s id_claim names' END;
+	origin constant text := CASE WHEN found.origin ^@ 'row' THEN 'a row of clerk.id_map'
+		ELSE 'the claim that the instance''s id_claim names' END;
 BEGIN
 	RETURN CASE
 		WHEN found.origin = 'unreadable' THEN 'none, as clerk.id_map cannot be read; mapped_id() is NULL'
 		WHEN found.origin = 'none' THEN 'none; mapped_id() is NULL'
 		WHEN found.origin = 'uuid' THEN 'the UUID of version 5 of the Clerk id'
 		WHEN found.origin ~ 'reserved$' THEN
-			format('none: %s has a UUID of version 5 that is not the one of this Clerk id, and so may be another user''s', origin)
+			format('none: %s has a UUID of version 5 that is not the one of this Clerk id, and so may be '
+				'another user''s', origin)
 		ELSE format('from %s; mapped_id() is %s', origin,
-			CASE WHEN clerk_internal.as_uuid(found.mapped_id) IS NULL THEN 'NULL, since it is no uuid' ELSE 'this uuid' END) END;
+			CASE WHEN clerk_internal.as_uuid(found.mapped_id) IS NULL THEN 'NULL, since it is no uuid'
+				ELSE 'this uuid' END) END;
 END
 $$;
 COMMENT ON FUNCTION clerk_internal.describe_mapping(jsonb) IS
 	'where the local id of a user comes from, and whether it fits a uuid';
 
 -- SECURITY DEFINER: who asks need not read the tables.
-CREATE FUNCTION clerk_internal.explain_token(given text, role name) RETURNS TABLE (step text, outcome text, detail text)
+CREATE FUNCTION clerk_internal.explain_token(given text, role name)
+	RETURNS TABLE (step text, outcome text, detail text)
 	LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 	AS $$
 #variable_conflict use_variable
@@ -164,7 +184,8 @@ BEGIN
 	IF given IS NULL THEN
 		decided := clerk_internal.decide();
 	ELSE
-		SELECT v.status, 'argument' AS source, v.claims, given AS token INTO decided FROM clerk_internal.verify_token(given, 'argument') AS v;
+		SELECT v.status, 'argument' AS source, v.claims, given AS token INTO decided
+			FROM clerk_internal.verify_token(given, 'argument') AS v;
 	END IF;
 	IF decided.source = 'claims' THEN
 		SELECT i.status, NULL::jsonb AS header, j.claims, i.instance INTO read
@@ -174,7 +195,8 @@ BEGIN
 		FROM clerk_internal.read_token(coalesce(decided.token, ''), coalesce(decided.source, '')) AS r;
 	END IF;
 	IF decided.token IS NOT NULL THEN
-		statuses := clerk_internal.step_statuses(read.status, decided.source, decided.token, read.header, read.claims,
+		statuses := clerk_internal.step_statuses(read.status, decided.source, decided.token, read.header,
+			read.claims,
 			CASE WHEN read.status = 'ok' THEN read.instance END);
 	END IF;
 	reason := clerk_internal.reason(decided.status);
@@ -189,11 +211,13 @@ BEGIN
 	FOREACH step IN ARRAY clerk_internal.steps() LOOP
 		status := statuses ->> step;
 		detail := CASE WHEN step = 'source' THEN clerk_internal.describe_source(decided.source)
-			WHEN status IS NOT NULL THEN clerk_internal.describe_step(step, status, read.header, read.claims, CASE WHEN read.status = 'ok' THEN read.instance END) END;
+			WHEN status IS NOT NULL THEN clerk_internal.describe_step(step, status, read.header, read.claims,
+				CASE WHEN read.status = 'ok' THEN read.instance END) END;
 		outcome := CASE WHEN status IS NULL THEN 'skipped' WHEN status = 'ok' THEN 'ok' ELSE 'fail' END;
 		IF outcome = 'fail' THEN
 			reason := clerk_internal.reason(status);
-			detail := concat(reason.code, ': ', reason.detail, ' ' || reason.hint, CASE WHEN step <> 'source' THEN ' (' || detail || ')' END);
+			detail := concat(reason.code, ': ', reason.detail, ' ' || reason.hint, CASE
+				WHEN step <> 'source' THEN ' (' || detail || ')' END);
 		END IF;
 		IF outcome = 'skipped' THEN
 			detail := NULL;
@@ -214,7 +238,8 @@ BEGIN
 			detail := format('%s, the anonymous role, which the token asks for', role);
 		ELSIF role = clerk_internal.anon_role() AND (read.instance).role IS NOT NULL THEN
 			outcome := 'fail';
-			detail := format('The request runs as the anonymous role %s, so policies for %s do not apply. Set PostgREST''s db-pre-request to "clerk.pre_request".',
+			detail := format('The request runs as the anonymous role %s, so policies for %s do not apply. '
+				'Set PostgREST''s db-pre-request to "clerk.pre_request".',
 				role, (read.instance).role);
 		ELSE
 			detail := role;

@@ -21,13 +21,16 @@ DECLARE
 	added record;
 BEGIN
 	FOR added IN
-		SELECT now.name, CASE acl.grantee WHEN 0 THEN 'PUBLIC' ELSE acl.grantee::regrole::text END AS grantee, acl.privilege_type
+		SELECT now.name, CASE acl.grantee WHEN 0 THEN 'PUBLIC'
+			ELSE acl.grantee::regrole::text END AS grantee, acl.privilege_type
 		FROM clerk_internal.privileges() AS now
-		JOIN pg_catalog.jsonb_each(pg_catalog.current_setting('clerk_rls.before')::jsonb) AS before ON before.key = now.name,
+		JOIN pg_catalog.jsonb_each(pg_catalog.current_setting('clerk_rls.before')::jsonb) AS before
+			ON before.key = now.name,
 			pg_catalog.aclexplode(now.acl) AS acl
 		WHERE acl.grantee <> now.owner AND NOT EXISTS (
 			SELECT FROM pg_catalog.aclexplode(ARRAY(SELECT pg_catalog.jsonb_array_elements_text(
-				CASE pg_catalog.jsonb_typeof(before.value) WHEN 'array' THEN before.value ELSE '[]' END))::aclitem[]) AS was
+				CASE pg_catalog.jsonb_typeof(before.value) WHEN 'array' THEN before.value
+					ELSE '[]' END))::aclitem[]) AS was
 			WHERE was.grantee = acl.grantee AND was.privilege_type = acl.privilege_type)
 	LOOP
 		EXECUTE pg_catalog.format('REVOKE %s ON %s FROM %s', added.privilege_type, added.name, added.grantee);

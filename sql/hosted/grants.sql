@@ -10,20 +10,24 @@
 CREATE FUNCTION clerk_internal.elements(list text) RETURNS text[]
 	LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
 	RETURN ARRAY(
-		SELECT btrim(element, E' \t\n\x0b\f\r\u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u2028\u2029\u202f\u205f\u3000\ufeff')
+		SELECT btrim(element,
+			E' \t\n\x0b\f\r\u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005'
+				'\u2006\u2007\u2008\u2009\u200a\u2028\u2029\u202f\u205f\u3000\ufeff')
 		FROM unnest(string_to_array(list, ',')) WITH ORDINALITY AS e (element, n) ORDER BY n);
 COMMENT ON FUNCTION clerk_internal.elements(text) IS 'the elements that commas separate, trimmed';
 
 CREATE FUNCTION clerk_internal.text_member(object jsonb, name text) RETURNS text
 	LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
-	RETURN nullif(clerk_internal.json_string(CASE WHEN jsonb_typeof(object) = 'object' THEN object -> name END), '');
+	RETURN nullif(clerk_internal.json_string(CASE
+		WHEN jsonb_typeof(object) = 'object' THEN object -> name END), '');
 COMMENT ON FUNCTION clerk_internal.text_member(jsonb, text) IS
 	'a member that is a string, and not empty; NULL: there is none';
 
 -- scope:slug, with the scopes o, u, ou and uo. An element without a colon makes the list unreadable.
 CREATE FUNCTION clerk_internal.is_readable(list text) RETURNS boolean
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE
-	RETURN coalesce((SELECT bool_and(strpos(element, ':') > 0) FROM unnest(clerk_internal.elements(list)) AS element), false);
+	RETURN coalesce((SELECT bool_and(strpos(element, ':') > 0)
+		FROM unnest(clerk_internal.elements(list)) AS element), false);
 COMMENT ON FUNCTION clerk_internal.is_readable(text) IS 'whether this is a list of features or plans';
 
 -- [scope:]slug; without a scope, anybody's will do. What follows a second colon is lost.
@@ -32,7 +36,8 @@ CREATE FUNCTION clerk_internal.is_entitled(list text, wanted text) RETURNS boole
 	AS $$
 DECLARE
 	part constant text[] := string_to_array(wanted, ':');
-	slug constant text := CASE WHEN cardinality(part) > 1 THEN coalesce(nullif(part[2], ''), part[1]) ELSE wanted END;
+	slug constant text := CASE WHEN cardinality(part) > 1 THEN coalesce(nullif(part[2], ''), part[1])
+		ELSE wanted END;
 	scopes constant text[] := CASE
 		WHEN cardinality(part) < 2 THEN '{o,u,ou,uo}'
 		WHEN part[1] IN ('o', 'org', 'organization') THEN '{o,ou,uo}'
@@ -40,7 +45,8 @@ DECLARE
 		ELSE '{}' END;
 BEGIN
 	RETURN coalesce(wanted IS NOT NULL AND clerk_internal.is_readable(list) AND (
-		SELECT bool_or(split_part(element, ':', 1) = ANY (scopes) AND substr(element, strpos(element, ':') + 1) = slug)
+		SELECT bool_or(split_part(element, ':', 1) = ANY (scopes)
+			AND substr(element, strpos(element, ':') + 1) = slug)
 		FROM unnest(clerk_internal.elements(list)) AS element), false);
 END
 $$;
@@ -73,7 +79,8 @@ BEGIN
 		place := place + 1;
 		FOR n IN 1 .. cardinality(names) LOOP
 			IF clerk_internal.has_bit(masks[place], n - 1) THEN
-				permissions := permissions || concat('org:', substr(feature, strpos(feature, ':') + 1), ':', names[n]);
+				permissions := permissions
+					|| concat('org:', substr(feature, strpos(feature, ':') + 1), ':', names[n]);
 			END IF;
 		END LOOP;
 	END LOOP;
@@ -84,7 +91,8 @@ COMMENT ON FUNCTION clerk_internal.masked_permissions(text, text, text) IS
 	'the permissions that a token of version 2 has packed';
 
 -- Where Clerk's own parser throws, nothing at all is granted (unreadable).
-CREATE FUNCTION clerk_internal.organization(claims jsonb, OUT unreadable boolean, OUT id text, OUT slug text, OUT role text, OUT permissions text[])
+CREATE FUNCTION clerk_internal.organization(claims jsonb, OUT unreadable boolean, OUT id text, OUT slug text,
+	OUT role text, OUT permissions text[])
 	LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp
 	AS $$
 DECLARE
@@ -101,7 +109,8 @@ BEGIN
 			slug := clerk_internal.text_member(claims, 'org_slug');
 			role := clerk_internal.text_member(claims, 'org_role');
 			IF jsonb_typeof(claims -> 'org_permissions') = 'array' THEN
-				permissions := ARRAY(SELECT p #>> '{}' FROM jsonb_array_elements(claims -> 'org_permissions') WITH ORDINALITY AS e (p, n)
+				permissions := ARRAY(SELECT p #>> '{}'
+					FROM jsonb_array_elements(claims -> 'org_permissions') WITH ORDINALITY AS e (p, n)
 					WHERE jsonb_typeof(p) = 'string' ORDER BY n);
 			END IF;
 		END IF;
@@ -123,7 +132,8 @@ BEGIN
 	slug := clerk_internal.text_member(o, 'slg');
 	role := 'org:' || clerk_internal.text_member(o, 'rol');
 	permissions := '{}';
-	IF clerk_internal.text_member(o, 'per') IS NOT NULL AND clerk_internal.text_member(o, 'fpm') IS NOT NULL THEN
+	IF clerk_internal.text_member(o, 'per') IS NOT NULL
+		AND clerk_internal.text_member(o, 'fpm') IS NOT NULL THEN
 		permissions := clerk_internal.masked_permissions(features, o ->> 'per', o ->> 'fpm');
 	END IF;
 END
@@ -133,7 +143,8 @@ COMMENT ON FUNCTION clerk_internal.organization(jsonb) IS
 
 -- Were the factors of this level verified less than so many minutes before the token was issued? A
 -- second factor that the user does not have (-1) is not asked for.
-CREATE FUNCTION clerk_internal.is_reverified(claims jsonb, level text, minutes double precision) RETURNS boolean
+CREATE FUNCTION clerk_internal.is_reverified(claims jsonb, level text, minutes double precision)
+	RETURNS boolean
 	LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp
 	AS $$
 DECLARE
@@ -149,7 +160,8 @@ BEGIN
 	END IF;
 	first := clerk_internal.json_number(fva -> 0);
 	second := clerk_internal.json_number(fva -> 1);
-	IF jsonb_array_length(fva) <> 2 OR NOT coalesce((first = -1 OR first >= 0) AND (second = -1 OR second >= 0), false) THEN
+	IF jsonb_array_length(fva) <> 2
+		OR NOT coalesce((first = -1 OR first >= 0) AND (second = -1 OR second >= 0), false) THEN
 		RETURN false;
 	END IF;
 	first_is_fresh := first <> -1 AND minutes > first;
@@ -190,17 +202,22 @@ BEGIN
 	IF question = 'reverification' THEN
 		RETURN CASE WHEN name IS NOT NULL THEN clerk_internal.is_reverified_as(claims, name)
 			WHEN jsonb_typeof(wanted) = 'object' THEN coalesce(clerk_internal.is_reverified(claims,
-				clerk_internal.json_string(wanted -> 'level'), clerk_internal.json_number(wanted -> 'afterMinutes')::double precision), false)
+				clerk_internal.json_string(wanted -> 'level'),
+					clerk_internal.json_number(wanted -> 'afterMinutes')::double precision), false)
 			ELSE false END;
 	ELSIF name IS NULL THEN
 		RETURN false;
 	END IF;
 	org := clerk_internal.organization(claims);
 	RETURN coalesce(CASE question
-		WHEN 'role' THEN org.id IS NOT NULL AND clerk_internal.without_org(org.role) = clerk_internal.without_org(name)
-		WHEN 'permission' THEN org.id IS NOT NULL AND 'org:' || clerk_internal.without_org(name) = ANY (org.permissions)
-		WHEN 'feature' THEN NOT org.unreadable AND clerk_internal.is_entitled(clerk_internal.text_member(claims, 'fea'), name)
-		WHEN 'plan' THEN NOT org.unreadable AND clerk_internal.is_entitled(clerk_internal.text_member(claims, 'pla'), name) END, false);
+		WHEN 'role' THEN org.id IS NOT NULL
+			AND clerk_internal.without_org(org.role) = clerk_internal.without_org(name)
+		WHEN 'permission' THEN org.id IS NOT NULL AND 'org:'
+			|| clerk_internal.without_org(name) = ANY (org.permissions)
+		WHEN 'feature' THEN NOT org.unreadable
+			AND clerk_internal.is_entitled(clerk_internal.text_member(claims, 'fea'), name)
+		WHEN 'plan' THEN NOT org.unreadable
+			AND clerk_internal.is_entitled(clerk_internal.text_member(claims, 'pla'), name) END, false);
 END
 $$;
 COMMENT ON FUNCTION clerk_internal.is_granted(jsonb, text, jsonb) IS
@@ -287,8 +304,10 @@ CREATE FUNCTION clerk.has_reverified(level text, within interval) RETURNS boolea
 	-- a month counts 30 days
 	AS $$
 	SELECT clerk_internal.is_reverified(clerk_internal.caller(), level,
-		((extract(year FROM within) * 12 + extract(month FROM within)) * 30 * 1440 + extract(day FROM within) * 1440
-			+ extract(hour FROM within) * 60 + extract(minute FROM within) + extract(second FROM within) / 60)::double precision)
+		((extract(year FROM within) * 12 + extract(month FROM within)) * 30 * 1440 + extract(day
+			FROM within) * 1440
+			+ extract(hour FROM within) * 60 + extract(minute FROM within) + extract(second
+				FROM within) / 60)::double precision)
 	$$;
 COMMENT ON FUNCTION clerk.has_reverified(text, interval) IS
 	'whether the user has verified credentials again: first_factor, second_factor or multi_factor, '

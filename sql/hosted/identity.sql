@@ -19,10 +19,12 @@ BEGIN
 	IF clerk_internal.believes_claims() THEN
 		CREATE OR REPLACE FUNCTION clerk.uid() RETURNS text
 			LANGUAGE sql STABLE
-			RETURN CASE WHEN current_setting('clerk_rls.uid_of', true) = current_setting('request.jwt.claims', true)
+			RETURN CASE WHEN current_setting('clerk_rls.uid_of', true) = current_setting('request.jwt.claims',
+				true)
 				AND coalesce(current_setting('clerk.token', true), '') = ''
 				-- both are empty where there are no claims, and then so is this
-				THEN coalesce(nullif(current_setting('clerk_rls.uid', true), ''), clerk_internal.caller() ->> 'sub')
+				THEN coalesce(nullif(current_setting('clerk_rls.uid', true), ''),
+					clerk_internal.caller() ->> 'sub')
 				ELSE clerk_internal.caller() ->> 'sub' END;
 	ELSE
 		CREATE OR REPLACE FUNCTION clerk.uid() RETURNS text
@@ -38,7 +40,8 @@ CREATE FUNCTION clerk_internal.apply_settings() RETURNS trigger
 	AS $$
 BEGIN
 	-- what is kept anywhere was decided under the old settings
-	UPDATE clerk_internal.seal SET inner_key = clerk_internal.random_key(), outer_key = clerk_internal.random_key();
+	UPDATE clerk_internal.seal SET inner_key = clerk_internal.random_key(),
+		outer_key = clerk_internal.random_key();
 	PERFORM clerk_internal.define_uid();
 	RETURN NULL;
 END
@@ -80,7 +83,9 @@ COMMENT ON FUNCTION clerk.actor_id() IS 'who impersonates the user ("act.sub"); 
 
 CREATE FUNCTION clerk.expires_at() RETURNS timestamptz
 	LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
-	RETURN 'epoch'::timestamptz + (clerk_internal.numeric_date(clerk_internal.caller() -> 'exp') * 1000000)::double precision * interval '1 microsecond';
+	RETURN 'epoch'::timestamptz
+		+ (clerk_internal.numeric_date(clerk_internal.caller() -> 'exp') * 1000000)::double precision
+			* interval '1 microsecond';
 COMMENT ON FUNCTION clerk.expires_at() IS 'when the verified token expires ("exp")';
 
 CREATE FUNCTION clerk.is_authenticated() RETURNS boolean
@@ -137,7 +142,8 @@ COMMENT ON FUNCTION clerk.authenticate(text) IS
 
 CREATE FUNCTION clerk_internal.mentions(claims jsonb, value text) RETURNS boolean
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE
-	RETURN coalesce(jsonb_path_exists(claims, 'strict $.** ? (@ == $value)', jsonb_build_object('value', value)), false);
+	RETURN coalesce(jsonb_path_exists(claims, 'strict $.** ? (@ == $value)',
+		jsonb_build_object('value', value)), false);
 COMMENT ON FUNCTION clerk_internal.mentions(jsonb, text) IS
 	'whether a text is one of the strings anywhere in the claims';
 
@@ -168,13 +174,15 @@ CREATE FUNCTION clerk_internal.role_to_take(role name) RETURNS name
 #variable_conflict use_variable
 DECLARE
 	claims constant jsonb := clerk_internal.caller();
-	gateway constant jsonb := clerk_internal.json_object(nullif(current_setting('request.jwt.claims', true), ''));
+	gateway constant jsonb := clerk_internal.json_object(nullif(current_setting('request.jwt.claims', true),
+		''));
 	wanted constant name := (SELECT i.role FROM clerk.instances AS i WHERE i.issuer = claims ->> 'iss');
 BEGIN
 	IF coalesce(wanted = role, true) OR clerk_internal.token_mentions(role) THEN
 		RETURN NULL;
 	ELSIF role = clerk_internal.anon_role() OR (clerk_internal.mentions(gateway, role)
-		AND coalesce(gateway ->> 'sub' = claims ->> 'sub', true) AND coalesce(gateway ->> 'iss' = claims ->> 'iss', true)) THEN
+		AND coalesce(gateway ->> 'sub' = claims ->> 'sub', true)
+			AND coalesce(gateway ->> 'iss' = claims ->> 'iss', true)) THEN
 		RETURN wanted;
 	END IF;
 	RETURN NULL;

@@ -68,7 +68,8 @@ BEGIN
 	object := document::jsonb;
 	-- jsonb keeps one of members with the same name, at whatever depth
 	IF jsonb_typeof(object) = 'object'
-		AND clerk_internal.count_of(':', bare) = clerk_internal.count_of(':', clerk_internal.without_strings(object::text)) THEN
+		AND clerk_internal.count_of(':', bare) = clerk_internal.count_of(':',
+			clerk_internal.without_strings(object::text)) THEN
 		RETURN object;
 	END IF;
 	RETURN NULL;

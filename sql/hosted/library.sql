@@ -31,7 +31,8 @@ BEGIN
 	IF TG_TABLE_NAME <> 'jwks' OR TG_LEVEL <> 'STATEMENT' THEN
 		RETURN NULL;
 	END IF;
-	DELETE FROM clerk_internal.moduli AS m WHERE NOT EXISTS (SELECT FROM clerk.jwks AS key WHERE key.jwk ->> 'n' = m.n);
+	DELETE FROM clerk_internal.moduli AS m
+		WHERE NOT EXISTS (SELECT FROM clerk.jwks AS key WHERE key.jwk ->> 'n' = m.n);
 	INSERT INTO clerk_internal.moduli
 		SELECT (clerk_internal.modulus_of(key.jwk ->> 'n')).* FROM clerk.jwks AS key
 		WHERE NOT EXISTS (SELECT FROM clerk_internal.moduli AS m WHERE m.n = key.jwk ->> 'n')
@@ -60,7 +61,8 @@ BEGIN
 	ELSIF jwk ?| '{d,p,q,dp,dq,qi,oth,k}' THEN
 		problem := 'It holds a private key.';
 	ELSIF jwk ? 'use' AND jwk -> 'use' <> '"sig"'
-		OR jwk ? 'key_ops' AND NOT (jsonb_typeof(jwk -> 'key_ops') = 'array' AND jwk -> 'key_ops' ? 'verify') THEN
+		OR jwk ? 'key_ops' AND NOT (jsonb_typeof(jwk -> 'key_ops') = 'array'
+			AND jwk -> 'key_ops' ? 'verify') THEN
 		ignored := true;
 		problem := 'Its "use" or "key_ops" is not for verifying signatures.';
 	ELSIF kty <> 'RSA' THEN
@@ -73,7 +75,8 @@ BEGIN
 		e := clerk_internal.base64url_decode(clerk_internal.json_string(jwk -> 'e'));
 		IF coalesce(length(n) = 0 OR length(e) = 0, true) THEN
 			problem := 'A member it needs is missing or malformed.';
-		ELSIF clerk_internal.bit_length(n) NOT BETWEEN 2048 AND 8192 OR get_byte(n, length(n) - 1) & 1 = 0 THEN
+		ELSIF clerk_internal.bit_length(n) NOT BETWEEN 2048 AND 8192
+			OR get_byte(n, length(n) - 1) & 1 = 0 THEN
 			problem := 'An RSA key must have 2048 to 8192 bits.';
 		ELSIF clerk_internal.bit_length(e) NOT BETWEEN 2 AND 64 OR get_byte(e, length(e) - 1) & 1 = 0 THEN
 			problem := 'An RSA exponent must be odd, at least 3 and at most 64 bits.';
@@ -88,7 +91,8 @@ COMMENT ON FUNCTION clerk_internal.check_jwk(jsonb) IS
 	'why a JSON Web Key cannot be used (NULL: it can), and whether a JWKS may hold it all the same';
 
 -- One element of DER (X.690): what it is, where its content begins and where it ends.
-CREATE FUNCTION clerk_internal.der_element(der bytea, place integer, OUT tag integer, OUT start integer, OUT stop integer)
+CREATE FUNCTION clerk_internal.der_element(der bytea, place integer, OUT tag integer, OUT start integer,
+	OUT stop integer)
 	LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp
 	AS $$
 DECLARE
@@ -117,7 +121,8 @@ $$;
 COMMENT ON FUNCTION clerk_internal.der_element(bytea, integer) IS
 	'the element at a place in DER; tag NULL: there is none';
 
-CREATE FUNCTION clerk_internal.der_elements(der bytea, start integer, stop integer) RETURNS TABLE (n integer, tag integer, "from" integer, "to" integer)
+CREATE FUNCTION clerk_internal.der_elements(der bytea, start integer, stop integer)
+	RETURNS TABLE (n integer, tag integer, "from" integer, "to" integer)
 	LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp
 	AS $$
 DECLARE
@@ -159,11 +164,13 @@ DECLARE
 BEGIN
 	SELECT * INTO first FROM clerk_internal.der_elements(der, whole.start, whole.stop) WHERE n = 1;
 	IF whole.tag = 48 AND whole.stop = length(der) AND first.tag = 2 AND first."to" - first."from" = 1 THEN
-		PERFORM clerk_internal.refuse_key('It holds a private key.', 'Load public keys only, and replace this key: it has been shown.');
+		PERFORM clerk_internal.refuse_key('It holds a private key.',
+			'Load public keys only, and replace this key: it has been shown.');
 	END IF;
 	spki := whole;
 	-- a certificate begins with a sequence that begins with a version or a number
-	SELECT item.tag INTO first FROM clerk_internal.der_elements(der, first."from", first."to") AS item WHERE n = 1;
+	SELECT item.tag INTO first FROM clerk_internal.der_elements(der, first."from", first."to") AS item
+		WHERE n = 1;
 	IF first.tag IN (160, 2) THEN
 		SELECT item.tag, item."from" AS start, item."to" AS stop INTO spki
 		FROM clerk_internal.der_elements(der, whole.start, whole.stop) AS outer_element,
@@ -174,7 +181,8 @@ BEGIN
 	FROM clerk_internal.der_elements(der, spki.start, spki.stop) WHERE n = 2 AND tag = 3;
 	IF key IS NULL OR whole.tag <> 48 OR whole.stop <> length(der) THEN
 		PERFORM clerk_internal.refuse_key('It is not a public key in PEM form.',
-			'Copy the JWT public key from the API keys page of the Clerk Dashboard; a certificate will do as well.');
+			'Copy the JWT public key from the API keys page of the Clerk Dashboard; a certificate will do '
+				'as well.');
 	END IF;
 	SELECT array_agg(substring(key, item."from" + 1, item."to" - item."from") ORDER BY item.n) INTO numbers
 	FROM clerk_internal.der_elements(key, 0, length(key)) AS outer_element,
@@ -186,7 +194,8 @@ BEGIN
 		PERFORM clerk_internal.refuse_key('Its "kty" or "crv" is not supported.', NULL);
 	END IF;
 	RETURN jsonb_build_object('kty', 'RSA',
-		'n', clerk_internal.base64url_encode(ltrim(numbers[1], '\x00')), 'e', clerk_internal.base64url_encode(ltrim(numbers[2], '\x00')));
+		'n', clerk_internal.base64url_encode(ltrim(numbers[1], '\x00')), 'e',
+			clerk_internal.base64url_encode(ltrim(numbers[2], '\x00')));
 END
 $$;
 COMMENT ON FUNCTION clerk_internal.jwk_of_spki(bytea) IS
@@ -198,7 +207,8 @@ CREATE FUNCTION clerk_internal.unknown_kid_at(issuer text) RETURNS timestamptz
 COMMENT ON FUNCTION clerk_internal.unknown_kid_at(text) IS
 	'NULL: that a token named an unknown key is noted by the extension only';
 
-CREATE FUNCTION clerk_internal.count_tokens() RETURNS TABLE (issuer text, reason text, tokens bigint, since timestamptz)
+CREATE FUNCTION clerk_internal.count_tokens()
+	RETURNS TABLE (issuer text, reason text, tokens bigint, since timestamptz)
 	LANGUAGE sql STABLE STRICT ROWS 20 SET search_path = pg_catalog, pg_temp
 	AS $$ SELECT NULL::text, NULL::text, NULL::bigint, NULL::timestamptz WHERE false $$;
 COMMENT ON FUNCTION clerk_internal.count_tokens() IS 'nothing: tokens are counted by the extension only';

@@ -14,7 +14,8 @@ CREATE FUNCTION clerk_internal.sha1(message bytea) RETURNS bytea
 DECLARE
 	ones constant bigint := 4294967295;
 	bits constant bytea := int8send(length(message)::bigint * 8);
-	padded constant bytea := message || '\x80'::bytea || decode(repeat('00', (119 - length(message) % 64) % 64), 'hex') || bits;
+	padded constant bytea := message || '\x80'::bytea
+		|| decode(repeat('00', (119 - length(message) % 64) % 64), 'hex') || bits;
 	w bigint[];
 	x bigint;
 	a bigint;
@@ -29,7 +30,9 @@ DECLARE
 	h4 bigint := 3285377520;
 BEGIN
 	FOR block IN 0 .. length(padded) / 64 - 1 LOOP
-		w := ARRAY(SELECT ('x' || encode(substring(padded, block * 64 + i * 4 + 1, 4), 'hex'))::bit(32)::bigint FROM generate_series(0, 15) AS i);
+		w := ARRAY(SELECT ('x'
+			|| encode(substring(padded, block * 64 + i * 4 + 1, 4), 'hex'))::bit(32)::bigint
+			FROM generate_series(0, 15) AS i);
 		a := h0;
 		b := h1;
 		c := h2;
@@ -57,7 +60,8 @@ BEGIN
 		h3 := (h3 + d) & ones;
 		h4 := (h4 + e) & ones;
 	END LOOP;
-	RETURN substring(int8send(h0), 5) || substring(int8send(h1), 5) || substring(int8send(h2), 5) || substring(int8send(h3), 5) || substring(int8send(h4), 5);
+	RETURN substring(int8send(h0), 5) || substring(int8send(h1), 5) || substring(int8send(h2), 5)
+		|| substring(int8send(h3), 5) || substring(int8send(h4), 5);
 END
 $$;
 COMMENT ON FUNCTION clerk_internal.sha1(bytea) IS 'SHA-1 of bytes';
@@ -67,7 +71,8 @@ CREATE FUNCTION clerk_internal.uuid_v5(clerk_id text) RETURNS uuid
 	LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp
 	AS $$
 DECLARE
-	hash bytea := substring(clerk_internal.sha1('\x27f41ebc28f4570184a4f83dc1d6651c'::bytea || convert_to(clerk_id, 'UTF8')), 1, 16);
+	hash bytea := substring(clerk_internal.sha1('\x27f41ebc28f4570184a4f83dc1d6651c'::bytea
+		|| convert_to(clerk_id, 'UTF8')), 1, 16);
 BEGIN
 	hash := set_byte(hash, 6, get_byte(hash, 6) & 15 | 80);
 	hash := set_byte(hash, 8, get_byte(hash, 8) & 63 | 128);
@@ -83,7 +88,8 @@ CREATE FUNCTION clerk_internal.is_reserved_id(clerk_id text, mapped_id text) RET
 	AS $$
 DECLARE
 	-- however a cast, or an application, lets it be spelled
-	digits constant text := lower(regexp_replace(regexp_replace(mapped_id, '^\s*urn:uuid:', '', 'i'), '[-{}\s]', '', 'g'));
+	digits constant text := lower(regexp_replace(regexp_replace(mapped_id, '^\s*urn:uuid:', '', 'i'),
+		'[-{}\s]', '', 'g'));
 BEGIN
 	RETURN digits ~ '^[0-9a-f]{12}5[0-9a-f]{3}[89ab][0-9a-f]{15}$'
 		AND digits::uuid <> clerk_internal.uuid_v5(clerk_id)
@@ -91,17 +97,20 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION clerk_internal.is_reserved_id(text, text) IS
-	'whether a local id is a UUID of version 5 that another Clerk id may have without a mapping, so that this one never gets it';
+	'whether a local id is a UUID of version 5 that another Clerk id may have without a mapping, so that '
+		'this one never gets it';
 
 CREATE FUNCTION clerk_internal.as_uuid(mapped_id text) RETURNS uuid
 	LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
-	RETURN CASE WHEN mapped_id ~ '^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$' THEN mapped_id::uuid END;
+	RETURN CASE WHEN mapped_id ~
+		'^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$' THEN mapped_id::uuid END;
 COMMENT ON FUNCTION clerk_internal.as_uuid(text) IS 'a local id as uuid; NULL: it is none';
 
 -- Only as bigint itself would be written, so that no two texts are one number.
 CREATE FUNCTION clerk_internal.as_bigint(mapped_id text) RETURNS bigint
 	LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
-	RETURN CASE WHEN mapped_id ~ '^(0|-?[1-9][0-9]{0,18})$' AND mapped_id::numeric BETWEEN -9223372036854775808 AND 9223372036854775807
+	RETURN CASE WHEN mapped_id ~ '^(0|-?[1-9][0-9]{0,18})$'
+		AND mapped_id::numeric BETWEEN -9223372036854775808 AND 9223372036854775807
 		THEN mapped_id::bigint END;
 COMMENT ON FUNCTION clerk_internal.as_bigint(text) IS 'a local id as bigint; NULL: it is none';
 
@@ -125,7 +134,8 @@ BEGIN
 	IF mapped_id IS NULL AND clerk_id = claims ->> 'sub' AND instance.id_claim IS NOT NULL THEN
 		claim := claims -> instance.id_claim;
 		origin := 'claim';
-		mapped_id := CASE jsonb_typeof(claim) WHEN 'string' THEN claim #>> '{}' WHEN 'number' THEN claim::text WHEN 'null' THEN NULL ELSE '' END;
+		mapped_id := CASE jsonb_typeof(claim) WHEN 'string' THEN claim #>> '{}' WHEN 'number' THEN claim::text
+			WHEN 'null' THEN NULL ELSE '' END;
 		IF claim IS NULL THEN
 			mapped_id := NULL;
 		END IF;
@@ -147,17 +157,20 @@ EXCEPTION WHEN syntax_error_or_access_rule_violation THEN
 END
 $$;
 COMMENT ON FUNCTION clerk_internal.local_id(text, jsonb) IS
-	'the local id of a Clerk id, as text, and where it is from, for whoever has these claims; NULL: there is none';
+	'the local id of a Clerk id, as text, and where it is from, for whoever has these claims; NULL: there '
+		'is none';
 
 -- SECURITY DEFINER: who asks need not read the mapping.
 CREATE FUNCTION clerk_internal.mapped_caller() RETURNS text
 	LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
-	AS $$ SELECT nullif((clerk_internal.local_id(clerk_internal.caller() ->> 'sub', clerk_internal.caller())).mapped_id, '') WHERE clerk_internal.caller() IS NOT NULL $$;
+	AS $$ SELECT nullif((clerk_internal.local_id(clerk_internal.caller() ->> 'sub',
+		clerk_internal.caller())).mapped_id, '') WHERE clerk_internal.caller() IS NOT NULL $$;
 COMMENT ON FUNCTION clerk_internal.mapped_caller() IS 'local id of the signed-in user as text';
 
 CREATE FUNCTION clerk_internal.mapped_org() RETURNS text
 	LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
-	AS $$ SELECT nullif((clerk_internal.local_id(clerk.org_id(), clerk_internal.caller())).mapped_id, '') WHERE clerk.org_id() IS NOT NULL $$;
+	AS $$ SELECT nullif((clerk_internal.local_id(clerk.org_id(), clerk_internal.caller())).mapped_id, '')
+		WHERE clerk.org_id() IS NOT NULL $$;
 COMMENT ON FUNCTION clerk_internal.mapped_org() IS 'local id of the active organization as text';
 
 CREATE FUNCTION clerk.mapped_id() RETURNS uuid
@@ -195,10 +208,12 @@ COMMENT ON FUNCTION clerk.mapped_org_text() IS 'local id of the active organizat
 
 CREATE FUNCTION clerk.mapped_id(clerk_id text) RETURNS uuid
 	LANGUAGE sql STABLE STRICT SECURITY DEFINER SET search_path = pg_catalog, pg_temp
-	AS $$ SELECT clerk_internal.as_uuid((clerk_internal.local_id(clerk_id, clerk_internal.caller())).mapped_id) $$;
+	AS $$ SELECT clerk_internal.as_uuid((clerk_internal.local_id(clerk_id,
+		clerk_internal.caller())).mapped_id) $$;
 COMMENT ON FUNCTION clerk.mapped_id(text) IS 'local id of any Clerk id as uuid';
 
-CREATE FUNCTION clerk_internal.track_row(tab regclass, relname name, clerk_id text, mapped_id text) RETURNS void
+CREATE FUNCTION clerk_internal.track_row(tab regclass, relname name, clerk_id text, mapped_id text)
+	RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 	AS $$
 #variable_conflict use_variable
@@ -208,25 +223,30 @@ BEGIN
 		RAISE EXCEPTION USING
 			ERRCODE = 'check_violation',
 			MESSAGE = 'an id is too short or too long to be mapped',
-			DETAIL = format('The ids in the tracked columns of table "%s" must have 1 to 255 characters.', relname),
+			DETAIL = format('The ids in the tracked columns of table "%s" must have 1 to 255 characters.',
+				relname),
 			TABLE = relname;
 	ELSIF clerk_internal.is_reserved_id(clerk_id, mapped_id) THEN
 		RAISE EXCEPTION USING
 			ERRCODE = 'check_violation',
 			MESSAGE = 'the local id is reserved',
 			DETAIL = format('The UUIDs of version 5 in table "%s" may be those of other Clerk ids.', relname),
-			HINT = 'Use clerk.mapped_id() of the Clerk id, or a UUID of another version, such as gen_random_uuid().',
+			HINT = 'Use clerk.mapped_id() of the Clerk id, or a UUID of another version, such as '
+				'gen_random_uuid().',
 			TABLE = relname;
 	END IF;
-	INSERT INTO clerk.id_map (source, clerk_id, mapped_id) VALUES (tab, clerk_id, mapped_id) ON CONFLICT DO NOTHING;
+	INSERT INTO clerk.id_map (source, clerk_id, mapped_id) VALUES (tab, clerk_id, mapped_id)
+		ON CONFLICT DO NOTHING;
 	IF NOT FOUND THEN
-		UPDATE clerk.id_map AS map SET source = tab WHERE map.clerk_id = clerk_id AND map.mapped_id = mapped_id AND map.source IS NULL;
+		UPDATE clerk.id_map AS map SET source = tab WHERE map.clerk_id = clerk_id
+			AND map.mapped_id = mapped_id AND map.source IS NULL;
 	END IF;
 	IF NOT FOUND THEN
 		RAISE EXCEPTION USING
 			ERRCODE = 'unique_violation',
 			MESSAGE = 'one of the ids is mapped already',
-			DETAIL = format('Table "%s" maps a Clerk id, or to a local id, that clerk.id_map has from elsewhere.', relname),
+			DETAIL = format('Table "%s" maps a Clerk id, or to a local id, that clerk.id_map has from '
+				'elsewhere.', relname),
 			TABLE = relname;
 	END IF;
 END
@@ -248,17 +268,21 @@ BEGIN
 		DELETE FROM clerk.id_map WHERE source = TG_RELID;
 		RETURN NULL;
 	END IF;
-	SELECT ARRAY(SELECT a.attname FROM unnest(t.tgattr::int2[]) WITH ORDINALITY AS u (attnum, n) JOIN pg_attribute AS a USING (attnum)
+	SELECT ARRAY(SELECT a.attname FROM unnest(t.tgattr::int2[]) WITH ORDINALITY AS u (attnum, n)
+		JOIN pg_attribute AS a USING (attnum)
 		WHERE a.attrelid = TG_RELID ORDER BY u.n) INTO tracked
 	FROM pg_trigger AS t
 	WHERE t.tgrelid = TG_RELID AND array_length(t.tgattr::int2[], 1) = 2
-		AND t.tgfoid = (SELECT own.tgfoid FROM pg_trigger AS own WHERE own.tgrelid = TG_RELID AND own.tgname = TG_NAME);
+		AND t.tgfoid = (SELECT own.tgfoid FROM pg_trigger AS own WHERE own.tgrelid = TG_RELID
+			AND own.tgname = TG_NAME);
 	IF NOT FOUND THEN
 		RAISE EXCEPTION USING
 			ERRCODE = 'object_not_in_prerequisite_state',
 			MESSAGE = format('table "%s" is tracked in part only', TG_TABLE_NAME),
 			HINT = 'Run clerk.untrack_ids() and clerk.track_ids() again.';
-	ELSIF TG_OP = 'UPDATE' AND (SELECT array_length(tgattr::int2[], 1) = 2 FROM pg_trigger WHERE tgrelid = TG_RELID AND tgname = TG_NAME) THEN
+	ELSIF TG_OP = 'UPDATE'
+		AND (SELECT array_length(tgattr::int2[], 1) = 2 FROM pg_trigger WHERE tgrelid = TG_RELID
+		AND tgname = TG_NAME) THEN
 		RETURN NULL;
 	END IF;
 	IF TG_OP <> 'INSERT' THEN
@@ -266,7 +290,8 @@ BEGIN
 		DELETE FROM clerk.id_map WHERE source = TG_RELID AND clerk_id = was[1];
 	END IF;
 	IF TG_OP <> 'DELETE' THEN
-		EXECUTE format('SELECT ARRAY[($1).%I::text, ($1).%I::text]', tracked[1], tracked[2]) INTO now USING NEW;
+		EXECUTE format('SELECT ARRAY[($1).%I::text, ($1).%I::text]', tracked[1], tracked[2]) INTO now
+			USING NEW;
 		IF num_nulls(now[1], now[2]) = 0 THEN
 			PERFORM clerk_internal.track_row(TG_RELID, TG_TABLE_NAME, now[1], now[2]);
 		END IF;

@@ -14,7 +14,8 @@ DECLARE
 	number numeric := ('x' || lpad(encode(substring(bytes, 1, n), 'hex'), 14, '0'))::bit(56)::bigint;
 BEGIN
 	WHILE n < length(bytes) LOOP
-		number := number * 72057594037927936 + ('x' || encode(substring(bytes, n + 1, 7), 'hex'))::bit(56)::bigint;
+		number := number * 72057594037927936 + ('x'
+			|| encode(substring(bytes, n + 1, 7), 'hex'))::bit(56)::bigint;
 		n := n + 7;
 	END LOOP;
 	RETURN number;
@@ -42,7 +43,8 @@ $$;
 COMMENT ON FUNCTION clerk_internal.reciprocal(numeric) IS
 	'the reciprocal of a modulus, rounded down, to a third more than twice its digits';
 
-CREATE FUNCTION clerk_internal.power(base numeric, exponent numeric, modulus numeric, reciprocal numeric) RETURNS numeric
+CREATE FUNCTION clerk_internal.power(base numeric, exponent numeric, modulus numeric, reciprocal numeric)
+	RETURNS numeric
 	LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp
 	AS $$
 DECLARE
@@ -109,7 +111,8 @@ DECLARE
 		WHEN 64 THEN '\x3051300d060960864801650304020305000440' END || hash;
 BEGIN
 	-- 01 FF ... FF are all ones
-	RETURN (power(2::numeric, 8 * (size - length(digest_info) - 3) + 1) - 1) * power(2::numeric, 8 * (length(digest_info) + 1))
+	RETURN (power(2::numeric, 8 * (size - length(digest_info) - 3) + 1) - 1) * power(2::numeric,
+		8 * (length(digest_info) + 1))
 		+ clerk_internal.bytes_to_numeric(digest_info);
 END
 $$;
@@ -121,7 +124,8 @@ CREATE FUNCTION clerk_internal.verify_rsa(jwk jsonb, alg text, signed text, sign
 	AS $$
 DECLARE
 	message constant bytea := convert_to(signed, 'UTF8');
-	hash constant bytea := CASE alg WHEN 'RS256' THEN sha256(message) WHEN 'RS384' THEN sha384(message) WHEN 'RS512' THEN sha512(message) END;
+	hash constant bytea := CASE alg WHEN 'RS256' THEN sha256(message) WHEN 'RS384' THEN sha384(message)
+		WHEN 'RS512' THEN sha512(message) END;
 	key clerk_internal.moduli;
 	number numeric;
 BEGIN
@@ -134,7 +138,9 @@ BEGIN
 	END IF;
 	number := clerk_internal.bytes_to_numeric(signature);
 	RETURN coalesce(number < key.modulus
-		AND clerk_internal.power(number, clerk_internal.bytes_to_numeric(clerk_internal.base64url_decode(jwk ->> 'e')), key.modulus, key.reciprocal)
+		AND clerk_internal.power(number,
+			clerk_internal.bytes_to_numeric(clerk_internal.base64url_decode(jwk ->> 'e')), key.modulus,
+			key.reciprocal)
 			= clerk_internal.encoded_hash(hash, key.size), false);
 END
 $$;

@@ -27,7 +27,8 @@ BEGIN
 		FROM (
 			SELECT schema.nspowner
 			UNION ALL
-			SELECT acl.grantee FROM pg_catalog.aclexplode(schema.nspacl) AS acl WHERE acl.privilege_type = 'CREATE'
+			SELECT acl.grantee FROM pg_catalog.aclexplode(schema.nspacl) AS acl
+				WHERE acl.privilege_type = 'CREATE'
 			UNION ALL
 			SELECT relowner FROM pg_catalog.pg_class WHERE relnamespace = schema.oid
 			UNION ALL
@@ -41,9 +42,11 @@ BEGIN
 			RAISE EXCEPTION USING
 				ERRCODE = 'insufficient_privilege',
 				MESSAGE = pg_catalog.format('schema %I can be changed by another role', schema.nspname),
-				DETAIL = pg_catalog.format('%s owns it, or something in it, or may create objects in it, and could replace the functions that policies call.',
+				DETAIL = pg_catalog.format('%s owns it, or something in it, or may create objects in it, '
+					'and could replace the functions that policies call.',
 					CASE WHEN foreign_owner = 0::oid THEN 'PUBLIC' ELSE foreign_owner::text END),
-				HINT = 'Run this as the role that has run it before; or give that role the schema and all in it, or rename the schema.';
+				HINT = 'Run this as the role that has run it before; or give that role the schema and all '
+					'in it, or rename the schema.';
 		END IF;
 	END LOOP;
 
@@ -53,7 +56,8 @@ BEGIN
 		SELECT pg_catalog.pg_describe_object(classid, objid, objsubid) INTO stranger
 		FROM pg_catalog.pg_depend
 		WHERE refclassid = 'pg_catalog.pg_namespace'::regclass
-			AND refobjid IN (SELECT oid FROM pg_catalog.pg_namespace WHERE nspname IN ('clerk', 'clerk_internal'))
+			AND refobjid IN (SELECT oid FROM pg_catalog.pg_namespace
+				WHERE nspname IN ('clerk', 'clerk_internal'))
 		LIMIT 1;
 		IF FOUND THEN
 			RAISE EXCEPTION USING
@@ -64,10 +68,12 @@ BEGIN
 		END IF;
 	ELSE
 		EXECUTE 'SELECT clerk.version()' INTO was;
-		IF pg_catalog.string_to_array(pg_catalog.split_part(was, ' ', 1), '.')::integer[] > pg_catalog.string_to_array('@VERSION@', '.')::integer[] THEN
+		IF pg_catalog.string_to_array(pg_catalog.split_part(was, ' ', 1),
+			'.')::integer[] > pg_catalog.string_to_array('@VERSION@', '.')::integer[] THEN
 			RAISE EXCEPTION USING
 				ERRCODE = 'object_not_in_prerequisite_state',
-				MESSAGE = pg_catalog.format('version %s is there already, and this is version @VERSION@', pg_catalog.split_part(was, ' ', 1)),
+				MESSAGE = pg_catalog.format('version %s is there already, and this is version @VERSION@',
+					pg_catalog.split_part(was, ' ', 1)),
 				HINT = 'Use the file of that version, or a later one.';
 		END IF;
 	END IF;
@@ -86,11 +92,13 @@ SELECT pg_catalog.set_config('clerk_rls.before', (
 	SELECT coalesce(pg_catalog.jsonb_object_agg(object, acl), '{}')::text
 	FROM (
 		SELECT 'SCHEMA ' || oid::regnamespace, nspacl::text[] FROM pg_catalog.pg_namespace
-		WHERE nspname IN ('clerk', 'clerk_internal') AND pg_catalog.to_regprocedure('clerk.version()') IS NOT NULL
+		WHERE nspname IN ('clerk', 'clerk_internal')
+			AND pg_catalog.to_regprocedure('clerk.version()') IS NOT NULL
 		UNION ALL
 		SELECT 'TABLE ' || oid::regclass, relacl::text[] FROM pg_catalog.pg_class
 		WHERE relnamespace::regnamespace::text IN ('clerk', 'clerk_internal') AND relkind IN ('r', 'v')
 		UNION ALL
-		SELECT 'FUNCTION ' || oid::regprocedure, coalesce(proacl, pg_catalog.acldefault('f', proowner))::text[] FROM pg_catalog.pg_proc
+		SELECT 'FUNCTION ' || oid::regprocedure,
+			coalesce(proacl, pg_catalog.acldefault('f', proowner))::text[] FROM pg_catalog.pg_proc
 		WHERE pronamespace::regnamespace::text IN ('clerk', 'clerk_internal')
 	) AS known (object, acl)), true);

@@ -13,7 +13,9 @@ COMMENT ON FUNCTION clerk.version() IS 'the version, and whether it is the exten
 CREATE TABLE clerk.settings (
 	name text COLLATE "C" CONSTRAINT settings_pkey PRIMARY KEY,
 	value text NOT NULL,
-	CONSTRAINT settings_value CHECK (CASE name WHEN 'verify' THEN value IN ('claims', 'signature') WHEN 'anon_role' THEN true ELSE false END)
+	CONSTRAINT settings_value
+		CHECK (CASE name WHEN 'verify' THEN value IN ('claims', 'signature') WHEN 'anon_role' THEN true
+		ELSE false END)
 );
 COMMENT ON TABLE clerk.settings IS 'who is believed, and as which role anonymous requests run';
 COMMENT ON COLUMN clerk.settings.name IS
@@ -26,8 +28,10 @@ COMMENT ON COLUMN clerk.settings.value IS 'for verify: claims or signature';
 INSERT INTO clerk.settings
 	SELECT 'verify', CASE WHEN EXISTS (
 			SELECT FROM pg_catalog.pg_roles AS gateway, pg_catalog.pg_roles AS service
-			WHERE gateway.rolname = 'authenticator' AND service.rolname = 'service_role' AND service.rolbypassrls
-				AND pg_catalog.pg_has_role(gateway.oid, service.oid, 'MEMBER')) THEN 'claims' ELSE 'signature' END
+			WHERE gateway.rolname = 'authenticator' AND service.rolname = 'service_role'
+				AND service.rolbypassrls
+				AND pg_catalog.pg_has_role(gateway.oid, service.oid, 'MEMBER')) THEN 'claims'
+					ELSE 'signature' END
 	UNION ALL SELECT 'anon_role', 'anon'
 	ON CONFLICT DO NOTHING;
 
@@ -44,7 +48,8 @@ COMMENT ON FUNCTION clerk_internal.believes_claims() IS 'whether request.jwt.cla
 CREATE FUNCTION clerk_internal.is_own(catalog regclass, object oid) RETURNS boolean
 	LANGUAGE sql STABLE STRICT SET search_path = pg_catalog, pg_temp
 	AS $$
-	SELECT coalesce((SELECT i.schema IN ('clerk', 'clerk_internal') FROM pg_identify_object(catalog, object, 0) AS i), false)
+	SELECT coalesce((SELECT i.schema IN ('clerk', 'clerk_internal')
+		FROM pg_identify_object(catalog, object, 0) AS i), false)
 $$;
 COMMENT ON FUNCTION clerk_internal.is_own(regclass, oid) IS 'whether an object is one of clerk_rls';
 
@@ -61,13 +66,16 @@ CREATE FUNCTION clerk_internal.audit_calls()
 	AS $$
 #variable_conflict use_column
 DECLARE
-	call constant text := format('(?<!SELECT )(clerk[.](?:%s)[(](?:''[^()]*|VARIADIC ARRAY[^()]*)?[)])', CASE WHEN clerk_internal.believes_claims()
+	call constant text := format('(?<!SELECT )(clerk[.](?:%s)[(](?:''[^()]*|VARIADIC ARRAY[^()]*)?[)])', CASE
+		WHEN clerk_internal.believes_claims()
 		THEN '(?!uid[(])\w+' ELSE '\w+' END);
 BEGIN
 	RETURN QUERY
 		-- no statement: it would undo what other findings of the same policy mend
-		SELECT 'warning', 'call-per-row', p.object, 'it calls ' || string_agg(DISTINCT matched[1], ', ' ORDER BY matched[1])
-				|| ' once per row, where once a statement would do', '-- write (SELECT clerk...) there by hand'
+		SELECT 'warning', 'call-per-row', p.object, 'it calls '
+			|| string_agg(DISTINCT matched[1], ', ' ORDER BY matched[1])
+				|| ' once per row, where once a statement would do',
+					'-- write (SELECT clerk...) there by hand'
 		FROM clerk_internal.audited_policies() AS p, regexp_matches(p.expression, call, 'g') AS matched
 		WHERE matched[1] !~ '^clerk[.]is_fellow_member'
 		GROUP BY p.object;

@@ -52,7 +52,8 @@ CREATE FUNCTION clerk_internal.check_webhook(id text, ts text, signature text) R
 	LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 	AS $$
 	SELECT CASE
-		WHEN coalesce(id = '' OR strpos(id, '.') > 0 OR signature = '' OR ts !~ '^[0-9]{1,12}$', true) THEN 'webhook_headers'
+		WHEN coalesce(id = '' OR strpos(id, '.') > 0 OR signature = ''
+			OR ts !~ '^[0-9]{1,12}$', true) THEN 'webhook_headers'
 		WHEN ts::bigint < floor(extract(epoch FROM clock_timestamp())) - 300 THEN 'webhook_too_old'
 		WHEN ts::bigint > floor(extract(epoch FROM clock_timestamp())) + 300 THEN 'webhook_too_new'
 		ELSE 'ok' END
@@ -71,7 +72,8 @@ DECLARE
 BEGIN
 	SELECT s.issuer INTO issuer
 	FROM clerk.webhook_secrets AS s,
-		LATERAL (SELECT encode(clerk_internal.hmac_sha256(message, clerk_internal.decode_webhook_secret(s.secret)), 'base64')) AS code (expected)
+		LATERAL (SELECT encode(clerk_internal.hmac_sha256(message,
+			clerk_internal.decode_webhook_secret(s.secret)), 'base64')) AS code (expected)
 	WHERE sha256(convert_to('v1,' || code.expected, 'UTF8')) IN (
 		SELECT sha256(convert_to(word, 'UTF8')) FROM unnest(string_to_array(signature, ' ')) AS word)
 	LIMIT 1;
@@ -86,10 +88,12 @@ COMMENT ON FUNCTION clerk_internal.webhook_issuer(text, text, text, text) IS
 CREATE FUNCTION clerk.verify_webhook(id text, ts text, signature text, body text) RETURNS boolean
 	LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp
 	AS $$
-	SELECT clerk_internal.check_webhook(id, ts, signature) = 'ok' AND clerk_internal.webhook_issuer(id, ts, signature, body) IS NOT NULL
+	SELECT clerk_internal.check_webhook(id, ts, signature) = 'ok'
+		AND clerk_internal.webhook_issuer(id, ts, signature, body) IS NOT NULL
 $$;
 COMMENT ON FUNCTION clerk.verify_webhook(text, text, text, text) IS
-	'whether one of the secrets has signed this body, with its headers svix-id, svix-timestamp and svix-signature, just now';
+	'whether one of the secrets has signed this body, with its headers svix-id, svix-timestamp and '
+		'svix-signature, just now';
 
 CREATE FUNCTION clerk_internal.authenticate_webhook(id text, ts text, signature text, body text) RETURNS text
 	LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
@@ -113,7 +117,8 @@ COMMENT ON FUNCTION clerk_internal.authenticate_webhook(text, text, text, text) 
 
 CREATE FUNCTION clerk_internal.webhook_header(name text) RETURNS text
 	LANGUAGE sql STABLE STRICT SET search_path = pg_catalog, pg_temp
-	AS $$ SELECT coalesce((clerk_internal.request_header('svix-' || name)).value, (clerk_internal.request_header('webhook-' || name)).value) $$;
+	AS $$ SELECT coalesce((clerk_internal.request_header('svix-' || name)).value,
+		(clerk_internal.request_header('webhook-' || name)).value) $$;
 COMMENT ON FUNCTION clerk_internal.webhook_header(text) IS
 	'header svix-<name>, or webhook-<name>, of the request';
 
@@ -124,7 +129,8 @@ CREATE FUNCTION clerk_internal.run_event_handler(handler regprocedure, event jso
 DECLARE
 	owner name;
 BEGIN
-	SELECT r.rolname INTO owner FROM pg_proc AS p JOIN pg_roles AS r ON r.oid = p.proowner WHERE p.oid = handler;
+	SELECT r.rolname INTO owner FROM pg_proc AS p JOIN pg_roles AS r ON r.oid = p.proowner
+		WHERE p.oid = handler;
 	IF NOT FOUND THEN
 		RAISE EXCEPTION USING
 			ERRCODE = 'undefined_function',
@@ -149,8 +155,11 @@ CREATE FUNCTION clerk_internal.plain_string(string text, ascii boolean) RETURNS 
 	AS $$
 	SELECT CASE WHEN octet_length(string) > 1048576 THEN '""'
 		WHEN strpos(string, '\u') = 0 THEN string
-		ELSE string_agg(CASE WHEN length(unit) = 6 AND unit ~ '^\\u(0000|[dD][89a-fA-F][0-9a-fA-F]{2})$' THEN '\ufffd' ELSE unit END, '' ORDER BY n) END
-	FROM regexp_matches(string, '\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|\\u[0-9a-fA-F]{4}|\\.|[^\\]+', 'g')
+		ELSE string_agg(CASE WHEN length(unit) = 6
+			AND unit ~ '^\\u(0000|[dD][89a-fA-F][0-9a-fA-F]{2})$' THEN '\ufffd' ELSE unit END, ''
+			ORDER BY n) END
+	FROM regexp_matches(string,
+		'\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|\\u[0-9a-fA-F]{4}|\\.|[^\\]+', 'g')
 		WITH ORDINALITY AS units (matched, n), LATERAL (SELECT matched[1]) AS u (unit)
 $$;
 COMMENT ON FUNCTION clerk_internal.plain_string(text, boolean) IS
@@ -166,7 +175,8 @@ DECLARE
 	depth integer := 0;
 BEGIN
 	BEGIN
-		IF NOT clerk_internal.is_too_deep(clerk_internal.without_strings(body)) AND body::jsonb IS NOT NULL THEN
+		IF NOT clerk_internal.is_too_deep(clerk_internal.without_strings(body))
+			AND body::jsonb IS NOT NULL THEN
 			RETURN body;
 		END IF;
 	EXCEPTION WHEN data_exception OR program_limit_exceeded OR statement_too_complex THEN
@@ -174,7 +184,8 @@ BEGIN
 	END;
 	-- strings, numbers, brackets, and what is between
 	FOR piece IN
-		SELECT m[1] FROM regexp_matches(body, '"(?:[^"\\]|\\.)*"|-?[0-9][0-9.eE+-]*|[][{}]|[^][{}"0-9-]+|.', 'g') AS m
+		SELECT m[1] FROM regexp_matches(body, '"(?:[^"\\]|\\.)*"|-?[0-9][0-9.eE+-]*|[][{}]|[^][{}"0-9-]+|.',
+			'g') AS m
 	LOOP
 		IF piece IN ('{', '[') THEN
 			depth := depth + 1;
@@ -186,7 +197,8 @@ BEGIN
 			plain := plain || CASE
 				WHEN piece ^@ '"' THEN clerk_internal.plain_string(piece, ascii)
 				-- one that numeric may not hold
-				WHEN piece ~ '^-?[0-9]' AND (length(piece) > 1000 OR piece ~ '[eE][+-]?[0-9]{4}') AND piece ~ '^-?(0|[1-9][0-9]*)([.][0-9]+)?([eE][+-]?[0-9]+)?$'
+				WHEN piece ~ '^-?[0-9]' AND (length(piece) > 1000 OR piece ~ '[eE][+-]?[0-9]{4}')
+					AND piece ~ '^-?(0|[1-9][0-9]*)([.][0-9]+)?([eE][+-]?[0-9]+)?$'
 					THEN '"' || piece || '"'
 				ELSE piece END;
 		END IF;
@@ -198,4 +210,5 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION clerk_internal.plain_json(text, boolean) IS
-	'a JSON text with what jsonb cannot hold replaced: U+0000, half characters, numbers, strings and levels beyond its limits';
+	'a JSON text with what jsonb cannot hold replaced: U+0000, half characters, numbers, strings and levels '
+		'beyond its limits';

@@ -14,7 +14,8 @@ BEGIN
 		status := 'payload_not_json';
 		RETURN;
 	END IF;
-	SELECT * INTO instance FROM clerk.instances AS i WHERE i.issuer = clerk_internal.json_string(claims -> 'iss');
+	SELECT * INTO instance FROM clerk.instances AS i
+		WHERE i.issuer = clerk_internal.json_string(claims -> 'iss');
 	status := CASE WHEN FOUND THEN 'ok' ELSE 'issuer_unknown' END;
 END
 $$;
@@ -26,8 +27,10 @@ CREATE FUNCTION clerk_internal.header_status(header jsonb) RETURNS text
 	RETURN CASE
 		WHEN header IS NULL THEN 'header_not_json'
 		WHEN header ?| '{crit,b64}' THEN 'header_critical'
-		WHEN jsonb_typeof(header -> 'alg') IS DISTINCT FROM 'string' OR jsonb_typeof(header -> 'kid') <> 'string'
-			OR jsonb_typeof(header -> 'typ') <> 'string' OR jsonb_typeof(header -> 'cat') <> 'string' THEN 'header_member'
+		WHEN jsonb_typeof(header -> 'alg') IS DISTINCT FROM 'string'
+			OR jsonb_typeof(header -> 'kid') <> 'string'
+			OR jsonb_typeof(header -> 'typ') <> 'string'
+				OR jsonb_typeof(header -> 'cat') <> 'string' THEN 'header_member'
 		ELSE 'ok' END;
 COMMENT ON FUNCTION clerk_internal.header_status(jsonb) IS
 	'whether the header of a token is in order (RFC 7515 section 4; RFC 7797)';
@@ -44,7 +47,8 @@ BEGIN
 	IF headers IS NULL OR clerk_internal.count_of('{[', headers) > 256 THEN
 		RETURN;
 	END IF;
-	SELECT count(*), (array_agg(h.value))[1] INTO n, found FROM json_each(headers::json) AS h WHERE h.key = request_header.name;
+	SELECT count(*), (array_agg(h.value))[1] INTO n, found FROM json_each(headers::json) AS h
+		WHERE h.key = request_header.name;
 	-- one element, as Storage has it; of several each reader could choose another one
 	IF n = 1 AND json_typeof(found) = 'array' THEN
 		found := CASE WHEN json_array_length(found) = 1 THEN found -> 0 ELSE 'null' END;
@@ -124,8 +128,10 @@ BEGIN
 		instance := identified.instance;
 		status := CASE
 			WHEN source = 'cookie' AND instance.authorized_parties IS NULL THEN 'issuer_unknown'
-			WHEN source = 'cookie' AND NOT clerk_internal.may_use_cookies(instance.authorized_parties) THEN 'cookie_cross_site'
-			WHEN header ->> 'alg' = 'HS256' AND instance.legacy_template_until > clock_timestamp() THEN 'issuer_legacy'
+			WHEN source = 'cookie'
+				AND NOT clerk_internal.may_use_cookies(instance.authorized_parties) THEN 'cookie_cross_site'
+			WHEN header ->> 'alg' = 'HS256'
+				AND instance.legacy_template_until > clock_timestamp() THEN 'issuer_legacy'
 			ELSE 'ok' END;
 	END IF;
 END
@@ -149,27 +155,32 @@ BEGIN
 		END IF;
 	ELSIF typ <> 'JWT' THEN
 		RETURN 'type_not_jwt';
-	ELSIF instance.token_type = 'session' AND (num_nonnulls(claims ->> 'nonce', claims ->> 'at_hash', claims ->> 'c_hash') > 0
-		OR (claims ->> 'aud' IS NOT NULL AND sid IS NULL AND NOT is_template AND instance.audiences IS NULL)) THEN
+	ELSIF instance.token_type = 'session'
+		AND (num_nonnulls(claims ->> 'nonce', claims ->> 'at_hash', claims ->> 'c_hash') > 0
+		OR (claims ->> 'aud' IS NOT NULL AND sid IS NULL AND NOT is_template
+			AND instance.audiences IS NULL)) THEN
 		RETURN 'type_id';
 	END IF;
 	RETURN CASE
 		WHEN cat NOT IN ('cl_B7d4PD111AAA', 'cl_B7d4PD222AAA', 'cl_I7d4PD111III') THEN 'type_not_session'
 		WHEN clerk_internal.json_string(claims -> 'sub') ^@ 'mch_' THEN 'type_machine'
-		WHEN instance.token_type = 'session' AND NOT instance.accept_templates AND (is_template OR sid IS NULL) THEN 'type_no_session_id'
+		WHEN instance.token_type = 'session' AND NOT instance.accept_templates
+			AND (is_template OR sid IS NULL) THEN 'type_no_session_id'
 		ELSE 'ok' END;
 END
 $$;
 COMMENT ON FUNCTION clerk_internal.check_type(jsonb, jsonb, clerk.instances) IS
 	'whether it is the token of a user''s session, or what the instance takes';
 
-CREATE FUNCTION clerk_internal.verify_with_key(key clerk.jwks, header jsonb, signed text, signature bytea) RETURNS text
+CREATE FUNCTION clerk_internal.verify_with_key(key clerk.jwks, header jsonb, signed text, signature bytea)
+	RETURNS text
 	LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 	AS $$
 BEGIN
 	RETURN CASE
 		WHEN key.is_retired OR key.expires_at <= clock_timestamp() THEN 'key_unknown'
-		WHEN header ->> 'alg' NOT IN ('RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512', 'ES256', 'ES384', 'ES512', 'EdDSA')
+		WHEN header ->> 'alg' NOT IN ('RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512', 'ES256', 'ES384',
+			'ES512', 'EdDSA')
 			THEN 'algorithm_unsupported'
 		WHEN header ->> 'alg' <> coalesce(key.jwk ->> 'alg', 'RS256') THEN 'algorithm_not_the_keys'
 		WHEN clerk_internal.verify_rsa(key.jwk, header ->> 'alg', signed, signature) THEN 'ok'
@@ -181,7 +192,8 @@ COMMENT ON FUNCTION clerk_internal.verify_with_key(clerk.jwks, jsonb, text, byte
 
 -- By the key that the token names; if the instance has none of that name, by one of those that it
 -- has for any, which come from a PEM file without a kid.
-CREATE FUNCTION clerk_internal.verify_signature(issuer text, header jsonb, signed text, signature bytea) RETURNS text
+CREATE FUNCTION clerk_internal.verify_signature(issuer text, header jsonb, signed text, signature bytea)
+	RETURNS text
 	LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 	AS $$
 #variable_conflict use_variable
@@ -206,7 +218,8 @@ COMMENT ON FUNCTION clerk_internal.verify_signature(text, jsonb, text, bytea) IS
 -- Null is absent, as templates write it for what is empty; a NumericDate may be fractional.
 CREATE FUNCTION clerk_internal.numeric_date(value jsonb) RETURNS numeric
 	LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
-	RETURN CASE WHEN abs(clerk_internal.json_number(value)) <= 9.2e12 THEN floor(clerk_internal.json_number(value) * 1000000) / 1000000 END;
+	RETURN CASE WHEN abs(clerk_internal.json_number(value)) <= 9.2e12
+		THEN floor(clerk_internal.json_number(value) * 1000000) / 1000000 END;
 COMMENT ON FUNCTION clerk_internal.numeric_date(jsonb) IS
 	'a NumericDate (RFC 7519 section 2), in seconds, to the microsecond; NULL: it is none';
 
@@ -227,23 +240,27 @@ BEGIN
 			ELSIF coalesce(jsonb_typeof(claims -> 'sid'), 'null') NOT IN ('string', 'null')
 				OR coalesce(jsonb_typeof(claims -> 'azp'), 'null') NOT IN ('string', 'null')
 				OR coalesce(jsonb_typeof(claims -> 'sts'), 'null') NOT IN ('string', 'null')
-				OR (coalesce(jsonb_typeof(claims -> 'act'), 'null') <> 'null' AND clerk_internal.json_string(claims #> '{act,sub}') IS NULL) THEN
+				OR (coalesce(jsonb_typeof(claims -> 'act'), 'null') <> 'null'
+					AND clerk_internal.json_string(claims #> '{act,sub}') IS NULL) THEN
 				RETURN 'claim_type';
 			END IF;
 		WHEN 'audience' THEN
 			IF instance.audiences IS NOT NULL AND NOT coalesce(CASE jsonb_typeof(aud)
 				WHEN 'string' THEN aud #>> '{}' = ANY (instance.audiences)
-				WHEN 'array' THEN NOT jsonb_path_exists(aud, 'strict $[*] ? (@.type() != "string")') AND aud ?| instance.audiences END, false) THEN
+				WHEN 'array' THEN NOT jsonb_path_exists(aud, 'strict $[*] ? (@.type() != "string")')
+					AND aud ?| instance.audiences END, false) THEN
 				RETURN 'audience';
 			END IF;
 		WHEN 'authorized party' THEN
 			IF instance.authorized_parties IS NOT NULL
-				AND NOT coalesce(clerk_internal.json_string(claims -> 'azp') = ANY (instance.authorized_parties), false) THEN
+				AND NOT coalesce(clerk_internal.json_string(claims -> 'azp')
+					= ANY (instance.authorized_parties), false) THEN
 				RETURN 'authorized_party';
 			END IF;
 		WHEN 'expiry' THEN
 			date := clerk_internal.numeric_date(claims -> 'exp');
-			RETURN CASE WHEN date IS NULL THEN 'expiry_invalid' WHEN date <= now_s - skew THEN 'expired' ELSE 'ok' END;
+			RETURN CASE WHEN date IS NULL THEN 'expiry_invalid' WHEN date <= now_s - skew THEN 'expired'
+				ELSE 'ok' END;
 		WHEN 'not before' THEN
 			date := clerk_internal.numeric_date(claims -> 'nbf');
 			RETURN CASE WHEN date IS NULL AND claims ->> 'nbf' IS NOT NULL THEN 'not_before_invalid'
@@ -252,7 +269,8 @@ BEGIN
 			date := clerk_internal.numeric_date(claims -> 'iat');
 			RETURN CASE WHEN date IS NULL AND claims ->> 'iat' IS NOT NULL THEN 'issued_at_invalid'
 				WHEN date > now_s + skew THEN 'issued_in_future'
-				WHEN coalesce(date <= now_s - skew - extract(epoch FROM instance.max_token_age), instance.max_token_age IS NOT NULL) THEN 'too_old'
+				WHEN coalesce(date <= now_s - skew - extract(epoch FROM instance.max_token_age),
+					instance.max_token_age IS NOT NULL) THEN 'too_old'
 				ELSE 'ok' END;
 		WHEN 'session status' THEN
 			IF claims -> 'sts' = '"pending"' THEN
@@ -277,7 +295,8 @@ BEGIN
 		AND coalesce(r.issued_before IS NULL OR issued_at < extract(epoch FROM r.issued_before), true)
 	ORDER BY r.id = claims ->> 'sid' DESC NULLS LAST
 	LIMIT 1;
-	RETURN CASE WHEN NOT FOUND THEN 'ok' WHEN revoked = claims ->> 'sid' THEN 'session_revoked' ELSE 'user_revoked' END;
+	RETURN CASE WHEN NOT FOUND THEN 'ok' WHEN revoked = claims ->> 'sid' THEN 'session_revoked'
+		ELSE 'user_revoked' END;
 END
 $$;
 COMMENT ON FUNCTION clerk_internal.check_revocation(jsonb) IS
@@ -290,7 +309,8 @@ DECLARE
 	step text;
 	status text;
 BEGIN
-	FOREACH step IN ARRAY '{subject,audience,"authorized party",expiry,"not before","issued at","session status"}'::text[] LOOP
+	FOREACH step IN ARRAY
+		'{subject,audience,"authorized party",expiry,"not before","issued at","session status"}'::text[] LOOP
 		status := clerk_internal.check_claim(step, claims, instance);
 		IF status <> 'ok' THEN
 			RETURN status;
@@ -302,7 +322,8 @@ $$;
 COMMENT ON FUNCTION clerk_internal.check_claims(jsonb, clerk.instances) IS
 	'everything that the claims of a verified token are asked';
 
-CREATE FUNCTION clerk_internal.verify_token(token text, source text, OUT status text, OUT claims jsonb, OUT instance clerk.instances)
+CREATE FUNCTION clerk_internal.verify_token(token text, source text, OUT status text, OUT claims jsonb,
+	OUT instance clerk.instances)
 	LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 	AS $$
 DECLARE
@@ -314,7 +335,8 @@ BEGIN
 		status := clerk_internal.check_type(read.header, read.claims, instance);
 	END IF;
 	IF status = 'ok' THEN
-		status := clerk_internal.verify_signature(instance.issuer, read.header, substring(token FROM '^(.*)[.]'), read.signature);
+		status := clerk_internal.verify_signature(instance.issuer, read.header,
+			substring(token FROM '^(.*)[.]'), read.signature);
 	END IF;
 	IF status = 'ok' THEN
 		status := clerk_internal.check_claims(read.claims, instance);
