@@ -88,7 +88,9 @@ return {
 		replace => {
 			'sk_live_…' => 'sk_live_x',
 			'ins_2abc…' => 'ins_2abc',
+			'whsec_new…' => 'whsec_C2FVsBQIhrscChlQIMVb5sSYspob7oDx',
 			'SELECT clerk.schedule_jwks_refresh(NULL);' => '',
+			"SELECT clerk.drop_webhook_secret('https://clerk.example.com', 'whsec_old…');" => '',
 		},
 		skip => {
 			'251387' => "the numbers are somebody's",
