@@ -42,6 +42,6 @@ export type ClerkSchema = {
 		session_id: Returns<string | null>;
 		uid: Returns<string | null>;
 		verify: { Args: { token: string }; Returns: Json };
-		version: { Args: Record<PropertyKey, never>; Returns: string };
+		version: Returns<string>;
 	};
 };
