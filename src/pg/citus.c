@@ -29,20 +29,26 @@
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
 
-/* Under which the other nodes were told last, in this transaction; 0: they were not. */
+/*
+ * Under which the other nodes were told last, in this transaction, and within how many
+ * savepoints; 0: they were not.
+ */
 static uint64 told_generation = 0;
+static int told_level = 0;
 static bool has_told = false;
 static bool is_telling = false;
 
 static ProcessUtility_hook_type next_process_utility = NULL;
 
+/* What was told before the savepoint is not forgotten with it. */
 static void
 end_of_subtransaction(SubXactEvent event, SubTransactionId id, SubTransactionId parent,
 					  void *arg)
 {
 	if (event != SUBXACT_EVENT_COMMIT_SUB && event != SUBXACT_EVENT_ABORT_SUB)
 		return;
-	told_generation = 0;
+	if (told_level >= GetCurrentTransactionNestLevel())
+		told_generation = 0;
 	is_telling = false;
 	clerk_config_repeat(CLERK_N_SETTINGS);
 }
@@ -112,6 +118,7 @@ set_each_local(void)
 	/* what this has changed itself is no news */
 	clerk_config_poll();
 	told_generation = clerk_config_generation;
+	told_level = GetCurrentTransactionNestLevel();
 }
 
 PG_FUNCTION_INFO_V1(clerk_rls_tell_citus);
