@@ -63,13 +63,16 @@ OBJS = \
 	src/core/json.o \
 	src/core/jws.o \
 	src/core/jwk.o \
+	src/core/spki.o \
 	src/core/jwa.o \
 	src/core/claims.o \
+	src/core/grants.o \
 	src/core/has.o \
 	src/core/svix.o \
 	src/core/request.o \
 	src/pg/report.o \
 	src/pg/variable.o \
+	src/pg/ticket.o \
 	src/pg/config.o \
 	src/pg/source.o \
 	src/pg/citus.o \
@@ -83,6 +86,7 @@ OBJS = \
 	src/pg/accessors.o \
 	src/pg/authenticate.o \
 	src/pg/idmap.o \
+	src/pg/track.o \
 	src/pg/webhook.o \
 	src/pg/postgrest.o \
 	src/pg/diagnose.o \

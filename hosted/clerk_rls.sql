@@ -2390,7 +2390,7 @@ COMMENT ON FUNCTION clerk_internal.verify_token(text, text) IS
 
 --
 -- caller.sql
---		THE door: who is signed in? Where a request has its token, which one counts, and what the
+--		Who is signed in? Where a request has its token, which one counts, and what the
 --		others may say; the answer, kept for the transaction.
 --
 -- Uses json, reasons, tokens, settings.
@@ -2895,7 +2895,7 @@ COMMENT ON FUNCTION clerk.pre_request() IS
 --
 -- grants.sql
 --		What a token grants: organization, roles, permissions, features, plans, reverification, by
---		the rules of Clerk's packages and of the extension (src/core/has.c).
+--		the rules of Clerk's packages and of the extension (src/core/grants.c and has.c).
 --
 -- Uses json, caller.
 --
@@ -4392,7 +4392,7 @@ BEGIN
 	-- what a table that is gone has left behind
 	DELETE FROM clerk.id_map WHERE source IS NOT NULL
 		AND NOT EXISTS (SELECT FROM pg_class WHERE oid = source);
-	-- the first of these bears the columns, see tracked_columns() in idmap.c
+	-- the first of these bears the columns, see tracked_columns() in track.c
 	EXECUTE format(
 		'CREATE TRIGGER clerk_track_ids AFTER INSERT OR DELETE OR UPDATE OF %I, %I ON %s FOR EACH ROW
 		EXECUTE FUNCTION clerk_internal.track_id()', clerk_id_column, id_column, tab);

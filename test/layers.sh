@@ -162,7 +162,7 @@ library_functions()
 	upward_calls $core $pg | expect_nothing 'calls only go down the list'
 	foreign_names $core $pg | expect_nothing 'a name says which file it is of'
 	callers_of clerk_jwa_verify | grep -vx session |
-		expect_nothing 'only session.c has a signature checked: one door'
+		expect_nothing 'only session.c has a signature checked'
 	callers_of clerk_config_setting | grep -vxE 'source|session|postgrest|citus' |
 		expect_nothing 'only source.c, citus.c, and session.c and postgrest.c for PostgREST'"'"'s claims, read the request'
 	search 'PT401|MAKE_SQLSTATE' $core_files $pg_files | grep -v '^pg/report.c:' |

@@ -1,6 +1,6 @@
 --
 -- caller.sql
---		THE door: who is signed in? Where a request has its token, which one counts, and what the
+--		Who is signed in? Where a request has its token, which one counts, and what the
 --		others may say; the answer, kept for the transaction.
 --
 -- Uses json, reasons, tokens, settings.

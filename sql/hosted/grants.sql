@@ -1,7 +1,7 @@
 --
 -- grants.sql
 --		What a token grants: organization, roles, permissions, features, plans, reverification, by
---		the rules of Clerk's packages and of the extension (src/core/has.c).
+--		the rules of Clerk's packages and of the extension (src/core/grants.c and has.c).
 --
 -- Uses json, caller.
 --

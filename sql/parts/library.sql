@@ -19,7 +19,7 @@ CREATE FUNCTION clerk_internal.tell_citus() RETURNS void
 COMMENT ON FUNCTION clerk_internal.tell_citus() IS
 	'tells the other nodes of a Citus cluster who the request is from';
 
--- src/pg/keys.c
+-- src/pg/table.c
 
 -- Per row as well as per statement: an apply worker of logical replication fires only the
 -- former. ALWAYS: also under session_replication_role = replica.
@@ -27,6 +27,8 @@ CREATE FUNCTION clerk_internal.invalidate() RETURNS trigger
 	AS 'MODULE_PATHNAME', 'clerk_rls_invalidate' LANGUAGE C;
 COMMENT ON FUNCTION clerk_internal.invalidate() IS
 	'trigger: makes every backend forget what it has read of the table';
+
+-- src/pg/keys.c
 
 CREATE FUNCTION clerk_internal.check_jwk(jwk jsonb, OUT ignored boolean, OUT problem text)
 	AS 'MODULE_PATHNAME', 'clerk_rls_check_jwk' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
@@ -193,6 +195,8 @@ CREATE FUNCTION clerk_internal.is_reserved_id(clerk_id text, mapped_id text) RET
 COMMENT ON FUNCTION clerk_internal.is_reserved_id(text, text) IS
 	'whether a local id is a UUID of version 5 that another Clerk id may have without a mapping, so that '
 		'this one never gets it';
+
+-- src/pg/track.c
 
 -- SECURITY DEFINER: whoever may write to the tracked table writes to its mapping, too.
 CREATE FUNCTION clerk_internal.track_id() RETURNS trigger

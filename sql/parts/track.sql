@@ -157,7 +157,7 @@ BEGIN
 	-- what a table that is gone has left behind
 	DELETE FROM clerk.id_map WHERE source IS NOT NULL
 		AND NOT EXISTS (SELECT FROM pg_class WHERE oid = source);
-	-- the first of these bears the columns, see tracked_columns() in idmap.c
+	-- the first of these bears the columns, see tracked_columns() in track.c
 	EXECUTE format(
 		'CREATE TRIGGER clerk_track_ids AFTER INSERT OR DELETE OR UPDATE OF %I, %I ON %s FOR EACH ROW
 		EXECUTE FUNCTION clerk_internal.track_id()', clerk_id_column, id_column, tab);

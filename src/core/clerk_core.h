@@ -15,6 +15,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 /*
  * jansson.h cannot stand beside PostgreSQL's headers, which have a json_object() of their
@@ -36,6 +37,19 @@ typedef struct ClerkSlice
 	const char *data;
 	size_t len;
 } ClerkSlice;
+
+/* The bytes of a C string; none for NULL. */
+static inline ClerkSlice
+clerk_slice(const char *text)
+{
+	return (ClerkSlice){text, text != NULL ? strlen(text) : 0};
+}
+
+static inline bool
+clerk_slice_equal(ClerkSlice a, ClerkSlice b)
+{
+	return a.len == b.len && (a.len == 0 || memcmp(a.data, b.data, a.len) == 0);
+}
 
 /*
  * Why a token, a key or a request was refused.  Finer than the reason codes: several
@@ -209,6 +223,21 @@ typedef enum ClerkKeyType
 	CLERK_KEY_ED25519
 } ClerkKeyType;
 
+/* Larger keys are refused. */
+#define CLERK_MAX_RSA_BITS 8192
+#define CLERK_MAX_EXPONENT_BITS 64
+
+typedef struct ClerkCurve
+{
+	const char *crv;
+	const char *group; /* OpenSSL's name */
+	ClerkKeyType type;
+	size_t size; /* of a coordinate, in bytes */
+} ClerkCurve;
+
+#define CLERK_N_CURVES 3
+extern const ClerkCurve clerk_jwk_curves[CLERK_N_CURVES];
+
 typedef struct ClerkJwk
 {
 	ClerkKeyType type;
@@ -220,10 +249,10 @@ typedef struct ClerkJwk
 extern ClerkStatus clerk_jwk_parse(ClerkSlice json, ClerkJwk *jwk);
 extern void clerk_jwk_free(ClerkJwk *jwk);
 
-/* Room for the JWK of the largest key, without a kid. */
+/* spki.c -- room for the JWK of the largest key, without a kid: */
 #define CLERK_MAX_JWK 2048
 
-extern ClerkStatus clerk_jwk_of_spki(ClerkSlice der, char json[CLERK_MAX_JWK]);
+extern ClerkStatus clerk_spki_to_jwk(ClerkSlice der, char json[CLERK_MAX_JWK]);
 
 /* jwa.c */
 #define CLERK_DIGEST_LENGTH 32
@@ -293,9 +322,22 @@ extern ClerkStatus clerk_claims_check_times(const ClerkTimes *times,
 extern const char *clerk_claims_string(const ClerkClaims *claims, const char *name);
 extern bool clerk_claims_mention(const ClerkClaims *claims, const char *value);
 
-/* has.c */
-typedef struct ClerkMask ClerkMask;
-typedef struct ClerkEntitlement ClerkEntitlement;
+/* grants.c */
+
+/* The bits of one feature, the least significant first. */
+typedef struct ClerkMask
+{
+	uint32_t *words;
+	size_t n_words;
+} ClerkMask;
+
+/* One of "fea" or "pla": a slug and whose it is. */
+typedef struct ClerkEntitlement
+{
+	ClerkSlice slug;
+	bool org;
+	bool user;
+} ClerkEntitlement;
 
 typedef struct ClerkEntitlements
 {
@@ -325,10 +367,12 @@ typedef struct ClerkGrants
 typedef bool (*ClerkPermissionVisitor)(void *context, ClerkSlice feature,
 									   ClerkSlice name);
 
-extern size_t clerk_has_size(const ClerkClaims *claims);
-extern const ClerkGrants *clerk_has_decode(const ClerkClaims *claims, void *memory);
-extern void clerk_has_permissions(const ClerkGrants *grants, ClerkPermissionVisitor visit,
-								  void *context);
+extern size_t clerk_grants_size(const ClerkClaims *claims);
+extern const ClerkGrants *clerk_grants_decode(const ClerkClaims *claims, void *memory);
+extern void clerk_grants_visit_permissions(const ClerkGrants *grants,
+										   ClerkPermissionVisitor visit, void *context);
+
+/* has.c */
 extern bool clerk_has_role(const ClerkGrants *grants, ClerkSlice role);
 extern bool clerk_has_permission(const ClerkGrants *grants, ClerkSlice permission);
 extern bool clerk_has_feature(const ClerkGrants *grants, ClerkSlice feature);

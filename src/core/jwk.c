@@ -12,8 +12,6 @@
  */
 #include "clerk_core.h"
 
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include <jansson.h>
@@ -22,14 +20,11 @@
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/param_build.h>
-#include <openssl/x509.h>
 
 #define MIN_RSA_BITS 2048
-#define MAX_RSA_BITS 8192
-#define MAX_EXPONENT_BITS 64
 
 /* Room for an RSA modulus, with a leading zero byte that some writers add. */
-#define MAX_MEMBER (MAX_RSA_BITS / 8 + 1)
+#define MAX_MEMBER (CLERK_MAX_RSA_BITS / 8 + 1)
 
 typedef struct Octets
 {
@@ -37,15 +32,7 @@ typedef struct Octets
 	size_t len;
 } Octets;
 
-typedef struct Curve
-{
-	const char *crv;
-	const char *group;
-	ClerkKeyType type;
-	size_t size; /* of a coordinate, in bytes */
-} Curve;
-
-static const Curve curves[] = {
+const ClerkCurve clerk_jwk_curves[CLERK_N_CURVES] = {
 	{"P-256", "prime256v1", CLERK_KEY_P256, 32},
 	{"P-384", "secp384r1", CLERK_KEY_P384, 48},
 	{"P-521", "secp521r1", CLERK_KEY_P521, 66},
@@ -84,9 +71,9 @@ key_of_params(const char *type, OSSL_PARAM_BLD *build)
 static ClerkStatus
 check_rsa_numbers(const BIGNUM *n, const BIGNUM *e)
 {
-	if (BN_num_bits(n) < MIN_RSA_BITS || BN_num_bits(n) > MAX_RSA_BITS || !BN_is_odd(n))
+	if (BN_num_bits(n) < MIN_RSA_BITS || BN_num_bits(n) > CLERK_MAX_RSA_BITS || !BN_is_odd(n))
 		return CLERK_JWK_RSA_SIZE;
-	if (!BN_is_odd(e) || BN_is_one(e) || BN_num_bits(e) > MAX_EXPONENT_BITS)
+	if (!BN_is_odd(e) || BN_is_one(e) || BN_num_bits(e) > CLERK_MAX_EXPONENT_BITS)
 		return CLERK_JWK_RSA_EXPONENT;
 	return CLERK_OK;
 }
@@ -132,7 +119,7 @@ parse_rsa(const json_t *json, ClerkJwk *jwk)
 
 /* The uncompressed point, 04 || x || y (SEC 1 section 2.3.3), checked by OpenSSL. */
 static EVP_PKEY *
-make_ec(const Curve *curve, const Octets *x, const Octets *y)
+make_ec(const ClerkCurve *curve, const Octets *x, const Octets *y)
 {
 	unsigned char point[1 + 2 * 66];
 	OSSL_PARAM_BLD *build = OSSL_PARAM_BLD_new();
@@ -165,15 +152,15 @@ static ClerkStatus
 parse_ec(const json_t *json, ClerkJwk *jwk)
 {
 	const char *crv = json_string_value(json_object_get(json, "crv"));
-	const Curve *curve = NULL;
+	const ClerkCurve *curve = NULL;
 	Octets x, y;
 
 	if (crv == NULL)
 		return CLERK_JWK_MEMBER;
-	for (size_t i = 0; i < sizeof(curves) / sizeof(curves[0]); i++)
+	for (size_t i = 0; i < CLERK_N_CURVES; i++)
 	{
-		if (strcmp(crv, curves[i].crv) == 0)
-			curve = &curves[i];
+		if (strcmp(crv, clerk_jwk_curves[i].crv) == 0)
+			curve = &clerk_jwk_curves[i];
 	}
 	if (curve == NULL)
 		return CLERK_JWK_KTY_UNKNOWN;
@@ -322,145 +309,4 @@ clerk_jwk_free(ClerkJwk *jwk)
 	EVP_MD_CTX_free(jwk->verifier);
 	EVP_PKEY_free(jwk->pkey);
 	memset(jwk, 0, sizeof(*jwk));
-}
-
-/* Encodes a number of the key, in width bytes; 0: as many as it has, at most max_width. */
-static bool
-encode_number(EVP_PKEY *pkey, const char *param, int width, int max_width, char *out)
-{
-	unsigned char data[MAX_MEMBER];
-	BIGNUM *number = NULL;
-	bool fits = false;
-
-	if (EVP_PKEY_get_bn_param(pkey, param, &number) == 1)
-	{
-		if (width == 0)
-			width = BN_num_bytes(number);
-		fits = width <= max_width && BN_bn2binpad(number, data, width) == width;
-	}
-	if (fits)
-		clerk_base64url_encode(data, (size_t) width, out);
-	BN_free(number);
-	return fits;
-}
-
-static ClerkStatus
-write_rsa(EVP_PKEY *pkey, char *json)
-{
-	char n[MAX_MEMBER * 4 / 3 + 2];
-	char e[MAX_EXPONENT_BITS / 8 * 4 / 3 + 2];
-
-	if (EVP_PKEY_get_bits(pkey) > MAX_RSA_BITS)
-		return CLERK_JWK_RSA_SIZE;
-	if (!encode_number(pkey, OSSL_PKEY_PARAM_RSA_N, 0, MAX_MEMBER, n) ||
-		!encode_number(pkey, OSSL_PKEY_PARAM_RSA_E, 0, MAX_EXPONENT_BITS / 8, e))
-		return CLERK_JWK_RSA_EXPONENT;
-	snprintf(json, CLERK_MAX_JWK, "{\"kty\":\"RSA\",\"n\":\"%s\",\"e\":\"%s\"}", n, e);
-	return CLERK_OK;
-}
-
-static ClerkStatus
-write_ec(EVP_PKEY *pkey, char *json)
-{
-	char group[64] = "";
-	char x[128], y[128];
-
-	(void) EVP_PKEY_get_group_name(pkey, group, sizeof(group), NULL);
-	for (size_t i = 0; i < sizeof(curves) / sizeof(curves[0]); i++)
-	{
-		int size = (int) curves[i].size;
-
-		if (strcmp(group, curves[i].group) != 0)
-			continue;
-		if (!encode_number(pkey, OSSL_PKEY_PARAM_EC_PUB_X, size, size, x) ||
-			!encode_number(pkey, OSSL_PKEY_PARAM_EC_PUB_Y, size, size, y))
-			return CLERK_JWK_POINT;
-		snprintf(json, CLERK_MAX_JWK,
-				 "{\"kty\":\"EC\",\"crv\":\"%s\",\"x\":\"%s\",\"y\":\"%s\"}",
-				 curves[i].crv, x, y);
-		return CLERK_OK;
-	}
-	return CLERK_JWK_KTY_UNKNOWN;
-}
-
-static ClerkStatus
-write_okp(EVP_PKEY *pkey, char *json)
-{
-	unsigned char data[32];
-	size_t len = sizeof(data);
-	char x[64];
-
-	if (EVP_PKEY_get_raw_public_key(pkey, data, &len) != 1)
-		return CLERK_JWK_POINT;
-	clerk_base64url_encode(data, len, x);
-	snprintf(json, CLERK_MAX_JWK, "{\"kty\":\"OKP\",\"crv\":\"Ed25519\",\"x\":\"%s\"}",
-			 x);
-	return CLERK_OK;
-}
-
-static ClerkStatus
-write_key(EVP_PKEY *pkey, char *json)
-{
-	if (EVP_PKEY_is_a(pkey, "RSA"))
-		return write_rsa(pkey, json);
-	if (EVP_PKEY_is_a(pkey, "EC"))
-		return write_ec(pkey, json);
-	if (EVP_PKEY_is_a(pkey, "ED25519"))
-		return write_okp(pkey, json);
-	return CLERK_JWK_KTY_UNKNOWN;
-}
-
-/* Is it the DER form of a private key, in any of its structures? */
-static bool
-is_private_der(ClerkSlice der)
-{
-	const unsigned char *data = (const unsigned char *) der.data;
-	EVP_PKEY *pkey = d2i_AutoPrivateKey(NULL, &data, (long) der.len);
-
-	EVP_PKEY_free(pkey);
-	return pkey != NULL;
-}
-
-/* The key of a SubjectPublicKeyInfo, or of a certificate, and nothing behind it; or NULL. */
-static EVP_PKEY *
-key_of_der(ClerkSlice der)
-{
-	const unsigned char *end = (const unsigned char *) der.data + der.len;
-	const unsigned char *data = (const unsigned char *) der.data;
-	EVP_PKEY *pkey = d2i_PUBKEY(NULL, &data, (long) der.len);
-	X509 *certificate = NULL;
-
-	if (pkey == NULL)
-	{
-		data = (const unsigned char *) der.data;
-		certificate = d2i_X509(NULL, &data, (long) der.len);
-		if (certificate != NULL)
-			pkey = X509_get_pubkey(certificate);
-	}
-	X509_free(certificate);
-	if (pkey != NULL && data == end)
-		return pkey;
-	EVP_PKEY_free(pkey);
-	return NULL;
-}
-
-/*
- * The JWK of a SubjectPublicKeyInfo (RFC 5280 section 4.1.2.7), which is what stands in a
- * PEM file between BEGIN and END PUBLIC KEY, or of the one in a certificate.  Nothing else of
- * the certificate is looked at: who loads it vouches for it.  Whether the key may be used is
- * for clerk_jwk_parse() to say.
- */
-ClerkStatus
-clerk_jwk_of_spki(ClerkSlice der, char json[CLERK_MAX_JWK])
-{
-	EVP_PKEY *pkey = key_of_der(der);
-	ClerkStatus status;
-
-	if (pkey == NULL)
-		status = is_private_der(der) ? CLERK_JWK_PRIVATE : CLERK_JWK_NOT_SPKI;
-	else
-		status = write_key(pkey, json);
-	EVP_PKEY_free(pkey);
-	ERR_clear_error();
-	return status;
 }

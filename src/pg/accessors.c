@@ -167,7 +167,7 @@ unpack_org_permissions(const ClerkSession *session, FunctionCallInfo fcinfo, Dat
 	if (!session->grants->has_permissions)
 		return false;
 	array = initArrayResult(TEXTOID, CurrentMemoryContext, false);
-	clerk_has_permissions(session->grants, accumulate_permission, array);
+	clerk_grants_visit_permissions(session->grants, accumulate_permission, array);
 	*value = makeArrayResult(array, CurrentMemoryContext);
 	return true;
 }

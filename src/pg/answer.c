@@ -132,7 +132,7 @@ clerk_answer_anew(FunctionCallInfo fcinfo, ClerkUnpack unpack, int type)
 {
 	const CallSite *site = fcinfo->flinfo->fn_extra;
 
-	if (site == NULL || site->ticket != clerk_config_ticket ||
+	if (site == NULL || site->ticket != clerk_ticket ||
 		!are_same_arguments(site, fcinfo))
 		return ask(fcinfo, unpack, type);
 	fcinfo->isnull = site->answer.isnull;

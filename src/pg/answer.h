@@ -23,7 +23,7 @@ typedef bool (*ClerkUnpack)(const ClerkSession *session, FunctionCallInfo fcinfo
 /* What is looked at once per row, of a place in a query: fn_extra. */
 typedef struct ClerkAnswer
 {
-	uint64 ticket; /* the value holds while this is clerk_config_ticket; 0: look further */
+	uint64 ticket; /* the value holds while this is clerk_ticket; 0: look further */
 	Datum value;
 	bool isnull;
 } ClerkAnswer;
@@ -36,7 +36,7 @@ clerk_answer(FunctionCallInfo fcinfo, ClerkUnpack unpack, int type)
 {
 	const ClerkAnswer *kept = fcinfo->flinfo->fn_extra;
 
-	if (unlikely(kept == NULL || kept->ticket != clerk_config_ticket))
+	if (unlikely(kept == NULL || kept->ticket != clerk_ticket))
 		return clerk_answer_anew(fcinfo, unpack, type);
 	fcinfo->isnull = kept->isnull;
 	return kept->value;

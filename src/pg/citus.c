@@ -12,6 +12,9 @@
  * A table that Citus has distributed, or copied to each node, has its rows elsewhere; what is
  * left under its name is empty, or old.  So such a table is not read (table.c).
  *
+ * Its hook of the executor runs before that of ticket.c, as what it sets ends the ticket of the
+ * run around it.
+ *
  * Nothing of Citus is needed to build this, and nothing here happens without it.  Called by
  * table.c, session.c, authenticate.c and postgrest.c.
  */
@@ -38,6 +41,7 @@ static int told_level = 0;
 static bool has_told = false;
 static bool is_telling = false;
 
+static ExecutorRun_hook_type next_executor_run = NULL;
 static ProcessUtility_hook_type next_process_utility = NULL;
 
 /* What was told before the savepoint is not forgotten with it. */
@@ -117,7 +121,7 @@ set_each_local(void)
 	clerk_config_repeat(CLERK_N_SETTINGS);
 	/* what this has changed itself is no news */
 	clerk_config_poll();
-	told_generation = clerk_config_generation;
+	told_generation = clerk_ticket_generation;
 	told_level = GetCurrentTransactionNestLevel();
 }
 
@@ -142,7 +146,7 @@ clerk_citus_tell(void)
 	if (is_telling || !sets_are_propagated() || IsInParallelMode())
 		return;
 	clerk_config_poll();
-	if (told_generation == clerk_config_generation)
+	if (told_generation == clerk_ticket_generation)
 		return;
 	is_telling = true;
 	if (IsTransactionBlock())
@@ -160,8 +164,8 @@ clerk_citus_tell(void)
  * The same before a statement is run.  Outside of a transaction block nobody is signed in on
  * other nodes until pre_request() or authenticate() has said so.
  */
-void
-clerk_citus_tell_before_run(void)
+static void
+tell_before_statement(void)
 {
 	if (has_told || IsTransactionBlock())
 		clerk_citus_tell();
@@ -178,6 +182,16 @@ clerk_citus_set_token(const char *token)
 	clerk_citus_tell();
 }
 
+static void
+tell_before_run(CLERK_EXECUTOR_RUN_PARAMS)
+{
+	tell_before_statement();
+	if (next_executor_run)
+		next_executor_run(CLERK_EXECUTOR_RUN_ARGS);
+	else
+		standard_ExecutorRun(CLERK_EXECUTOR_RUN_ARGS);
+}
+
 /* A procedure may be run on another node, without the executor here. */
 static void
 tell_before_call(PlannedStmt *statement, const char *query, bool read_only_tree,
@@ -185,7 +199,7 @@ tell_before_call(PlannedStmt *statement, const char *query, bool read_only_tree,
 				 QueryEnvironment *environment, DestReceiver *dest, QueryCompletion *qc)
 {
 	if (IsA(statement->utilityStmt, CallStmt))
-		clerk_citus_tell_before_run();
+		tell_before_statement();
 	if (next_process_utility)
 		next_process_utility(statement, query, read_only_tree, context, params,
 							 environment, dest, qc);
@@ -222,6 +236,8 @@ clerk_citus_init(void)
 {
 	RegisterSubXactCallback(end_of_subtransaction, NULL);
 	RegisterXactCallback(end_of_transaction, NULL);
+	next_executor_run = ExecutorRun_hook;
+	ExecutorRun_hook = tell_before_run;
 	next_process_utility = ProcessUtility_hook;
 	ProcessUtility_hook = tell_before_call;
 }

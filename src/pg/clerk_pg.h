@@ -61,6 +61,15 @@ extern bool clerk_variable_prepare(const char *name);
 extern ClerkOrigin clerk_variable_read(const char *name, const char **value);
 extern bool clerk_variable_is_clients(GucSource source);
 
+/* ticket.c */
+extern uint64 clerk_ticket_generation;
+extern CLERK_HIDDEN uint64 clerk_ticket;
+
+extern void clerk_ticket_init(void);
+extern uint64 clerk_ticket_new(void);
+extern void clerk_ticket_invalidate(void);
+extern bool clerk_ticket_is_for(MemoryContext context);
+
 /* config.c */
 typedef enum ClerkSetting
 {
@@ -73,12 +82,7 @@ typedef enum ClerkSetting
 	CLERK_N_SETTINGS
 } ClerkSetting;
 
-extern uint64 clerk_config_generation;
-extern CLERK_HIDDEN uint64 clerk_config_ticket;
-
 extern void clerk_config_init(void);
-extern void clerk_config_invalidate(void);
-extern uint64 clerk_config_new_ticket(void);
 extern void clerk_config_poll(void);
 extern bool clerk_config_notices_changes(void);
 extern const char *clerk_config_name(ClerkSetting setting);
@@ -129,7 +133,6 @@ extern const char *clerk_source_name(ClerkSource source);
 /* citus.c */
 extern void clerk_citus_init(void);
 extern void clerk_citus_tell(void);
-extern void clerk_citus_tell_before_run(void);
 extern void clerk_citus_set_token(const char *token);
 extern bool clerk_citus_has_taken(Oid relid);
 
@@ -268,6 +271,7 @@ extern void clerk_session_explain(const ClerkSlice *token, ClerkExplanation *exp
 
 /* idmap.c */
 extern void clerk_idmap_init(void);
+extern bool clerk_idmap_is_reserved(const char *clerk_id, const char *mapped_id);
 extern const char *clerk_idmap_describe(const ClerkSession *session);
 
 /* webhook.c */

@@ -11,7 +11,9 @@ extern PGDLLEXPORT void _PG_init(void);
 void
 _PG_init(void)
 {
+	clerk_ticket_init();
 	clerk_config_init();
+	/* its hook runs before the one of ticket.c */
 	clerk_citus_init();
 	clerk_keys_init();
 	clerk_revocation_init();

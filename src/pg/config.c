@@ -1,6 +1,6 @@
 /*
  * config.c
- *		The settings, and the generation counter that says when something changed.
+ *		The settings, and when one of them has changed.
  *
  * clerk.token (anybody): a session token, for ORMs and psql.
  *
@@ -16,7 +16,7 @@
  *
  * request.method, request.headers, request.jwt and request.cookies are PostgREST's and
  * Supabase's; they are defined here so that an assign hook sees each change, by whatever SET,
- * rollback or RESET, and bumps the counter.  A row then costs a comparison instead of a look
+ * rollback or RESET, and bumps the generation (ticket.c).  A row then costs a comparison instead of a look
  * at them.  One that another module has defined, and request.jwt.claims, which pg_session_jwt
  * defines, are read by name and compared with what was seen before.
  *
@@ -93,30 +93,6 @@ static int set_in_transaction = 0;
 /* The setting that is set to what it says already, and so keeps its origin. */
 static const Setting *repeated = NULL;
 
-/* Never 0, so that 0 can stand for "never current"; the ticket as well. */
-uint64 clerk_config_generation = 1;
-
-/*
- * What an answer that a caller keeps was given under.  A new one whenever the generation
- * changes, and for each run of the executor (session.c), so that once per row a single
- * comparison is enough.
- */
-uint64 clerk_config_ticket = 1;
-static uint64 n_tickets = 1;
-
-uint64
-clerk_config_new_ticket(void)
-{
-	return clerk_config_ticket = ++n_tickets;
-}
-
-void
-clerk_config_invalidate(void)
-{
-	clerk_config_generation++;
-	clerk_config_new_ticket();
-}
-
 static bool
 is_name_of_citus(const char *name)
 {
@@ -171,7 +147,7 @@ note_setting(ClerkSetting setting, const void *extra)
 		else
 			set_in_transaction &= ~(1 << setting);
 	}
-	clerk_config_invalidate();
+	clerk_ticket_invalidate();
 }
 
 static void
@@ -207,13 +183,13 @@ assign_cookies(const char *newval, void *extra)
 static void
 assign_string(const char *newval, void *extra)
 {
-	clerk_config_invalidate();
+	clerk_ticket_invalidate();
 }
 
 static void
 assign_bool(bool newval, void *extra)
 {
-	clerk_config_invalidate();
+	clerk_ticket_invalidate();
 }
 
 /*
@@ -230,7 +206,7 @@ end_of_transaction(XactEvent event, void *arg)
 		if (!IsParallelWorker())
 			set_in_transaction = is_started_by_citus() ? STARTED_BY_CITUS : 0;
 	}
-	clerk_config_invalidate();
+	clerk_ticket_invalidate();
 }
 
 /* By another module; what a SET left before anybody defined it is only a placeholder. */
@@ -314,7 +290,7 @@ define_settings(void)
 	define_options();
 	MarkGUCPrefixReserved("clerk");
 	defined = true;
-	clerk_config_invalidate();
+	clerk_ticket_invalidate();
 }
 
 void
@@ -434,7 +410,7 @@ poll_setting(ClerkSetting setting)
 		(value != NULL && seen != NULL && origin == polled->seen_origin &&
 		 strcmp(value, seen) == 0))
 		return;
-	clerk_config_invalidate();
+	clerk_ticket_invalidate();
 	if (seen != NULL)
 		pfree(polled->seen);
 	polled->seen = NULL;
@@ -443,7 +419,7 @@ poll_setting(ClerkSetting setting)
 	polled->seen_origin = origin;
 }
 
-/* Once per question to the door: bumps the generation where no hook could. */
+/* Once per question who is signed in: bumps the generation where no hook could. */
 void
 clerk_config_poll(void)
 {

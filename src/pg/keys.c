@@ -1,22 +1,18 @@
 /*
  * keys.c
- *		The tables clerk.instances and clerk.jwks as parsed keys, and their invalidation.
+ *		The tables clerk.instances and clerk.jwks as parsed keys.
  *
  * Instances and keys are read when a token asks for them and kept until one of the tables
- * changes.  A trigger on each table (ENABLE ALWAYS, so also under
- * session_replication_role = replica, and per row, so also in an apply worker) sends a
- * relcache invalidation, which reaches every backend, here and on standbys, and once more
- * this one if the transaction rolls back.
+ * changes (table.c).
  *
  * A key that cannot be used counts as absent; load_jwks() says so when it is loaded.  A table
  * that cannot be read is none in which there is nothing: the answer is a status then.
- * Called by session.c; the SQL functions at the end by the trigger and by load_jwks().
+ * Called by session.c; the SQL functions at the end by load_jwks() and load_pem().
  */
 #include "clerk_pg.h"
 
 #include "access/htup_details.h"
 #include "catalog/pg_type.h"
-#include "commands/trigger.h"
 #include "common/hashfn.h"
 #include "funcapi.h"
 #include "utils/array.h"
@@ -458,19 +454,6 @@ clerk_keys_for_any_kid(ClerkInstance *instance, ClerkKey **list)
 	return CLERK_OK;
 }
 
-PG_FUNCTION_INFO_V1(clerk_rls_invalidate);
-
-/* The trigger: tells every backend that the table has changed, once this has committed. */
-Datum
-clerk_rls_invalidate(PG_FUNCTION_ARGS)
-{
-	if (!CALLED_AS_TRIGGER(fcinfo))
-		ereport(ERROR, (errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
-						errmsg("clerk_internal.invalidate() must be called as a trigger")));
-	CacheInvalidateRelcache(((TriggerData *) fcinfo->context)->tg_relation);
-	return PointerGetDatum(NULL);
-}
-
 PG_FUNCTION_INFO_V1(clerk_rls_check_jwk);
 
 /*
@@ -501,7 +484,7 @@ Datum
 clerk_rls_jwk_of_spki(PG_FUNCTION_ARGS)
 {
 	char json[CLERK_MAX_JWK];
-	ClerkStatus status = clerk_jwk_of_spki(clerk_text_slice(PG_GETARG_BYTEA_PP(0)), json);
+	ClerkStatus status = clerk_spki_to_jwk(clerk_text_slice(PG_GETARG_BYTEA_PP(0)), json);
 	const ClerkReason *reason = clerk_status_reason(status);
 
 	if (status != CLERK_OK)

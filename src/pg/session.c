@@ -1,6 +1,6 @@
 /*
  * session.c
- *		THE door: who is signed in?  Nobody else decides that.
+ *		Who is signed in?  Nobody else decides that.
  *
  * clerk_session() answers for the current request, clerk_session_verify() for a token that
  * the caller brings.  Both run the pipeline: shape, instance, type,
@@ -14,10 +14,8 @@
  * all of them go when a key or an instance changes.  Claims that are trusted without a token are
  * remembered likewise, apart from these.  A token that was refused is never remembered beyond the answer.
  *
- * Even a look at the remembered answer is too much once per row: invalidations must be
- * taken in for it.  So callers may keep what they were told for one run of the executor,
- * which is one statement, or one FETCH of a cursor; a hook gives each run a ticket.  All places
- * of a run that keep an answer keep the same one: no row is shown to half of a user.  Expressions
+ * Callers may keep what they were told for one run of the executor (ticket.c).  All places of a
+ * run that keep an answer keep the same one: no row is shown to half of a user.  Expressions
  * that are evaluated outside of a run of their own, as PL/pgSQL does with simple ones, ask
  * each time; where such a question finds that the answer is another now, the ticket ends.
  *
@@ -63,10 +61,6 @@ static struct
 	const ClerkSession *session; /* in one of the caches */
 } current;
 
-/* The memory of the innermost run of the executor, NULL outside of any. */
-static MemoryContext run_context = NULL;
-static ExecutorRun_hook_type next_executor_run = NULL;
-
 /*
  * The sessions of claims that are trusted without a token, under clerk.trust_request_claims.  A
  * table of their own, by the text of the claims: no token may ever find one of them.
@@ -93,44 +87,10 @@ typedef struct Verification
 	const ClerkInstance *instance; /* of the token that decides; NULL: none of ours */
 } Verification;
 
-/*
- * Each run has a ticket of its own.  The one around it gets its own back, unless a setting
- * has changed meanwhile.
- */
-static void
-run_with_ticket(CLERK_EXECUTOR_RUN_PARAMS)
-{
-	MemoryContext outer_context = run_context;
-	uint64 outer_ticket;
-	uint64 ticket;
-
-	/* this may end the ticket of the run around it */
-	clerk_citus_tell_before_run();
-	outer_ticket = clerk_config_ticket;
-	ticket = clerk_config_new_ticket();
-	run_context = query_desc->estate->es_query_cxt;
-	PG_TRY();
-	{
-		if (next_executor_run)
-			next_executor_run(CLERK_EXECUTOR_RUN_ARGS);
-		else
-			standard_ExecutorRun(CLERK_EXECUTOR_RUN_ARGS);
-	}
-	PG_FINALLY();
-	{
-		run_context = outer_context;
-		if (clerk_config_ticket == ticket)
-			clerk_config_ticket = outer_ticket;
-	}
-	PG_END_TRY();
-}
-
 void
 clerk_session_init(void)
 {
 	dlist_init(&cache_recency);
-	next_executor_run = ExecutorRun_hook;
-	ExecutorRun_hook = run_with_ticket;
 }
 
 static void
@@ -278,7 +238,7 @@ make_session(MemoryContext context, const ClerkInstance *instance,
 	size_t subject_len = strlen(claims->subject);
 	size_t session_id_len = length(claims->session_id);
 	size_t actor_len = length(claims->actor);
-	Size grants_size = clerk_has_size(claims);
+	Size grants_size = clerk_grants_size(claims);
 	ClerkSession *session =
 		MemoryContextAlloc(context, sizeof(ClerkSession) + grants_size + subject_len +
 										session_id_len + actor_len + payload.len + 4);
@@ -287,7 +247,7 @@ make_session(MemoryContext context, const ClerkInstance *instance,
 	StaticAssertStmt(sizeof(ClerkSession) % MAXIMUM_ALIGNOF == 0,
 					 "what comes behind a session must be aligned");
 	session->instance = instance;
-	session->grants = clerk_has_decode(claims, session + 1);
+	session->grants = clerk_grants_decode(claims, session + 1);
 	session->subject = append(&end, claims->subject, subject_len);
 	session->session_id = append(&end, claims->session_id, session_id_len);
 	session->actor = append(&end, claims->actor, actor_len);
@@ -613,12 +573,6 @@ claims_name_another(Verification *verification, ClerkSession *session)
 	return false;
 }
 
-static bool
-is_same_slice(ClerkSlice a, ClerkSlice b)
-{
-	return a.len == b.len && memcmp(a.data, b.data, a.len) == 0;
-}
-
 /*
  * Does a token of the request name another user than the session's?  All are asked but the
  * chosen one; with -1, all.  Cookies are asked only if one was chosen, and a header with
@@ -640,7 +594,7 @@ others_name_another(Verification *verification, int chosen, const ClerkSession *
 			continue;
 		if (other->status != CLERK_OK)
 			return true;
-		if (choice != NULL && is_same_slice(other->token, choice->token))
+		if (choice != NULL && clerk_slice_equal(other->token, choice->token))
 			continue;
 		if (token_names_another(verification, other, session))
 			return true;
@@ -773,16 +727,16 @@ identify_request(Verification *verification, ClerkSource *source, ClerkSession *
 
 /*
  * For how long may what clerk_session() has just said be kept, in the memory of a function,
- * which is context?  While clerk_config_ticket is what is returned: for this run of the executor,
+ * which is context?  While clerk_ticket is what is returned: for this run of the executor,
  * if the function is part of it; not at all where the settings change unnoticed.
  */
 uint64
 clerk_session_ticket(MemoryContext context)
 {
-	if (context != run_context || current.generation != clerk_config_generation ||
+	if (!clerk_ticket_is_for(context) || current.generation != clerk_ticket_generation ||
 		!clerk_config_notices_changes())
 		return 0;
-	return clerk_config_ticket;
+	return clerk_ticket;
 }
 
 /*
@@ -793,7 +747,7 @@ clerk_session_ticket(MemoryContext context)
 static bool
 current_is_valid(void)
 {
-	if (current.generation != clerk_config_generation ||
+	if (current.generation != clerk_ticket_generation ||
 		current.epoch != clerk_keys_refresh() ||
 		current.revocation_epoch != clerk_revocation_epoch())
 		return false;
@@ -811,7 +765,7 @@ current_is_valid(void)
 static void
 establish_session(void)
 {
-	uint64 generation = clerk_config_generation;
+	uint64 generation = clerk_ticket_generation;
 	uint64 revocation_epoch = clerk_revocation_epoch();
 	MemoryContext old_context = CurrentMemoryContext;
 	ClerkSession *session;
@@ -823,7 +777,7 @@ establish_session(void)
 
 	current.generation = 0;
 	current.session = NULL;
-	(void) clerk_config_new_ticket();
+	(void) clerk_ticket_new();
 	for (int i = 0; i < MAX_LOOKS; i++)
 	{
 		refresh_cache();
@@ -860,7 +814,7 @@ clerk_session(void)
 	read_clock();
 	if (!current_is_valid())
 		establish_session();
-	current.ticket = clerk_config_ticket;
+	current.ticket = clerk_ticket;
 	return current.session;
 }
 
@@ -871,7 +825,7 @@ clerk_session(void)
 const ClerkSession *
 clerk_session_in_run(MemoryContext context)
 {
-	if (current.ticket == clerk_config_ticket && clerk_session_ticket(context) != 0)
+	if (current.ticket == clerk_ticket && clerk_session_ticket(context) != 0)
 		return current.session;
 	return clerk_session();
 }

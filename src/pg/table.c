@@ -16,6 +16,11 @@
  * relation_changed(), at any time.  So that only counts, and what a look has once found out
  * is in its own variables: nothing static is read twice.
  *
+ * A trigger on those of which something is kept (ENABLE ALWAYS, so also under
+ * session_replication_role = replica, and per row, so also in an apply worker) sends a
+ * relcache invalidation, which reaches every backend, here and on standbys, and once more
+ * this one if the transaction rolls back.
+ *
  * Called by keys.c, revocation.c, idmap.c and webhook.c.
  */
 #include "clerk_pg.h"
@@ -30,6 +35,7 @@
 #include "catalog/pg_collation.h"
 #include "catalog/pg_type.h"
 #include "commands/extension.h"
+#include "commands/trigger.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/inval.h"
@@ -221,4 +227,17 @@ clerk_table_read(ClerkTable *table, int n_keys, const char *const *key,
 	rows = clerk_table_find(&look, n_keys, key, read, arg);
 	clerk_table_end(&look);
 	return rows;
+}
+
+PG_FUNCTION_INFO_V1(clerk_rls_invalidate);
+
+/* The trigger: tells every backend that the table has changed, once this has committed. */
+Datum
+clerk_rls_invalidate(PG_FUNCTION_ARGS)
+{
+	if (!CALLED_AS_TRIGGER(fcinfo))
+		ereport(ERROR, (errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+						errmsg("clerk_internal.invalidate() must be called as a trigger")));
+	CacheInvalidateRelcache(((TriggerData *) fcinfo->context)->tg_relation);
+	return PointerGetDatum(NULL);
 }

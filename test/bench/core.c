@@ -87,8 +87,8 @@ decode_grants(Token *token)
 {
 	static char memory[1 << 16];
 
-	expect(clerk_has_size(&token->claims) <= sizeof(memory));
-	(void) clerk_has_decode(&token->claims, memory);
+	expect(clerk_grants_size(&token->claims) <= sizeof(memory));
+	(void) clerk_grants_decode(&token->claims, memory);
 }
 
 /* All of the above in the order of session.c. */

@@ -1,6 +1,6 @@
 /*
  * differential.c
- *		The pairs of pairs.mjs, put to has.c.
+ *		The pairs of pairs.mjs, put to grants.c and has.c.
  *
  * usage: differential < PAIRS
  *
@@ -42,8 +42,8 @@ read_token(const char *payload)
 	grants = NULL;
 	if (status == CLERK_OK)
 	{
-		memory = malloc(clerk_has_size(&claims));
-		grants = clerk_has_decode(&claims, memory);
+		memory = malloc(clerk_grants_size(&claims));
+		grants = clerk_grants_decode(&claims, memory);
 	}
 	clerk_claims_free(&claims);
 	n_tokens++;
@@ -83,7 +83,7 @@ read_grants(const char *name)
 	if (!grants->has_permissions)
 		return json_null();
 	permissions = json_array();
-	clerk_has_permissions(grants, append_permission, permissions);
+	clerk_grants_visit_permissions(grants, append_permission, permissions);
 	return permissions;
 }
 

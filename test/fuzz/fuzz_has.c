@@ -43,11 +43,11 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	if (clerk_claims_parse(payload, &claims) == CLERK_OK)
 	{
-		void *memory = malloc(clerk_has_size(&claims));
+		void *memory = malloc(clerk_grants_size(&claims));
 
-		grants = clerk_has_decode(&claims, memory);
+		grants = clerk_grants_decode(&claims, memory);
 		clerk_claims_free(&claims); /* nothing may point there */
-		clerk_has_permissions(grants, count, &n);
+		clerk_grants_visit_permissions(grants, count, &n);
 		assert(grants->org_id != NULL || (!clerk_has_role(grants, wanted) && n == 0));
 		ask(grants, "role", clerk_has_role, wanted);
 		ask(grants, "permission", clerk_has_permission, wanted);

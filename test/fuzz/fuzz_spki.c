@@ -13,7 +13,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	ClerkJwk jwk;
 	EVP_PKEY *pkey;
 
-	if (clerk_jwk_of_spki((ClerkSlice){(const char *) data, size}, json) == CLERK_OK)
+	if (clerk_spki_to_jwk((ClerkSlice){(const char *) data, size}, json) == CLERK_OK)
 	{
 		if (clerk_jwk_parse((ClerkSlice){json, strlen(json)}, &jwk) == CLERK_OK)
 		{

@@ -27,11 +27,11 @@ rows()
 
 while IFS= read -r line; do
 	case $line in
-		"| \`src/"* | "| \`sql/"*) ;;
+		"| \`src/"*.c\`* | "| \`sql/"*.sql\`*) ;;
 		'| File | Owns |') printf '%s\n|---|---|\n' "$line" && rows $(sed -n 's,^\t\(src/.*\)\.o.*,\1.c,p' Makefile) ;;
 		'| Part | Owns |') printf '%s\n|---|---|\n' "$line" && rows $(make -s print-parts) ;;
 		'| Hosted part | Owns |') printf '%s\n|---|---|\n' "$line" && rows $(make -s print-hosted-parts | grep '^sql/hosted/') ;;
-		'|---|---|') [[ $last = *'| Owns |' ]] || printf '%s\n' "$line" ;;
+		'|---|---|') [[ ${last:-} = *'| Owns |' ]] || printf '%s\n' "$line" ;;
 		*) printf '%s\n' "$line" ;;
 	esac
 	last=$line

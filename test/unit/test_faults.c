@@ -84,13 +84,13 @@ check_claims(const ClerkJws *jws)
 	bool good = clerk_claims_parse(jws->payload, &claims) == CLERK_OK &&
 				clerk_claims_check_type(jws, &claims, &policy) == CLERK_OK &&
 				clerk_claims_check(&claims, &policy, 0) == CLERK_OK &&
-				clerk_has_size(&claims) <= sizeof(memory);
+				clerk_grants_size(&claims) <= sizeof(memory);
 
 	if (good)
 	{
 		const char *params = "{\"role\":\"admin\",\"permission\":\"org:a:read\"}";
 
-		grants = clerk_has_decode(&claims, memory);
+		grants = clerk_grants_decode(&claims, memory);
 		good = clerk_has_params(grants, (ClerkSlice){params, strlen(params)});
 	}
 	clerk_claims_free(&claims);
@@ -130,7 +130,7 @@ read_spki(const Work *work)
 {
 	char json[CLERK_MAX_JWK];
 
-	return clerk_jwk_of_spki(work->input, json) == CLERK_OK &&
+	return clerk_spki_to_jwk(work->input, json) == CLERK_OK &&
 		   strlen(json) == work->key.len &&
 		   memcmp(json, work->key.data, work->key.len) == 0;
 }
@@ -206,7 +206,7 @@ starve_spki(const char *alg)
 				 unit_bytes(der, (size_t) len)};
 	char json[CLERK_MAX_JWK];
 
-	(void) clerk_jwk_of_spki(work.input, json);
+	(void) clerk_spki_to_jwk(work.input, json);
 	work.key = unit_slice(json);
 	starve(&work, true);
 	OPENSSL_free(der);

@@ -15,8 +15,8 @@ decode(const char *members, void **memory)
 	const ClerkGrants *grants;
 
 	(void) clerk_claims_parse(unit_slice(unit_format("{%s}", members)), &claims);
-	*memory = malloc(clerk_has_size(&claims));
-	grants = clerk_has_decode(&claims, *memory);
+	*memory = malloc(clerk_grants_size(&claims));
+	grants = clerk_grants_decode(&claims, *memory);
 	clerk_claims_free(&claims);
 	return grants;
 }
@@ -39,7 +39,7 @@ permissions(const char *members, const char *wanted)
 	const ClerkGrants *grants = decode(members, &memory);
 	char text[4096] = "";
 
-	clerk_has_permissions(grants, append_permission, text);
+	clerk_grants_visit_permissions(grants, append_permission, text);
 	unit_ok(strcmp(text, wanted) == 0, "has: %.100s: %s", members, wanted);
 	free(memory);
 }

@@ -178,11 +178,11 @@ spki_of(const char *alg)
 	json_t *wanted = jose_jwk(unit_key(alg), false);
 	json_t *got;
 
-	unit_status(clerk_jwk_of_spki(slice, json), CLERK_OK, "spki: %s", alg);
+	unit_status(clerk_spki_to_jwk(slice, json), CLERK_OK, "spki: %s", alg);
 	got = json_loads(json, 0, NULL);
 	unit_ok(json_equal(wanted, got), "spki: %s is the same JWK", alg);
 	slice.len--;
-	unit_status(clerk_jwk_of_spki(slice, json), CLERK_JWK_NOT_SPKI, "spki: %s cut short",
+	unit_status(clerk_spki_to_jwk(slice, json), CLERK_JWK_NOT_SPKI, "spki: %s cut short",
 				alg);
 	json_decref(wanted);
 	json_decref(got);
@@ -206,14 +206,14 @@ certificate_of(const char *alg)
 	X509_sign(certificate, unit_key(alg),
 			  strcmp(alg, "EdDSA") == 0 ? NULL : EVP_sha256());
 	len = i2d_X509(certificate, &der);
-	clerk_jwk_of_spki(unit_bytes(spki, (size_t) spki_len), wanted);
-	unit_status(clerk_jwk_of_spki(unit_bytes(der, (size_t) len), json), CLERK_OK,
+	clerk_spki_to_jwk(unit_bytes(spki, (size_t) spki_len), wanted);
+	unit_status(clerk_spki_to_jwk(unit_bytes(der, (size_t) len), json), CLERK_OK,
 				"certificate: %s", alg);
 	unit_ok(strcmp(json, wanted) == 0, "certificate: %s is the same JWK", alg);
-	unit_status(clerk_jwk_of_spki(unit_bytes(der, (size_t) len - 1), json),
+	unit_status(clerk_spki_to_jwk(unit_bytes(der, (size_t) len - 1), json),
 				CLERK_JWK_NOT_SPKI, "certificate: %s cut short", alg);
 	unit_status(
-		clerk_jwk_of_spki(unit_slice(unit_format("%.*s", 8, (char *) der)), json),
+		clerk_spki_to_jwk(unit_slice(unit_format("%.*s", 8, (char *) der)), json),
 		CLERK_JWK_NOT_SPKI, "certificate: %s, its beginning", alg);
 	X509_free(certificate);
 	OPENSSL_free(spki);
@@ -227,7 +227,7 @@ spki_status(ClerkStatus wanted, EVP_PKEY *pkey, bool private_key, const char *wh
 	int len = private_key ? i2d_PrivateKey(pkey, &der) : i2d_PUBKEY(pkey, &der);
 	char json[CLERK_MAX_JWK];
 
-	unit_status(clerk_jwk_of_spki(unit_bytes(der, (size_t) len), json), wanted,
+	unit_status(clerk_spki_to_jwk(unit_bytes(der, (size_t) len), json), wanted,
 				"spki: %s", what);
 	OPENSSL_free(der);
 }
@@ -247,9 +247,9 @@ test_spki(void)
 	}
 	spki_status(CLERK_JWK_KTY_UNKNOWN, x25519, false, "X25519");
 	EVP_PKEY_free(x25519);
-	unit_status(clerk_jwk_of_spki(unit_slice(""), json), CLERK_JWK_NOT_SPKI,
+	unit_status(clerk_spki_to_jwk(unit_slice(""), json), CLERK_JWK_NOT_SPKI,
 				"spki: nothing");
-	unit_status(clerk_jwk_of_spki(unit_slice("0\x82\xff\xff"), json), CLERK_JWK_NOT_SPKI,
+	unit_status(clerk_spki_to_jwk(unit_slice("0\x82\xff\xff"), json), CLERK_JWK_NOT_SPKI,
 				"spki: rubbish");
 }
 
