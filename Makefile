@@ -161,9 +161,9 @@ stress:
 	bash test/stress/run.sh invalidate regress isolation
 	CLERK_SEED=`date +%s` CLERK_STEPS=100000 CLERK_SEQUENCES=5000 bash test/run.sh --show tap
 	bash test/stress/upgrade.sh
-	bash test/matrix.sh
-	bash test/fresh.sh --test all
-	bash test/fresh.sh --suite trixie --test all
+	bash test/matrix/run.sh
+	bash test/fresh/run.sh --test all all
+	bash test/fresh/run.sh --suite trixie --test all all
 
 print-parts:
 	@printf '%s\n' $(PARTS)

@@ -2,7 +2,7 @@
 #
 # root.sh
 #		A Debian in a folder, for what builds packages and for what tries them.  Sourced by
-#		build-deb.sh, check-dockerfile.sh, test/fresh.sh, test/matrix.sh and test/stress/upgrade.sh.
+#		build-deb.sh, check-dockerfile.sh, test/fresh/run.sh, test/matrix/run.sh and test/stress/upgrade.sh.
 #
 
 # root_bare ROOT SUITE [OPTION...]: what is not released has lists that are out of date

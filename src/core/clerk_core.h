@@ -7,7 +7,7 @@
  * fuzzed without a server.  It never logs, never exits and never keeps state.
  *
  * The prototypes stand in the order in which the files may call each other: a file calls
- * only files above it (test/layers.sh checks that).
+ * only files above it (test/layers/run.sh checks that).
  */
 #ifndef CLERK_CORE_H
 #define CLERK_CORE_H

@@ -194,7 +194,7 @@ postgrest_rounds()
 		perl test/citus/crowd.pl requests "$SCRATCH_URL" 2000 "$SCRATCH/answers" >"$SCRATCH/requests"
 		curl -s -K "$SCRATCH/requests" --parallel --parallel-max 8
 		ok "2,000 requests of 10 users and nobody, round $round" perl test/citus/crowd.pl judge-requests 2000 "$SCRATCH/answers"
-		sed 's/^/# /' "$SCRATCH/ok.out"
+		sed 's/^/#> /' "$SCRATCH/ok.out"
 	done
 }
 

@@ -30,7 +30,7 @@ return {
 	'README.md' => {
 		replace => { 'sudo -iu postgres' => ': whoever runs this is let in' },
 		skip => {
-			'apt-get' => 'test/fresh.sh runs it',
+			'apt-get' => 'test/fresh/run.sh runs it',
 			'CREATE POLICY own ON notes USING' => 'an example of what comes below',
 		},
 		js => "const Clerk = { session: { getToken: async () => 'a token' } };\nconsole.log(\nBLOCK\n);",

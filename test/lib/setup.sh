@@ -178,7 +178,7 @@ postgres_package()
 }
 
 # pgsql-http and pg_cron, where Debian has both for this PostgreSQL; else what makes a
-# Debian that does (test/matrix.sh).
+# Debian that does (test/matrix/run.sh).
 missing_extensions()
 {
 	local server extension

@@ -68,8 +68,8 @@ watch_postgres()
 
 #
 # valgrind separates what it has found by empty lines.  Ours is what has a frame in one of our
-# files: PostgreSQL frees little when a process ends, which is none of our business.  The hook
-# around each run of the executor does not count, as everything is below it; neither do messages
+# files: PostgreSQL frees little when a process ends, which is none of our business.  The hooks
+# around each run of the executor do not count, as everything is below them; neither do messages
 # of invalidation, whose padding PostgreSQL marks as defined only when it is built for valgrind.
 #
 show_ours()
@@ -80,7 +80,7 @@ show_ours()
 	case $tool in
 		ubsan) sed -n '/runtime error/p' "$findings"/* ;;
 		invalidate) cat "$findings"/* ;;
-		valgrind) sed 's/^==[0-9]*== *//; /: run_with_ticket (/d' "$findings"/* | awk -v RS= -v ORS='\n\n' "/\(($files):[0-9]+\)/ && !/ ReceiveSharedInvalidMessages \(/" ;;
+		valgrind) sed 's/^==[0-9]*== *//; /: run_with_ticket (/d; /: tell_before_run (/d' "$findings"/* | awk -v RS= -v ORS='\n\n' "/\(($files):[0-9]+\)/ && !/ ReceiveSharedInvalidMessages \(/" ;;
 	esac
 }
 

@@ -1,7 +1,7 @@
 # 007_refresh.pl
 #	Keys fetched over HTTP by the extension http, and by the job of pg_cron, from a server that
 #	is good, slow, broken, huge, redirecting, gone, or rotating.  Skipped where these extensions
-#	are not installed; test/matrix.sh runs it where they are.
+#	are not installed; test/matrix/run.sh runs it where they are.
 
 use strict;
 use warnings FATAL => 'all';

@@ -2,7 +2,7 @@
 #
 # architecture.sh
 #		Prints docs/architecture.md with its tables of files and parts as the files' heads have
-#		them; test/layers.sh checks that the document is what this prints.
+#		them; test/layers/run.sh checks that the document is what this prints.
 #
 # usage: test/tools/architecture.sh >FILE, and then mv FILE docs/architecture.md
 #

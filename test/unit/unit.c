@@ -161,7 +161,8 @@ main(void)
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);
 	unit_own_memory();
-	n_failed = test_status() + test_base64url() + test_json() + test_jws() + test_jwk() + test_jwa() +
+	n_failed = test_status() + test_base64url() + test_json() + test_jws() + test_jwk() +
+			   test_spki() + test_jwa() +
 			   test_claims() + test_has() + test_svix() + test_request() + test_faults();
 	while (n_kept > 0)
 		free(kept[--n_kept]);

@@ -53,6 +53,7 @@ extern int test_base64url(void);
 extern int test_json(void);
 extern int test_jws(void);
 extern int test_jwk(void);
+extern int test_spki(void);
 extern int test_jwa(void);
 extern int test_claims(void);
 extern int test_has(void);

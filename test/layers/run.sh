@@ -1,17 +1,17 @@
 #!/usr/bin/env bash
 #
-# layers.sh
+# run.sh
 #		The cut of the code, checked: two worlds of C, and calls that only go down the Makefile's
 #		lists of files and of parts.
 #
-# usage: test/layers.sh, after the extension has been built
+# usage: test/layers/run.sh, after the extension has been built
 #
 # What a file calls is read from its object, so that no macro hides it.
 #
 set -eu
 # so that the end of a pipe can set a variable
 shopt -s lastpipe
-cd "$(dirname "${BASH_SOURCE[0]}")/../src"
+cd "$(dirname "${BASH_SOURCE[0]}")/../../src"
 
 # A file calls only files to its left.
 core=$(sed -n 's,^\tsrc/core/\(.*\)\.o.*,\1,p' ../Makefile)
@@ -194,8 +194,8 @@ library_functions()
 	library_functions | expect_nothing 'the library has all functions in C, under their files'
 	(cd .. && bash test/tools/architecture.sh | diff docs/architecture.md -) |
 		expect_nothing 'docs/architecture.md has each file and part, as its head says'
-	diff <(sed -nE 's/^\t\t([a-z0-9]+[a-z0-9 |]*)\) .*/\1/p; s/^\t\t([a-z0-9]+)\)$/\1/p' ../test/run.sh | tr -d ' ' | tr '|' '\n' | sort) \
-		<(sed -nE 's/^\| `([a-z0-9]+)` \|.*\| `.*/\1/p' ../test/README.md | sort) |
+	diff <(sed -n '/^steps=(/,/)/p' ../test/run.sh | sed 's/^steps=(//; s/)$//' | tr -s ' \t' '\n\n' | sed '/^$/d') \
+		<(sed -nE 's/^\| `([a-z0-9]+)` \|.*\| `.*/\1/p' ../test/README.md) |
 		expect_nothing 'test/README.md has each step of run.sh'
 	search '-Werror' ../Makefile | expect_nothing 'the shipped Makefile does not make warnings errors'
 }

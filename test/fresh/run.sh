@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 #
-# fresh.sh
+# run.sh
 #		The README's two commands in Debians that nobody has prepared.
 #
-# usage: test/fresh.sh [--suite SUITE] [--test STEPS] STATE...		(default: bookworm, setup; all states), as root
+# usage: test/fresh/run.sh [--suite SUITE] [--test STEPS] [all | STATE...], as root
+#		(default: bookworm, setup, and the states in which most people are)
 #
 # Each state is a Debian in a folder, in which the commands are run as a newcomer would; --test says
 # which steps of test/run.sh are run there: setup for none of them, all for each.  Prints TAP.
@@ -14,9 +15,9 @@
 #	twice proxy tmp-long tmp-closed space umask locale owner zip home readonly user pg-config changes-nothing
 #
 set -euo pipefail
-cd "$(dirname "${BASH_SOURCE[0]}")/.."
+cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
-# shellcheck source-path=SCRIPTDIR/.. source=packaging/root.sh
+# shellcheck source-path=SCRIPTDIR/../.. source=packaging/root.sh
 . packaging/root.sh
 
 suite=bookworm
@@ -34,8 +35,9 @@ while [[ ${1:-} = --* ]]; do
 	esac
 	shift 2
 done
-[ $# -gt 0 ] || set -- "${bare_states[@]}" "${prepared_states[@]}"
-[ "$(id -u)" = 0 ] || { echo 'test/fresh.sh must be run as root' >&2 && exit 1; }
+[ $# -gt 0 ] || set -- nothing server server-libpq
+[ "$1" != all ] || set -- "${bare_states[@]}" "${prepared_states[@]}"
+[ "$(id -u)" = 0 ] || { echo '# fresh: skipped, as it needs root' && exit; }
 work=$(mktemp -d /tmp/clerk_rls_fresh.XXXXXX)
 trap 'rm -rf --one-file-system "$work"' EXIT
 prepared=$work/prepared

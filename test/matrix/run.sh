@@ -1,18 +1,18 @@
 #!/usr/bin/env bash
 #
-# matrix.sh
+# run.sh
 #		The tests on each PostgreSQL, built with each compiler: in a Debian of its own that has
 #		this PostgreSQL, with pgsql-http and pg_cron where it has them, in a temporary folder.
 #
-# usage: test/matrix.sh [VERSION COMPILER [--show] STEP...], as root
+# usage: test/matrix/run.sh [VERSION COMPILER [--show] STEP...], as root
 #		(default: 15, 17 and 18 with gcc and with clang, all steps that need nothing from npm)
 #
 # test/run.sh calls it for what its own Debian cannot do.
 #
 set -euo pipefail
-cd "$(dirname "${BASH_SOURCE[0]}")/.."
+cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
-# shellcheck source-path=SCRIPTDIR/.. source=packaging/root.sh
+# shellcheck source-path=SCRIPTDIR/../.. source=packaging/root.sh
 . packaging/root.sh
 . test/lib/sources.sh
 

@@ -1,17 +1,17 @@
 #!/usr/bin/env bash
 #
-# testkit.sh
+# run.sh
 #		clerk_rls_test: its regression tests, the examples of its README with pgTAP and pg_regress,
 #		and what a dump takes along.
 #
-# usage: test/testkit.sh
+# usage: test/testkit/run.sh
 #
 # Prints lines that say ok or not ok.  Owns a server, and a copy of clerk_rls_test in which it
 # is built, so that no object of another PostgreSQL is there.
 #
 set -euo pipefail
-cd "$(dirname "${BASH_SOURCE[0]}")/.."
-# shellcheck source-path=SCRIPTDIR/.. source=test/lib/scratch.sh
+cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+# shellcheck source-path=SCRIPTDIR/../.. source=test/lib/scratch.sh
 . test/lib/scratch.sh
 
 copy=$SCRATCH/clerk_rls_test
