@@ -1023,6 +1023,17 @@ COMMENT ON FUNCTION clerk_internal.is_clerks(text, text) IS
 	'whether an instance may be one of Clerk''s: its issuer has no path, and its keys are where Clerk '
 		'publishes them';
 
+-- What the ids of other issuers look like is not known.
+CREATE OR REPLACE FUNCTION clerk_internal.may_be_id(id text, prefix text) RETURNS boolean
+	LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+	AS $$
+	SELECT coalesce(id <> '' AND (starts_with(id, prefix) OR (id !~ '^(sess|user|org)_' AND EXISTS (
+		SELECT FROM clerk.instances AS instance
+		WHERE NOT clerk_internal.is_clerks(instance.issuer, instance.jwks_url)))), false)
+$$;
+COMMENT ON FUNCTION clerk_internal.may_be_id(text, text) IS
+	'whether this may be an id of the kind that begins so with Clerk';
+
 CREATE OR REPLACE FUNCTION clerk_internal.origin_problem(origin text) RETURNS text
 	LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp
 	AS $$
@@ -1988,11 +1999,7 @@ CREATE OR REPLACE FUNCTION clerk_internal.revoke(id text, prefix text, reason te
 	AS $$
 #variable_conflict use_variable
 BEGIN
-	IF coalesce(id = '' OR (NOT starts_with(id, prefix)
-		AND (starts_with(id, 'sess_') OR starts_with(id, 'user_')
-		-- what the ids of other issuers look like is not known
-		OR NOT EXISTS (SELECT FROM clerk.instances AS instance
-			WHERE NOT clerk_internal.is_clerks(instance.issuer, instance.jwks_url)))), true) THEN
+	IF NOT clerk_internal.may_be_id(id, prefix) THEN
 		RAISE EXCEPTION USING
 			ERRCODE = 'invalid_parameter_value',
 			MESSAGE = format('this is not the id of a %s', CASE prefix WHEN 'sess_' THEN 'session'
@@ -4056,6 +4063,11 @@ BEGIN
 			ERRCODE = 'invalid_parameter_value',
 			MESSAGE = 'a Clerk id and a local id of 1 to 255 characters must be given',
 			HINT = 'clerk.unmap_id() removes a mapping.';
+	ELSIF NOT (clerk_internal.may_be_id(clerk_id, 'user_') OR clerk_internal.may_be_id(clerk_id, 'org_')) THEN
+		RAISE EXCEPTION USING
+			ERRCODE = 'invalid_parameter_value',
+			MESSAGE = 'this is not the id of a user or an organization',
+			DETAIL = 'Clerk''s begin with user_ or org_.';
 	END IF;
 	SELECT instance.issuer, instance.id_type INTO unfit
 	FROM clerk.instances AS instance
@@ -7452,19 +7464,39 @@ CREATE OR REPLACE FUNCTION clerk_internal.audit_presets(items clerk_internal.cod
 	RETURNS TABLE (severity text, finding text, object text, detail text, fix text)
 	LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 	AS $$
-	SELECT DISTINCT 'error', 'reverification-unknown', item.object,
-		clerk_internal.found_in(item, format('has_reverified(%s) is false always; it must be one of: %s',
-			CASE WHEN call[1] ~ '^\w*$' THEN quote_literal(call[1]) ELSE '...' END, array_to_string(known,
-				', '))),
+	WITH calls AS (	-- quotes in a string, as those of JSON, may have been taken away
+		SELECT item, lower(call[1]) AS function, call[2] AS given, call[3] <> '' AS has_interval
+		FROM unnest(items) AS item,
+			regexp_matches(item.code, '\mclerk\.(has|has_reverified)\(''([^'']*)''(,?)', 'gi') AS call
+	), words AS (
+		SELECT item, 'has_reverified(%s)' AS place, given AS word,
+			CASE WHEN has_interval THEN 'level' ELSE 'reverification' END AS kind
+		FROM calls WHERE function = 'has_reverified'
+		UNION ALL
+		SELECT item, format('has() with "%s": %%s', member[1]), member[2], member[1]
+		FROM calls, regexp_matches(given, '[{,]\s*"?(reverification|level)"?\s*:\s*"?(\w[^",}]*)', 'g')
+			AS member
+		WHERE function = 'has'
+		UNION ALL
+		SELECT item, '"%s"', member[1], 'member'
+		FROM calls, regexp_matches(given, '[{,]\s*"?([^"{},:]+)"?\s*:', 'g') AS member
+		WHERE function = 'has'
+	)
+	SELECT DISTINCT 'error', CASE kind WHEN 'member' THEN 'has-unknown' ELSE 'reverification-unknown' END,
+		(item).object, clerk_internal.found_in(item, format(CASE kind
+			WHEN 'member' THEN 'has() does not look at %s, and asks only for the rest; it knows: %s'
+			ELSE replace(place, '%s', '%1$s') || ' is false always; it must be one of: %2$s' END,
+			CASE WHEN word !~ '^\w*$' THEN '...' WHEN kind = 'member' THEN word ELSE quote_literal(word) END,
+			array_to_string(known, ', '))),
 		'-- write one of them there'
-	FROM unnest(items) AS item, regexp_matches(item.code, '\mclerk\.has_reverified\(''([^'']*)''(,?)',
-		'gi') AS call,
-		LATERAL (SELECT CASE call[2] WHEN '' THEN '{strict_mfa,strict,moderate,lax}'
-			ELSE '{first_factor,second_factor,multi_factor}' END::text[]) AS names (known)
-	WHERE call[1] <> ALL (known)
+	FROM words, LATERAL (SELECT CASE kind
+		WHEN 'level' THEN '{first_factor,second_factor,multi_factor}'
+		WHEN 'reverification' THEN '{strict_mfa,strict,moderate,lax}'
+		ELSE '{role,permission,feature,plan,reverification,level,afterMinutes}' END::text[]) AS names (known)
+	WHERE word <> ALL (known)
 $$;
 COMMENT ON FUNCTION clerk_internal.audit_presets(clerk_internal.code_item[]) IS
-	'what clerk.audit() finds that code asks of has_reverified(), and Clerk does not know';
+	'what clerk.audit() finds that code asks of has() or has_reverified(), and Clerk does not know';
 
 -- Who the caller is changes between two runs of a plan, in which a call of an IMMUTABLE function is a
 -- constant.

@@ -204,19 +204,39 @@ CREATE FUNCTION clerk_internal.audit_presets(items clerk_internal.code_item[])
 	RETURNS TABLE (severity text, finding text, object text, detail text, fix text)
 	LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 	AS $$
-	SELECT DISTINCT 'error', 'reverification-unknown', item.object,
-		clerk_internal.found_in(item, format('has_reverified(%s) is false always; it must be one of: %s',
-			CASE WHEN call[1] ~ '^\w*$' THEN quote_literal(call[1]) ELSE '...' END, array_to_string(known,
-				', '))),
+	WITH calls AS (	-- quotes in a string, as those of JSON, may have been taken away
+		SELECT item, lower(call[1]) AS function, call[2] AS given, call[3] <> '' AS has_interval
+		FROM unnest(items) AS item,
+			regexp_matches(item.code, '\mclerk\.(has|has_reverified)\(''([^'']*)''(,?)', 'gi') AS call
+	), words AS (
+		SELECT item, 'has_reverified(%s)' AS place, given AS word,
+			CASE WHEN has_interval THEN 'level' ELSE 'reverification' END AS kind
+		FROM calls WHERE function = 'has_reverified'
+		UNION ALL
+		SELECT item, format('has() with "%s": %%s', member[1]), member[2], member[1]
+		FROM calls, regexp_matches(given, '[{,]\s*"?(reverification|level)"?\s*:\s*"?(\w[^",}]*)', 'g')
+			AS member
+		WHERE function = 'has'
+		UNION ALL
+		SELECT item, '"%s"', member[1], 'member'
+		FROM calls, regexp_matches(given, '[{,]\s*"?([^"{},:]+)"?\s*:', 'g') AS member
+		WHERE function = 'has'
+	)
+	SELECT DISTINCT 'error', CASE kind WHEN 'member' THEN 'has-unknown' ELSE 'reverification-unknown' END,
+		(item).object, clerk_internal.found_in(item, format(CASE kind
+			WHEN 'member' THEN 'has() does not look at %s, and asks only for the rest; it knows: %s'
+			ELSE replace(place, '%s', '%1$s') || ' is false always; it must be one of: %2$s' END,
+			CASE WHEN word !~ '^\w*$' THEN '...' WHEN kind = 'member' THEN word ELSE quote_literal(word) END,
+			array_to_string(known, ', '))),
 		'-- write one of them there'
-	FROM unnest(items) AS item, regexp_matches(item.code, '\mclerk\.has_reverified\(''([^'']*)''(,?)',
-		'gi') AS call,
-		LATERAL (SELECT CASE call[2] WHEN '' THEN '{strict_mfa,strict,moderate,lax}'
-			ELSE '{first_factor,second_factor,multi_factor}' END::text[]) AS names (known)
-	WHERE call[1] <> ALL (known)
+	FROM words, LATERAL (SELECT CASE kind
+		WHEN 'level' THEN '{first_factor,second_factor,multi_factor}'
+		WHEN 'reverification' THEN '{strict_mfa,strict,moderate,lax}'
+		ELSE '{role,permission,feature,plan,reverification,level,afterMinutes}' END::text[]) AS names (known)
+	WHERE word <> ALL (known)
 $$;
 COMMENT ON FUNCTION clerk_internal.audit_presets(clerk_internal.code_item[]) IS
-	'what clerk.audit() finds that code asks of has_reverified(), and Clerk does not know';
+	'what clerk.audit() finds that code asks of has() or has_reverified(), and Clerk does not know';
 
 -- Who the caller is changes between two runs of a plan, in which a call of an IMMUTABLE function is a
 -- constant.

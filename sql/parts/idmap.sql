@@ -64,6 +64,11 @@ BEGIN
 			ERRCODE = 'invalid_parameter_value',
 			MESSAGE = 'a Clerk id and a local id of 1 to 255 characters must be given',
 			HINT = 'clerk.unmap_id() removes a mapping.';
+	ELSIF NOT (clerk_internal.may_be_id(clerk_id, 'user_') OR clerk_internal.may_be_id(clerk_id, 'org_')) THEN
+		RAISE EXCEPTION USING
+			ERRCODE = 'invalid_parameter_value',
+			MESSAGE = 'this is not the id of a user or an organization',
+			DETAIL = 'Clerk''s begin with user_ or org_.';
 	END IF;
 	SELECT instance.issuer, instance.id_type INTO unfit
 	FROM clerk.instances AS instance

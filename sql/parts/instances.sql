@@ -127,6 +127,17 @@ COMMENT ON FUNCTION clerk_internal.is_clerks(text, text) IS
 	'whether an instance may be one of Clerk''s: its issuer has no path, and its keys are where Clerk '
 		'publishes them';
 
+-- What the ids of other issuers look like is not known.
+CREATE FUNCTION clerk_internal.may_be_id(id text, prefix text) RETURNS boolean
+	LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+	AS $$
+	SELECT coalesce(id <> '' AND (starts_with(id, prefix) OR (id !~ '^(sess|user|org)_' AND EXISTS (
+		SELECT FROM clerk.instances AS instance
+		WHERE NOT clerk_internal.is_clerks(instance.issuer, instance.jwks_url)))), false)
+$$;
+COMMENT ON FUNCTION clerk_internal.may_be_id(text, text) IS
+	'whether this may be an id of the kind that begins so with Clerk';
+
 CREATE FUNCTION clerk_internal.origin_problem(origin text) RETURNS text
 	LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp
 	AS $$

@@ -42,11 +42,7 @@ CREATE FUNCTION clerk_internal.revoke(id text, prefix text, reason text) RETURNS
 	AS $$
 #variable_conflict use_variable
 BEGIN
-	IF coalesce(id = '' OR (NOT starts_with(id, prefix)
-		AND (starts_with(id, 'sess_') OR starts_with(id, 'user_')
-		-- what the ids of other issuers look like is not known
-		OR NOT EXISTS (SELECT FROM clerk.instances AS instance
-			WHERE NOT clerk_internal.is_clerks(instance.issuer, instance.jwks_url)))), true) THEN
+	IF NOT clerk_internal.may_be_id(id, prefix) THEN
 		RAISE EXCEPTION USING
 			ERRCODE = 'invalid_parameter_value',
 			MESSAGE = format('this is not the id of a %s', CASE prefix WHEN 'sess_' THEN 'session'

@@ -84,7 +84,7 @@ typedef struct Verification
 	ClerkRequest request;
 	ClerkJws jws;
 	ClerkClaims claims;
-	const ClerkInstance *instance; /* of the token that decides; NULL: none of ours */
+	const ClerkInstance *instance; /* that the last token named; NULL: none of ours */
 } Verification;
 
 void
@@ -441,9 +441,10 @@ resolve_token(Verification *verification, ClerkSlice token, ClerkSource source,
 	}
 
 	status = identify_token(verification, token, source, &instance);
+	if (status == CLERK_OK || status == CLERK_ISSUER_LEGACY)
+		verification->instance = instance;
 	if (status != CLERK_OK)
 		return status;
-	verification->instance = instance;
 	status = verify_token(verification, instance, &key_expiry);
 	if (status != CLERK_OK)
 		return status;

@@ -80,7 +80,7 @@ if (!@ARGV)
 }
 
 my ($page) = @ARGV;
-my %plan = (replace => {}, skip => {}, expect => [], js => 'BLOCK', %{ $pages{$page} // {} });
+my %plan = (replace => {}, skip => {}, begin => [], expect => [], js => 'BLOCK', %{ $pages{$page} // {} });
 my ($output, $section, $api);
 
 # a token as Clerk makes them for this page's reader
@@ -307,7 +307,24 @@ sub prints
 	return words($printed) =~ /$pattern/;
 }
 
-# The blocks of the page: language, text, line.
+# The number of the step that begins last before a place of the page, 0 before the first, undef in a
+# section that does not go by steps.
+sub step_at
+{
+	my ($text, $place) = @_;
+	my ($step, $steps) = (0, 0);
+
+	while ($text =~ /^(?:(## )|### (\d+)\. )/mg)
+	{
+		last if $1 && $-[0] > $place;
+		($step, $steps) = (0, 0) if $1;
+		$step = $2 if $2 && $-[0] < $place;
+		$steps++ if $2;
+	}
+	return $steps ? $step : undef;
+}
+
+# The blocks of the page: language, text, line, section, step.
 sub blocks
 {
 	my ($text) = @_;
@@ -318,7 +335,7 @@ sub blocks
 		my ($indent, $language, $block, $before) = ($1, $2, $3, substr($text, 0, $-[0]));
 
 		push @blocks, { language => $language, text => $block =~ s/^$indent//mgr, line => 1 + $before =~ tr/\n//,
-			section => scalar(() = $before =~ /^#+ /mg) };
+			section => scalar(() = $before =~ /^#+ /mg), step => step_at($text, length $before) };
 	}
 	return @blocks;
 }
@@ -361,8 +378,31 @@ sub start_as_in_readme
 	is(start_postgrest(with_values($conf)), '', "$page: PostgREST as in README.md");
 }
 
+sub run_page
+{
+	my ($text) = @_;
+	my @blocks = blocks($text);
+
+	for my $i (0 .. $#blocks)
+	{
+		my ($step, $next) = map { $_ ? $_->{step} : undef } @blocks[ $i, $i + 1 ];
+
+		run_block($blocks[$i]);
+		next if !$plan{between};
+		$plan{between}->(page => $text, place => "$page:$blocks[$i]{line}", step => $step,
+			is_last => ($step // '') ne ($next // ''), api => $api, session_token => \&token,
+			sql => sub { ($run{sql}->(@_))[0] });
+	}
+}
+
 start_as_in_readme() if $plan{postgrest};
-run_block($_) for blocks(slurp("$top/$page"));
+for (@{ $plan{begin} })
+{
+	my ($language, $text) = @$_;
+
+	is(($run{$language}->(with_values($text)))[1], '', "$page, what is there before");
+}
+run_page(slurp("$top/$page"));
 
 # and what must be true of what the page has made
 for my $expect (@{ $plan{expect} })

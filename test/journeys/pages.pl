@@ -8,6 +8,10 @@
 #	replace		example values of the page, with those that are put in their place
 #	skip		blocks, by something in them ('' is in all), that are not run, and why
 #	js			the program around a block of JavaScript, whose line BLOCK it is put into
+#	begin		[language, block] of what is there before the page begins
+#	between		called after each block with: page, its text; place, of the block; step, the number of its title (0
+#				before the first, undef in a section without); is_last, whether it is the step's last block; api,
+#				where PostgREST is; session_token, which makes one of claims; sql, which prints what SQL prints
 #	expect		[language, block, what it prints, name] at the end of the page
 #
 use strict;
@@ -70,13 +74,7 @@ return {
 				'ins_2abc unchanged', 'the line for cron' ],
 		],
 	},
-	'docs/migration.md' => {
-		expect => [
-			[ sql => "SET clerk.token = 'eyJ…'; SELECT requesting_user_id(); RESET clerk.token;", 'user_2abc…', 'the helper, with a token' ],
-			[ sql => q(SET request.jwt.claims = '{"sub":"user_old"}'; SELECT requesting_user_id();), 'user_old', 'with the claims of the template' ],
-			[ sql => "SET request.jwt.claims = ''; SELECT requesting_user_id() IS NULL AS nobody;", 'nobody t', 'on a pooled connection, where they are empty' ],
-		],
-	},
+	'docs/migration.md' => require 'migration.pl',
 	'docs/nextjs.md' => {
 		skip => { map({ $_ => $examples } '--serve', 'npm install', 'getToken', 'useSupabase'), 'proxy_pass' => 'no nginx here' },
 		expect => [

@@ -234,7 +234,13 @@ ALTER TABLE audit_app.presets ENABLE ROW LEVEL SECURITY;
 CREATE POLICY presets ON audit_app.presets FOR SELECT TO authenticated
 	USING (clerk.has_reverified('strict') OR clerk.has_reverified('strct') OR clerk.has_reverified('it''s') OR clerk.has_reverified('lax', '1 minute')
 		OR clerk.has_reverified('multi_factor', '1 minute'));
-SELECT severity, object, detail, fix FROM clerk.audit() WHERE finding = 'reverification-unknown' ORDER BY detail COLLATE "C";
+CREATE POLICY presets_in_json ON audit_app.presets FOR SELECT TO authenticated
+	USING (clerk.has('{"role": "org:admin", "reverification": "strict", "feature": "a:b"}')
+		OR clerk.has('{"reverification": {"level": "second_factor", "afterMinutes": 10}}')
+		OR clerk.has('{"role": "org:admin", "reverification": "strct"}')
+		OR clerk.has('{"reverification": {"level": "strict", "afterMinutes": 10}}')
+		OR clerk.has('{"role": "org:admin", "reverificaton": "strict"}'));
+SELECT severity, finding, object, detail, fix FROM clerk.audit() WHERE finding IN ('reverification-unknown', 'has-unknown') ORDER BY detail COLLATE "C";
 DROP TABLE audit_app.presets;
 
 -- policies that lead back to themselves: every query fails; functions of the owner end that

@@ -68,7 +68,9 @@ INSERT INTO form (finding, type, wrong, good) VALUES
 	('claims-of-user', 'boolean', 'clerk.claim(''unsafe_metadata'', ''role'') = ''admin''', 'clerk.claim(''o'', ''rol'') = ''admin'''),
 	('claims-of-user', 'boolean', 'clerk.jwt() -> ''user_metadata'' ->> ''role'' = ''admin''', 'clerk.jwt() #>> ''{o,rol}'' = ''admin'''),
 	('claims-of-user', 'boolean', 'clerk.jwt() #>> ''{unsafe_metadata,role}'' = ''admin''', 'clerk.jwt() #>> ''{o,rol}'' = ''admin'''),
-	('reverification-unknown', 'boolean', 'clerk.has_reverified(''strct'')', 'clerk.has_reverified(''strict_mfa'')');
+	('reverification-unknown', 'boolean', 'clerk.has_reverified(''strct'')', 'clerk.has_reverified(''strict_mfa'')'),
+	('reverification-unknown', 'boolean', 'clerk.has(''{"reverification": "strct"}'')', 'clerk.has(''{"reverification": "strict_mfa"}'')'),
+	('has-unknown', 'boolean', 'clerk.has(''{"role": "admin", "reverificaton": "strict"}'')', 'clerk.has(''{"role": "admin", "reverification": "strict_mfa"}'')');
 
 -- Each of them in a policy, one call away from it, and three, in the languages by turns.
 CREATE TABLE try AS
@@ -145,7 +147,7 @@ WHERE NOT EXISTS (
 	SELECT FROM found
 	WHERE found.finding = try.finding AND severity = 'error'
 		AND object = CASE depth WHEN 0 THEN format('policy own on app.t%s', id) ELSE format('function app.f%s_1()', id) END
-		AND (fix LIKE '--%') = (finding IN ('custom-setting', 'claims-of-user', 'reverification-unknown'))
+		AND (fix LIKE '--%') = (finding IN ('custom-setting', 'claims-of-user', 'reverification-unknown', 'has-unknown'))
 		AND detail ^@ CASE depth WHEN 0 THEN '' WHEN 1 THEN format('policy own on app.t%1$s → app.f%1$s_1(): ', id)
 			ELSE format('policy own on app.t%1$s → app.f%1$s_3() → app.f%1$s_2() → app.f%1$s_1(): ', id) END)
 ORDER BY id;
@@ -156,10 +158,10 @@ SELECT count(*) > 20 AS forged FROM try, ask('', 'app.t' || id) AS seen WHERE se
 
 -- the fixes, all at once: the owner sees the row, a stranger and a forger do not, and nothing is found any more
 SELECT fix_all();
-SELECT finding, object, detail FROM clerk.audit() WHERE finding NOT IN ('custom-setting', 'claims-of-user', 'reverification-unknown');
+SELECT finding, object, detail FROM clerk.audit() WHERE finding NOT IN ('custom-setting', 'claims-of-user', 'reverification-unknown', 'has-unknown');
 SELECT id, finding, wrong, depth, language, owner, stranger, forger
 FROM try, ask(:'org_v2', 'app.t' || id) AS owner, ask(:'bob', 'app.t' || id) AS stranger, ask('', 'app.t' || id) AS forger
-WHERE finding NOT IN ('custom-setting', 'claims-of-user', 'reverification-unknown')
+WHERE finding NOT IN ('custom-setting', 'claims-of-user', 'reverification-unknown', 'has-unknown')
 	AND (owner, stranger, forger) IS DISTINCT FROM (CASE type WHEN 'boolean' THEN 'mine other' ELSE 'mine' END, 'nothing', 'nothing')
 ORDER BY id;
 SELECT finding, count(*) FROM try GROUP BY finding ORDER BY finding;

@@ -68,6 +68,8 @@ SELECT clerk.map_id('org_acme', '42');
 SELECT clerk.map_id('org_other', '42');
 INSERT INTO clerk.id_map VALUES ('user_eve', '');
 SELECT clerk.map_id('', '1');
+SELECT clerk.map_id('alice', '1');
+SELECT clerk.map_id('sess_alice', '1');
 SELECT clerk.map_id('user_eve', NULL);
 SELECT clerk.map_id('user_eve', repeat('x', 256));
 SELECT clerk.unmap_id('user_alice'), clerk.unmap_id('user_dave');

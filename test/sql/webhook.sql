@@ -128,7 +128,7 @@ SELECT clerk.revoke_user('alice');
 SELECT clerk.revoke_session('alice');
 -- another issuer's users may be called anything
 BEGIN;
-SELECT clerk.add_instance('https://notes.eu.auth0.com/'), clerk.revoke_user('auth0|1');
+SELECT clerk.add_instance('https://notes.eu.auth0.com/'), clerk.revoke_user('auth0|1'), clerk.map_id('auth0|1', '1'), clerk.unmap_id('auth0|1');
 ROLLBACK;
 -- a ban and its end do not touch what somebody has set
 SELECT pg_temp.deliver('msg_31', '{"type": "user.updated", "data": {"id": "user_alice", "banned": true, "updated_at": 1700000100000}}');

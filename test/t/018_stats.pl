@@ -85,6 +85,12 @@ is(stats($node), $all, 'and its end takes nothing back');
 $node->safe_psql('postgres', "SET clerk.trust_request_claims = on; SET request.jwt.claims = '{\"iss\":\"$issuer\",\"sub\":\"user_alice\",\"exp\":4102444800}'; SELECT clerk.uid()");
 is(stats($node), $all, 'claims that are trusted are no token');
 
+# while tokens of an old template count as another's, they are counted apart from those of others
+$node->safe_psql('postgres', "UPDATE clerk.instances SET legacy_template_until = now() + interval '1 hour'");
+request(vector('legacy'));
+$all =~ s/(?=example token-invalid-signature)/example token-invalid-issuer 1, /;
+is(stats($node), $all, 'a token of an old template');
+
 # a hostile client
 $node->safe_psql('postgres', q{
 	DO $$
@@ -107,7 +113,7 @@ for my $role ('anon', 'authenticated')
 	(undef, undef, $stderr) = $node->psql('postgres', "SET ROLE $role; SELECT * FROM clerk_internal.count_tokens()");
 	like($stderr, qr/permission denied/, "nor past the view");
 }
-is($node->safe_psql('postgres', 'CREATE ROLE watcher; GRANT pg_monitor TO watcher; SET ROLE watcher; SELECT count(*) FROM clerk.stats'), 10, 'but pg_monitor');
+is($node->safe_psql('postgres', 'CREATE ROLE watcher; GRANT pg_monitor TO watcher; SET ROLE watcher; SELECT count(*) FROM clerk.stats'), 11, 'but pg_monitor');
 
 # another database
 $node->safe_psql('postgres', 'CREATE DATABASE other');
