@@ -866,6 +866,14 @@ CREATE OR REPLACE FUNCTION clerk_internal.is_own(catalog regclass, object oid) R
 $$;
 COMMENT ON FUNCTION clerk_internal.is_own(regclass, oid) IS 'whether an object is one of clerk_rls';
 
+-- A SECURITY DEFINER function cannot become another role, so that a handler of another role's would
+-- run with the rights of this one.
+CREATE OR REPLACE FUNCTION clerk_internal.handler_role() RETURNS oid
+	LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+	AS $$ SELECT nspowner FROM pg_namespace WHERE nspname = 'clerk' $$;
+COMMENT ON FUNCTION clerk_internal.handler_role() IS
+	'the only role whose functions handle events: the one that has run this file, and so receives webhooks';
+
 CREATE OR REPLACE FUNCTION clerk_internal.once(call text) RETURNS text
 	LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp
 	AS $$ SELECT format('( SELECT %s AS %s)', call, substring(call FROM '[.](\w+)[(]')) $$;
@@ -2326,20 +2334,25 @@ $$;
 COMMENT ON FUNCTION clerk_internal.check_claim(text, jsonb, clerk.instances) IS
 	'one of the checks that the claims themselves can be asked, those of Clerk''s packages or stricter';
 
+-- What cannot be read is a refusal: row_security, as rows that are hidden would be none; and a row
+-- without an id may be anybody's.
 CREATE OR REPLACE FUNCTION clerk_internal.check_revocation(claims jsonb) RETURNS text
-	LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+	LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET row_security = off
 	AS $$
 DECLARE
 	issued_at constant numeric := clerk_internal.numeric_date(claims -> 'iat');
 	revoked text;
 BEGIN
 	SELECT r.id INTO revoked FROM clerk.revocations AS r
-	WHERE r.id IN (claims ->> 'sub', claims ->> 'sid')
+	WHERE r.id IS NULL OR r.id IN (claims ->> 'sub', claims ->> 'sid')
 		AND coalesce(r.issued_before IS NULL OR issued_at < extract(epoch FROM r.issued_before), true)
 	ORDER BY r.id = claims ->> 'sid' DESC NULLS LAST
 	LIMIT 1;
-	RETURN CASE WHEN NOT FOUND THEN 'ok' WHEN revoked = claims ->> 'sid' THEN 'session_revoked'
+	RETURN CASE WHEN NOT FOUND THEN 'ok' WHEN revoked IS NULL THEN 'table_unreadable'
+		WHEN revoked = claims ->> 'sid' THEN 'session_revoked'
 		ELSE 'user_revoked' END;
+EXCEPTION WHEN syntax_error_or_access_rule_violation THEN
+	RETURN 'table_unreadable';
 END
 $$;
 COMMENT ON FUNCTION clerk_internal.check_revocation(jsonb) IS
@@ -3331,9 +3344,9 @@ CREATE OR REPLACE FUNCTION clerk_internal.as_bigint(mapped_id text) RETURNS bigi
 COMMENT ON FUNCTION clerk_internal.as_bigint(text) IS 'a local id as bigint; NULL: it is none';
 
 -- A text that fits no type is no answer, and nothing else is one in its place: it would be somebody
--- else's id.
+-- else's id; nor is there one where rows are hidden, or incomplete.
 CREATE OR REPLACE FUNCTION clerk_internal.local_id(clerk_id text, claims jsonb, OUT mapped_id text, OUT origin text)
-	LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+	LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET row_security = off
 	AS $$
 #variable_conflict use_variable
 DECLARE
@@ -3341,7 +3354,13 @@ DECLARE
 	claim jsonb;
 	has_fallback boolean;
 BEGIN
-	SELECT map.mapped_id INTO mapped_id FROM clerk.id_map AS map WHERE map.clerk_id = clerk_id;
+	SELECT CASE WHEN map.clerk_id IS NOT NULL THEN map.mapped_id END INTO mapped_id FROM clerk.id_map AS map
+		WHERE map.clerk_id = clerk_id OR map.clerk_id IS NULL
+		ORDER BY map.clerk_id NULLS FIRST LIMIT 1;
+	IF FOUND AND mapped_id IS NULL THEN
+		origin := 'unreadable';
+		RETURN;
+	END IF;
 	origin := 'row';
 	SELECT * INTO instance FROM clerk.instances AS i WHERE i.issuer = claims ->> 'iss';
 	-- an id does not say its instance, so without a session each of them must want the UUID
@@ -3605,8 +3624,9 @@ $$;
 COMMENT ON FUNCTION clerk_internal.webhook_issuer(text, text, text, text) IS
 	'the instance whose secret has signed a webhook; NULL: none';
 
+-- SECURITY DEFINER: who asks need not read the secrets.
 CREATE OR REPLACE FUNCTION clerk.verify_webhook(id text, ts text, signature text, body text) RETURNS boolean
-	LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp
+	LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 	AS $$
 	SELECT clerk_internal.check_webhook(id, ts, signature) = 'ok'
 		AND clerk_internal.webhook_issuer(id, ts, signature, body) IS NOT NULL
@@ -5254,6 +5274,13 @@ BEGIN
 			DETAIL = CASE WHEN owner IS NULL THEN 'There is no such function; write it with its schema.'
 				ELSE format('It would run as its owner %s, whose role %I does not have.', owner::regrole,
 					current_user) END;
+	ELSIF owner <> clerk_internal.handler_role() THEN
+		RAISE EXCEPTION USING
+			ERRCODE = 'insufficient_privilege',
+			MESSAGE = format('%s cannot handle events', new.handler),
+			DETAIL = format('Its owner is %s, and webhooks are received by %s, who cannot become another role.',
+				owner::regrole, clerk_internal.handler_role()::regrole),
+			HINT = format('ALTER FUNCTION %s OWNER TO %s;', new.handler, clerk_internal.handler_role()::regrole);
 	END IF;
 	RETURN new;
 END
@@ -5630,10 +5657,11 @@ CREATE OR REPLACE FUNCTION clerk_internal.supabase_secret_readers()
 		to_regrole('authenticator') IS NOT NULL AND pg_has_role(to_regrole('authenticator'), oid, 'MEMBER')
 	FROM pg_roles
 	WHERE NOT rolsuper AND rolname !~ '^pg_' AND has_table_privilege(oid, 'clerk.supabase_keys', 'SELECT')
+		AND oid <> (SELECT relowner FROM pg_class WHERE pg_class.oid = 'clerk.supabase_keys'::regclass)
 		AND EXISTS (SELECT FROM clerk.supabase_keys WHERE secret ~ '"oct"')
 $$;
 COMMENT ON FUNCTION clerk_internal.supabase_secret_readers() IS
-	'who but superusers can read a symmetric key in clerk.supabase_keys, and whether requests '
+	'who but superusers and its owner can read a symmetric key in clerk.supabase_keys, and whether requests '
 		'can have the role';
 
 CREATE OR REPLACE FUNCTION clerk_internal.audit_supabase()
@@ -8158,6 +8186,8 @@ CREATE OR REPLACE FUNCTION clerk_internal.authenticators() RETURNS TABLE (role n
 	WHERE NOT EXISTS (SELECT FROM connected) AND rolcanlogin AND NOT rolsuper
 		AND rolname NOT IN (SELECT clerk_internal.api_roles())
 		AND pg_has_role(oid, to_regrole(quote_ident(clerk_internal.anon_role())), 'MEMBER')
+		-- who administers an instance of Supabase can become these roles as well
+		AND oid <> (SELECT nspowner FROM pg_namespace WHERE nspname = 'clerk')
 	ORDER BY 1
 $$;
 COMMENT ON FUNCTION clerk_internal.authenticators() IS
@@ -8313,7 +8343,8 @@ CREATE OR REPLACE FUNCTION clerk_internal.doctor_server() RETURNS TABLE (subject
 				OR current_setting('log_min_duration_statement') <> '-1'
 				OR current_setting('log_min_duration_sample') <> '-1'
 				OR current_setting('log_transaction_sample_rate') <> '0') AS shows_tokens,
-			current_setting('server_version_num')::int < 170000 AS needs_preloading,
+			current_setting('server_version_num')::int < 170000
+				AND EXISTS (SELECT FROM pg_extension WHERE extname = 'clerk_rls') AS needs_preloading,
 			(SELECT s.setting ~ '\mclerk_rls\M' FROM pg_settings AS s
 				WHERE name = 'shared_preload_libraries') AS is_preloaded
 	)
@@ -9025,7 +9056,7 @@ BEGIN
 		'EXECUTE ON FUNCTION clerk.expose_webhook(name, name),
 			clerk_internal.expose(regprocedure, name, boolean),
 			clerk_internal.revoke_all(regclass, oid), clerk.add_event_handler(text, regprocedure),
-			clerk.drop_event_handler(text, regprocedure)',
+			clerk.drop_event_handler(text, regprocedure), clerk_internal.handler_role()',
 		'SELECT, INSERT, DELETE ON clerk.event_handlers',
 		-- and one as the page for eyes
 		'EXECUTE ON FUNCTION clerk.expose_report(name, name), clerk_internal.check_report_role(name),

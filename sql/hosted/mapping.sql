@@ -115,9 +115,9 @@ CREATE FUNCTION clerk_internal.as_bigint(mapped_id text) RETURNS bigint
 COMMENT ON FUNCTION clerk_internal.as_bigint(text) IS 'a local id as bigint; NULL: it is none';
 
 -- A text that fits no type is no answer, and nothing else is one in its place: it would be somebody
--- else's id.
+-- else's id; nor is there one where rows are hidden, or incomplete.
 CREATE FUNCTION clerk_internal.local_id(clerk_id text, claims jsonb, OUT mapped_id text, OUT origin text)
-	LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+	LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET row_security = off
 	AS $$
 #variable_conflict use_variable
 DECLARE
@@ -125,7 +125,13 @@ DECLARE
 	claim jsonb;
 	has_fallback boolean;
 BEGIN
-	SELECT map.mapped_id INTO mapped_id FROM clerk.id_map AS map WHERE map.clerk_id = clerk_id;
+	SELECT CASE WHEN map.clerk_id IS NOT NULL THEN map.mapped_id END INTO mapped_id FROM clerk.id_map AS map
+		WHERE map.clerk_id = clerk_id OR map.clerk_id IS NULL
+		ORDER BY map.clerk_id NULLS FIRST LIMIT 1;
+	IF FOUND AND mapped_id IS NULL THEN
+		origin := 'unreadable';
+		RETURN;
+	END IF;
 	origin := 'row';
 	SELECT * INTO instance FROM clerk.instances AS i WHERE i.issuer = claims ->> 'iss';
 	-- an id does not say its instance, so without a session each of them must want the UUID

@@ -53,6 +53,14 @@ CREATE FUNCTION clerk_internal.is_own(catalog regclass, object oid) RETURNS bool
 $$;
 COMMENT ON FUNCTION clerk_internal.is_own(regclass, oid) IS 'whether an object is one of clerk_rls';
 
+-- A SECURITY DEFINER function cannot become another role, so that a handler of another role's would
+-- run with the rights of this one.
+CREATE FUNCTION clerk_internal.handler_role() RETURNS oid
+	LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+	AS $$ SELECT nspowner FROM pg_namespace WHERE nspname = 'clerk' $$;
+COMMENT ON FUNCTION clerk_internal.handler_role() IS
+	'the only role whose functions handle events: the one that has run this file, and so receives webhooks';
+
 CREATE FUNCTION clerk_internal.once(call text) RETURNS text
 	LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp
 	AS $$ SELECT format('( SELECT %s AS %s)', call, substring(call FROM '[.](\w+)[(]')) $$;

@@ -85,8 +85,9 @@ $$;
 COMMENT ON FUNCTION clerk_internal.webhook_issuer(text, text, text, text) IS
 	'the instance whose secret has signed a webhook; NULL: none';
 
+-- SECURITY DEFINER: who asks need not read the secrets.
 CREATE FUNCTION clerk.verify_webhook(id text, ts text, signature text, body text) RETURNS boolean
-	LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp
+	LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 	AS $$
 	SELECT clerk_internal.check_webhook(id, ts, signature) = 'ok'
 		AND clerk_internal.webhook_issuer(id, ts, signature, body) IS NOT NULL

@@ -283,20 +283,25 @@ $$;
 COMMENT ON FUNCTION clerk_internal.check_claim(text, jsonb, clerk.instances) IS
 	'one of the checks that the claims themselves can be asked, those of Clerk''s packages or stricter';
 
+-- What cannot be read is a refusal: row_security, as rows that are hidden would be none; and a row
+-- without an id may be anybody's.
 CREATE FUNCTION clerk_internal.check_revocation(claims jsonb) RETURNS text
-	LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+	LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET row_security = off
 	AS $$
 DECLARE
 	issued_at constant numeric := clerk_internal.numeric_date(claims -> 'iat');
 	revoked text;
 BEGIN
 	SELECT r.id INTO revoked FROM clerk.revocations AS r
-	WHERE r.id IN (claims ->> 'sub', claims ->> 'sid')
+	WHERE r.id IS NULL OR r.id IN (claims ->> 'sub', claims ->> 'sid')
 		AND coalesce(r.issued_before IS NULL OR issued_at < extract(epoch FROM r.issued_before), true)
 	ORDER BY r.id = claims ->> 'sid' DESC NULLS LAST
 	LIMIT 1;
-	RETURN CASE WHEN NOT FOUND THEN 'ok' WHEN revoked = claims ->> 'sid' THEN 'session_revoked'
+	RETURN CASE WHEN NOT FOUND THEN 'ok' WHEN revoked IS NULL THEN 'table_unreadable'
+		WHEN revoked = claims ->> 'sid' THEN 'session_revoked'
 		ELSE 'user_revoked' END;
+EXCEPTION WHEN syntax_error_or_access_rule_violation THEN
+	RETURN 'table_unreadable';
 END
 $$;
 COMMENT ON FUNCTION clerk_internal.check_revocation(jsonb) IS

@@ -69,7 +69,7 @@ BEGIN
 		'EXECUTE ON FUNCTION clerk.expose_webhook(name, name),
 			clerk_internal.expose(regprocedure, name, boolean),
 			clerk_internal.revoke_all(regclass, oid), clerk.add_event_handler(text, regprocedure),
-			clerk.drop_event_handler(text, regprocedure)',
+			clerk.drop_event_handler(text, regprocedure), clerk_internal.handler_role()',
 		'SELECT, INSERT, DELETE ON clerk.event_handlers',
 		-- and one as the page for eyes
 		'EXECUTE ON FUNCTION clerk.expose_report(name, name), clerk_internal.check_report_role(name),

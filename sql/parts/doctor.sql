@@ -94,6 +94,8 @@ CREATE FUNCTION clerk_internal.authenticators() RETURNS TABLE (role name, seen t
 	WHERE NOT EXISTS (SELECT FROM connected) AND rolcanlogin AND NOT rolsuper
 		AND rolname NOT IN (SELECT clerk_internal.api_roles())
 		AND pg_has_role(oid, to_regrole(quote_ident(clerk_internal.anon_role())), 'MEMBER')
+		-- who administers an instance of Supabase can become these roles as well
+		AND oid <> (SELECT nspowner FROM pg_namespace WHERE nspname = 'clerk')
 	ORDER BY 1
 $$;
 COMMENT ON FUNCTION clerk_internal.authenticators() IS
@@ -249,7 +251,8 @@ CREATE FUNCTION clerk_internal.doctor_server() RETURNS TABLE (subject text, outc
 				OR current_setting('log_min_duration_statement') <> '-1'
 				OR current_setting('log_min_duration_sample') <> '-1'
 				OR current_setting('log_transaction_sample_rate') <> '0') AS shows_tokens,
-			current_setting('server_version_num')::int < 170000 AS needs_preloading,
+			current_setting('server_version_num')::int < 170000
+				AND EXISTS (SELECT FROM pg_extension WHERE extname = 'clerk_rls') AS needs_preloading,
 			(SELECT s.setting ~ '\mclerk_rls\M' FROM pg_settings AS s
 				WHERE name = 'shared_preload_libraries') AS is_preloaded
 	)

@@ -41,6 +41,12 @@ CREATE FUNCTION clerk_internal.is_own(catalog regclass, object oid) RETURNS bool
 $$;
 COMMENT ON FUNCTION clerk_internal.is_own(regclass, oid) IS 'whether an object is one of clerk_rls';
 
+CREATE FUNCTION clerk_internal.handler_role() RETURNS oid
+	LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+	AS $$ SELECT NULL::oid $$;
+COMMENT ON FUNCTION clerk_internal.handler_role() IS
+	'the only role whose functions handle events; NULL: each runs as its owner, whoever that is';
+
 CREATE FUNCTION clerk_internal.once(call text) RETURNS text
 	LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp
 	AS $$ SELECT call $$;

@@ -167,10 +167,11 @@ CREATE FUNCTION clerk_internal.supabase_secret_readers()
 		to_regrole('authenticator') IS NOT NULL AND pg_has_role(to_regrole('authenticator'), oid, 'MEMBER')
 	FROM pg_roles
 	WHERE NOT rolsuper AND rolname !~ '^pg_' AND has_table_privilege(oid, 'clerk.supabase_keys', 'SELECT')
+		AND oid <> (SELECT relowner FROM pg_class WHERE pg_class.oid = 'clerk.supabase_keys'::regclass)
 		AND EXISTS (SELECT FROM clerk.supabase_keys WHERE secret ~ '"oct"')
 $$;
 COMMENT ON FUNCTION clerk_internal.supabase_secret_readers() IS
-	'who but superusers can read a symmetric key in clerk.supabase_keys, and whether requests '
+	'who but superusers and its owner can read a symmetric key in clerk.supabase_keys, and whether requests '
 		'can have the role';
 
 CREATE FUNCTION clerk_internal.audit_supabase()

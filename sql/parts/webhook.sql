@@ -222,6 +222,13 @@ BEGIN
 			DETAIL = CASE WHEN owner IS NULL THEN 'There is no such function; write it with its schema.'
 				ELSE format('It would run as its owner %s, whose role %I does not have.', owner::regrole,
 					current_user) END;
+	ELSIF owner <> clerk_internal.handler_role() THEN
+		RAISE EXCEPTION USING
+			ERRCODE = 'insufficient_privilege',
+			MESSAGE = format('%s cannot handle events', new.handler),
+			DETAIL = format('Its owner is %s, and webhooks are received by %s, who cannot become another role.',
+				owner::regrole, clerk_internal.handler_role()::regrole),
+			HINT = format('ALTER FUNCTION %s OWNER TO %s;', new.handler, clerk_internal.handler_role()::regrole);
 	END IF;
 	RETURN new;
 END

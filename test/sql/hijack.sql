@@ -13,7 +13,7 @@ CREATE EXTENSION pgcrypto SCHEMA crypto;
 SELECT p.oid::regprocedure AS resolves_names_at_run_time
 FROM pg_proc AS p JOIN pg_language AS l ON l.oid = prolang
 WHERE pronamespace IN ('clerk'::regnamespace, 'clerk_internal'::regnamespace) AND lanname <> 'c' AND prosqlbody IS NULL
-	AND proconfig IS DISTINCT FROM '{"search_path=pg_catalog, pg_temp"}';
+	AND NOT coalesce(proconfig @> '{"search_path=pg_catalog, pg_temp"}', false);
 SELECT p.oid::regprocedure AS security_definer
 FROM pg_proc AS p WHERE pronamespace IN ('clerk'::regnamespace, 'clerk_internal'::regnamespace) AND prosecdef ORDER BY p.oid::regprocedure::text;
 SELECT DISTINCT tgfoid::regprocedure AS trigger_function

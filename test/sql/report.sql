@@ -45,7 +45,7 @@ DELETE FROM clerk.instances;
 BEGIN READ ONLY;
 SELECT clerk.report() ~ '^<!doctype html>.*</html>$';
 SELECT regexp_matches(clerk.report(:'alice'), 'It stops at: [^<]*');
-SELECT count(*) > 10 FROM clerk.doctor();
+SELECT count(*) > 5 FROM clerk.doctor();
 COMMIT;
 SELECT clerk.add_instance(:'issuer_a', authorized_parties => '{https://app.example.com}') AS a \gset
 SELECT count(*) FROM clerk.load_jwks(:'issuer_a', :'jwks_a');

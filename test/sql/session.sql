@@ -166,7 +166,7 @@ RESET clerk.max_cached_tokens;
 
 -- tokens that are refused take no place in it
 CREATE FUNCTION pg_temp.cache_bytes() RETURNS bigint LANGUAGE sql AS $$
-	SELECT sum(used_bytes) FROM pg_backend_memory_contexts WHERE name = 'clerk verified tokens'
+	SELECT coalesce(sum(used_bytes), 0) FROM pg_backend_memory_contexts WHERE name = 'clerk verified tokens'
 $$;
 SELECT pg_temp.cache_bytes() AS before \gset
 SELECT count(clerk.uid()) AS good FROM generate_series(1, 300) AS i,
