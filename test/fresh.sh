@@ -101,7 +101,7 @@ signed_in()
 			kill -0 $! || { cat /tmp/starter; exit 1; }
 		done
 		cat /tmp/starter
-		curl -sSL -c /tmp/jar -b /tmp/jar "$url/__clerk/sign-in?as=user_ann&redirect_url=$url/people" | tee /tmp/page | grep -o '<b>Ann Archer</b>' || { cat /tmp/page; exit 1; }
+		curl -sSL -H "Accept: text/html" -c /tmp/jar -b /tmp/jar "$url/__clerk/sign-in?as=user_ann&redirect_url=$url/people" | tee /tmp/page | grep -o '<b>Ann Archer</b>' || { cat /tmp/page; exit 1; }
 	END
 }
 
