@@ -78,7 +78,7 @@ return {
 		],
 	},
 	'docs/nextjs.md' => {
-		skip => { map({ $_ => $examples } '--serve', 'npm install', 'getToken', 'useSupabase'), 'proxy_pass' => 'no nginx here' },
+		skip => { map({ $_ => $examples } 'make starter', 'npm install', 'getToken', 'useSupabase'), 'proxy_pass' => 'no nginx here' },
 		expect => [
 			[ sql => "SELECT count(*) AS posts FROM posts; SELECT count(*) AS errors FROM clerk.audit() WHERE severity = 'error' AND object ~ 'posts|profiles|author';",
 				'errors 0', 'audit() has nothing against the migration' ],
