@@ -1,5 +1,5 @@
 # clerk_rls: see README.md.  "make" builds and "make install" installs, with what is there;
-# "make demo" and "make test" first install what is missing, and leave this PostgreSQL alone.
+# "make demo", "make starter" and "make test" first install what is missing, and leave this PostgreSQL alone.
 
 EXTENSION = clerk_rls
 MODULE_big = $(EXTENSION)
@@ -138,10 +138,14 @@ $(HOSTED): sql/hosted/assemble.pl $(EXTENSION).control Makefile $(HOSTED_PARTS)
 	@perl sql/hosted/assemble.pl $(EXTVERSION) $(HOSTED_PARTS) >$@.new
 	mv $@.new $@
 
-.PHONY: hosted demo test bench fuzz stress print-parts print-hosted-parts freeze dist packages tapcheck
+.PHONY: hosted demo starter test bench fuzz stress print-parts print-hosted-parts freeze dist packages tapcheck
 
 demo:
 	bash test/demo/demo.sh
+
+# the Next.js application of examples/nextjs, in your browser
+starter:
+	bash test/examples/run.sh --serve
 
 # or some STEPS of it
 test:

@@ -2,21 +2,24 @@
  * gateway.mjs
  *		Supabase's gateway in small, and the web server of the browser's page.
  *
- * usage: node gateway.mjs POSTGREST SCRATCH
+ * usage: node gateway.mjs SCRATCH
  *
- * What begins with /rest/v1 goes to PostgREST, without that; tokens.json comes from SCRATCH, and
- * the rest from the folder browser, with PostgREST's address in it.  Prints its URL.
+ * What begins with /rest/v1 goes to the PostgREST that the file postgrest.url in SCRATCH then names,
+ * without that; tokens.json comes from SCRATCH, and the rest from the folder browser, with PostgREST's
+ * address in it.  Prints its URL.
  */
+import { readFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { createServer, request } from 'node:http';
 import { basename, extname, join } from 'node:path';
 
-const [postgrest, scratch] = process.argv.slice(2);
+const [scratch] = process.argv.slice(2);
+const postgrest = () => readFileSync(join(scratch, 'postgrest.url'), 'utf8').trim();
 const page = join(scratch, 'examples', 'browser');
 const types = { '.html': 'text/html', '.js': 'text/javascript', '.json': 'application/json' };
 
 function forward(from, to) {
-	const onward = request(postgrest + from.url.slice('/rest/v1'.length), { method: from.method, headers: from.headers },
+	const onward = request(postgrest() + from.url.slice('/rest/v1'.length), { method: from.method, headers: from.headers },
 		(answer) => answer.pipe(to.writeHead(answer.statusCode, answer.headers)));
 
 	onward.on('error', () => to.writeHead(502).end());
@@ -31,7 +34,7 @@ async function serve(from, to) {
 		const content = await readFile(join(folder, name), 'utf8');
 
 		to.writeHead(200, { 'Content-Type': types[extname(name)] ?? 'text/plain' })
-			.end(content.replace('https://postgrest.example.com', postgrest));
+			.end(content.replace('https://postgrest.example.com', postgrest()));
 	} catch {
 		to.writeHead(404).end();
 	}

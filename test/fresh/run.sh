@@ -1,16 +1,17 @@
 #!/usr/bin/env bash
 #
 # run.sh
-#		The README's two commands in Debians that nobody has prepared.
+#		The README's commands in Debians that nobody has prepared.
 #
 # usage: test/fresh/run.sh [--suite SUITE] [--test STEPS] [all | STATE...], as root
 #		(default: bookworm, setup, and the states in which most people are)
 #
-# Each state is a Debian in a folder, in which the commands are run as a newcomer would; --test says
-# which steps of test/run.sh are run there: setup for none of them, all for each.  Prints TAP.
+# Each state is a Debian in a folder, in which "make demo" and "make test" are run as a newcomer would;
+# --test says which steps of test/run.sh are run there: setup for none of them, all for each.  The
+# state "starter" runs "make starter", and signs in.  Prints TAP.
 #
 # Before anything is installed, and in a Debian of their own:
-#	nothing server server-libpq client headers cluster
+#	nothing server server-libpq client headers cluster starter
 # In one where everything is installed, each in a new checkout:
 #	twice proxy tmp-long tmp-closed space umask locale owner zip home readonly user pg-config changes-nothing
 #
@@ -23,7 +24,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 suite=bookworm
 steps=setup
 declare -A version=([bookworm]=15 [trixie]=17)
-bare_states=(nothing server server-libpq client headers cluster)
+bare_states=(nothing server server-libpq client headers cluster starter)
 prepared_states=(twice proxy tmp-long tmp-closed space umask locale owner zip home readonly user pg-config changes-nothing)
 failed=0
 
@@ -91,12 +92,27 @@ test_command()
 	esac
 }
 
+# From the command to a page that the server has made for who is signed in, without a browser.
+signed_in()
+{
+	cat <<-'END'
+		cd /root/clerk_rls
+		make starter >/tmp/starter 2>&1 &
+		until url=$(sed -n 's,^ *\(http://localhost:[0-9]*\)$,\1,p' /tmp/starter) && [ "$url" ]; do
+			sleep 1
+			kill -0 $! || { cat /tmp/starter; exit 1; }
+		done
+		cat /tmp/starter
+		curl -sSL -H "Accept: text/html" -c /tmp/jar -b /tmp/jar "$url/__clerk/sign-in?as=user_ann&redirect_url=$url/people" | tee /tmp/page | grep -o '<b>Ann Archer</b>' || { cat /tmp/page; exit 1; }
+	END
+}
+
 in_bare_state()
 {
 	local state=$1 root=$work/$1 packages='' before=:
 
 	case $state in
-		nothing) ;;
+		nothing | starter) ;;
 		server) packages=postgresql ;;
 		server-libpq) packages="postgresql-${version[$suite]} libpq-dev" ;;
 		client) packages=postgresql-client ;;
@@ -105,6 +121,11 @@ in_bare_state()
 	esac
 	make_root "$root"
 	in_root "$root" "export DEBIAN_FRONTEND=noninteractive; apt-get -qq update && apt-get -qq install -y make $packages" >/dev/null 2>&1
+	if [ "$state" = starter ]; then
+		check "$state" 'make starter, and somebody is signed in' "$root" "$(signed_in)"
+		rm -rf --one-file-system "$root"
+		return
+	fi
 	check "$state" 'make demo' "$root" "$before; cd /root/clerk_rls && make demo"
 	check "$state" "$(test_command)" "$root" "$before; cd /root/clerk_rls && $(test_command)"
 	rm -rf --one-file-system "$root"

@@ -76,7 +76,7 @@ return {
 	},
 	'docs/migration.md' => require 'migration.pl',
 	'docs/nextjs.md' => {
-		skip => { map({ $_ => $examples } '--serve', 'npm install', 'getToken', 'useSupabase'), 'proxy_pass' => 'no nginx here' },
+		skip => { map({ $_ => $examples } 'make starter', 'npm install', 'getToken', 'useSupabase'), 'proxy_pass' => 'no nginx here' },
 		expect => [
 			[ sql => "SELECT count(*) AS posts FROM posts; SELECT count(*) AS errors FROM clerk.audit() WHERE severity = 'error' AND object ~ 'posts|profiles|author';",
 				'errors 0', 'audit() has nothing against the migration' ],

