@@ -226,9 +226,10 @@ BEGIN
 		RAISE EXCEPTION USING
 			ERRCODE = 'insufficient_privilege',
 			MESSAGE = format('%s cannot handle events', new.handler),
-			DETAIL = format('Its owner is %s, and webhooks are received by %s, who cannot become another role.',
+			DETAIL = format('Its owner is %s; webhooks are received by %s, who cannot become another role.',
 				owner::regrole, clerk_internal.handler_role()::regrole),
-			HINT = format('ALTER FUNCTION %s OWNER TO %s;', new.handler, clerk_internal.handler_role()::regrole);
+			HINT = format('ALTER FUNCTION %s OWNER TO %s;', new.handler,
+				clerk_internal.handler_role()::regrole);
 	END IF;
 	RETURN new;
 END
