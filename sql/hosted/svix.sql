@@ -1,6 +1,6 @@
 --
 -- svix.sql
---		Is it Clerk who sends this webhook? The signature, as Svix makes it (Standard Webhooks 1.0):
+--		Verifies that Clerk signed a webhook, as Svix makes it (Standard Webhooks 1.0):
 --		HMAC-SHA256 of "id.timestamp.body". And what calls an event handler.
 --
 -- Uses json, reasons, caller.
