@@ -89,11 +89,13 @@ $node->safe_psql('postgres', qq{
 		END LOOP;
 	END \$\$});
 my $answered = '';
-my $script = join '', map { my $ms = 1 + ($_ * 7) % 23; "SET statement_timeout = '${ms}ms'; CALL verify_all(); CALL load_all(); SET statement_timeout = 0;"
+# on a busy machine, the end of the timeout may run into it as well
+my $no_timeout = 'SET statement_timeout = 0;' x 5;
+my $script = join '', map { my $ms = 1 + ($_ * 7) % 23; "SET statement_timeout = '${ms}ms'; CALL verify_all(); CALL load_all(); $no_timeout"
 	  . "SET clerk.token = '$alice'; SET request.headers = ''; SELECT 'alice ' || clerk.uid(); SET clerk.token = '$forged'; SELECT 'forged ' || coalesce(clerk.uid(), 'nobody');\n" } 1 .. 60;
 $answered = ask($victim, $script);
 my $count = sub { my ($what) = @_; return scalar(() = $answered =~ /$what/g) };
-is($count->(qr/canceling statement due to statement timeout/), 120, 'loops of verifications, and of load_jwks(), run into a timeout');
+cmp_ok($count->(qr/canceling statement due to statement timeout/), '>=', 120, 'loops of verifications, and of load_jwks(), run into a timeout');
 is($count->(qr/WRONG/), 0, 'no answer within them was wrong');
 is($count->(qr/^alice user_alice$/m), 60, 'and right after each');
 is($count->(qr/^forged nobody$/m), 60, 'for who is nobody, too');
