@@ -79,8 +79,12 @@ BEGIN
 		('authorized_party', 'token-invalid-authorized-parties', 'the authorized party is not allowed',
 			'authorized party',
 			'"azp" is none of the instance''s authorized parties.',
-			'Compare it with clerk.instances.authorized_parties; tokens of native apps and backends have '
-				'none.'),
+			'Compare it with clerk.instances.authorized_parties.'),
+		('authorized_party_missing', 'token-invalid-authorized-parties',
+			'the authorized party is not allowed', 'authorized party',
+			'The token has no "azp", and the instance has authorized parties.',
+			'Clerk takes it from the Origin of a page, so tokens of native apps and backends have none: an '
+				'instance that serves these has no authorized_parties.'),
 		('expiry_invalid', 'token-invalid', 'the token is malformed', 'expiry',
 			'"exp" is missing or not a usable number.', NULL),
 		('expired', 'token-expired', 'the token has expired', 'expiry', '"exp" has passed.',

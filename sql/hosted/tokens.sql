@@ -255,7 +255,8 @@ BEGIN
 			IF instance.authorized_parties IS NOT NULL
 				AND NOT coalesce(clerk_internal.json_string(claims -> 'azp')
 					= ANY (instance.authorized_parties), false) THEN
-				RETURN 'authorized_party';
+				RETURN CASE WHEN claims ->> 'azp' IS NULL THEN 'authorized_party_missing'
+					ELSE 'authorized_party' END;
 			END IF;
 		WHEN 'expiry' THEN
 			date := clerk_internal.numeric_date(claims -> 'exp');

@@ -244,6 +244,18 @@ is_pending(const ClerkClaims *claims)
 	return sts != NULL && strcmp(sts, "pending") == 0;
 }
 
+static ClerkStatus
+check_authorized_party(const json_t *azp, const ClerkPolicy *policy)
+{
+	if (policy->authorized_parties == NULL)
+		return CLERK_OK;
+	if (azp == NULL)
+		return CLERK_AUTHORIZED_PARTY_MISSING;
+	return is_one_of(azp, policy->authorized_parties, policy->n_authorized_parties)
+			   ? CLERK_OK
+			   : CLERK_AUTHORIZED_PARTY;
+}
+
 /* One of the checks from CLERK_STEP_SUBJECT to CLERK_STEP_SESSION_STATUS. */
 ClerkStatus
 clerk_claims_check_step(ClerkClaims *claims, const ClerkPolicy *policy, int64_t now,
@@ -262,12 +274,7 @@ clerk_claims_check_step(ClerkClaims *claims, const ClerkPolicy *policy, int64_t 
 					   ? CLERK_OK
 					   : CLERK_AUDIENCE;
 		case CLERK_STEP_AUTHORIZED_PARTY:
-			return policy->authorized_parties == NULL ||
-						   is_one_of(json_object_get(root, "azp"),
-									 policy->authorized_parties,
-									 policy->n_authorized_parties)
-					   ? CLERK_OK
-					   : CLERK_AUTHORIZED_PARTY;
+			return check_authorized_party(optional(root, "azp"), policy);
 		case CLERK_STEP_EXPIRY:
 			return numeric_date(json_object_get(root, "exp"), &times->expiry)
 					   ? check_expiry(times, policy, now)

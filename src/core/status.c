@@ -138,8 +138,14 @@ static const ClerkReason reasons[CLERK_N_STATUSES] = {
 		 "token-invalid-authorized-parties: the authorized party is "
 		 "not allowed",
 		 "\"azp\" is none of the instance's authorized parties.",
-		 "Compare it with clerk.instances.authorized_parties; tokens of native apps and "
-		 "backends have none.",
+		 "Compare it with clerk.instances.authorized_parties.", CLERK_STEP_AUTHORIZED_PARTY},
+	[CLERK_AUTHORIZED_PARTY_MISSING] =
+		{"token-invalid-authorized-parties",
+		 "token-invalid-authorized-parties: the authorized party is "
+		 "not allowed",
+		 "The token has no \"azp\", and the instance has authorized parties.",
+		 "Clerk takes it from the Origin of a page, so tokens of native apps and backends "
+		 "have none: an instance that serves these has no authorized_parties.",
 		 CLERK_STEP_AUTHORIZED_PARTY},
 	[CLERK_EXPIRY_INVALID] = {CODE_INVALID, "\"exp\" is missing or not a usable number.",
 							  NULL, CLERK_STEP_EXPIRY},

@@ -10,6 +10,8 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 # shellcheck source-path=SCRIPTDIR/../.. source=test/lib/scratch.sh
 . test/lib/scratch.sh
+# shellcheck source=test/e2e/gateway.sh
+. test/e2e/gateway.sh
 
 e2e_jwks()
 {
@@ -87,7 +89,7 @@ e2e_version()
 	export E2E_LOGS
 	e2e_count "$version" perl -Itest/e2e test/e2e/requests.pl
 	e2e_webhooks "$version"
-	[ "$version" != 12 ] || e2e_gateway "$version"
+	[ "$version" != 12 ] || e2e_gateways "$version"
 	e2e_count "$version" node test/e2e/crowd.mjs "$E2E_MAIN" <"$SCRATCH/crowd"
 }
 
@@ -122,52 +124,21 @@ e2e_webhooks()
 	e2e_count "$1" node test/e2e/webhooks.mjs build/clerk "$E2E_MAIN" $e2e_secret $e2e_other_secret "$token" $samples
 }
 
-# Supabase's gateway in small, with the route of docs/supabase.md in it, before its PostgREST.
-e2e_gateway()
+# The webhook's own route, in each gateway that is here.
+e2e_gateways()
 {
-	local anon_key port dir=$SCRATCH/nginx
+	local anon_key kind
 
-	[ -x /usr/sbin/nginx ] || { scratch_say 'gateway: skipped, as there is no nginx' && return; }
 	anon_key=$("$MINT" token --alg HS256 --secret-file "$E2E_KEYS/jwt_secret" --kid - \
 		'{"role":"anon","iss":"supabase","exp":4102444800}')
-	read -r port _ < <(scratch_ports)
-	mkdir "$dir"
-	awk '/^```nginx/ { on = 1; next } /^```/ { on = 0 } on' docs/supabase.md |
-		sed "s,http://rest:3000,$E2E_SUPABASE," >"$dir/route.conf"
-	cat >"$dir/nginx.conf" <<-END
-		daemon off;
-		master_process off;
-		pid $dir/nginx.pid;
-		error_log $dir/../gateway.log;
-		events {}
-		http {
-			access_log off;
-			client_body_temp_path $dir/body;
-			proxy_temp_path $dir/proxy;
-			fastcgi_temp_path $dir/fastcgi;
-			uwsgi_temp_path $dir/uwsgi;
-			scgi_temp_path $dir/scgi;
-			map_hash_bucket_size 1024;
-			map \$http_apikey\$arg_apikey \$has_key {
-				default 0;
-				$anon_key 1;
-			}
-			server {
-				listen 127.0.0.1:$port;
-				location /rest/v1/ {
-					if (\$has_key = 0) {
-						return 401 '{"message":"No API key found in request"}';
-					}
-					proxy_pass $E2E_SUPABASE/;
-				}
-				include route.conf;
-			}
-		}
-	END
-	/usr/sbin/nginx -p "$dir" -c "$dir/nginx.conf" >"$SCRATCH/nginx.log" 2>&1 </dev/null &
-	scratch_pids+=($!)
-	curl -s --retry 50 --retry-connrefused --retry-delay 0 --retry-max-time 10 -o "$SCRATCH/ready" "http://127.0.0.1:$port/" || true
-	e2e_count "$1" node test/e2e/gateway.mjs build/clerk "http://127.0.0.1:$port" "$anon_key" $e2e_secret
+	for kind in nginx envoy; do
+		if [ -z "$("gateway_${kind}_binary")" ]; then
+			scratch_say "gateway: skipped, as there is no $kind"
+			continue
+		fi
+		gateway_start $kind "$E2E_SUPABASE" "$anon_key"
+		e2e_count "$1" node test/e2e/gateway.mjs build/clerk $kind "$gateway_url" "$anon_key" $e2e_secret
+	done
 }
 
 export E2E_MINT=$MINT E2E_KEYS=$SCRATCH/keys E2E_PSQL=$SCRATCH_BINDIR/psql

@@ -120,9 +120,9 @@ test_authorized_party(void)
 						  .n_authorized_parties = 1};
 
 	claims(CLERK_OK, "\"azp\":\"https://a.example\"", &policy);
-	claims(CLERK_AUTHORIZED_PARTY, "", &policy);
+	claims(CLERK_AUTHORIZED_PARTY_MISSING, "", &policy);
 	claims(CLERK_AUTHORIZED_PARTY, "\"azp\":\"\"", &policy);
-	claims(CLERK_AUTHORIZED_PARTY, "\"azp\":null", &policy);
+	claims(CLERK_AUTHORIZED_PARTY_MISSING, "\"azp\":null", &policy);
 	claims(CLERK_AUTHORIZED_PARTY, "\"azp\":\"https://a.example/\"", &policy);
 	claims(CLERK_AUTHORIZED_PARTY, "\"azp\":\"https://evil.example\"", &policy);
 }
@@ -224,7 +224,7 @@ test_order(void)
 	unit_status(check_at("{\"sub\":\"a\",\"exp\":1}", &policy, NOW), CLERK_AUDIENCE,
 				"order: then the audience");
 	unit_status(check_at("{\"sub\":\"a\",\"aud\":\"x\",\"exp\":1}", &policy, NOW),
-				CLERK_AUTHORIZED_PARTY, "order: then the authorized party");
+				CLERK_AUTHORIZED_PARTY_MISSING, "order: then the authorized party");
 	unit_status(check_at("{\"sub\":\"a\",\"aud\":\"x\",\"azp\":\"x\",\"exp\":1,"
 						 "\"nbf\":4102444900,\"sts\":\"pending\"}",
 						 &policy, NOW),
