@@ -3,7 +3,7 @@
  *		The benchmark of the pure files: where the time of a new token goes, stage by stage,
  *		beside OpenSSL and nothing else, in one process.
  *
- *	core sign KEY.pem ALG KID ISSUER N		prints N different session tokens
+ *	core sign KEY.pem ALG KID ISSUER N		prints N different session tokens, numbered from 1
  *	core stages JWK ROUNDS <TOKENS			prints stage, round, nanoseconds a token
  *
  * Each round runs every stage over all tokens, one stage after the other.  Leaves its memory
@@ -212,9 +212,9 @@ sign(const char *path, const char *alg, const char *kid, const char *issuer, int
 		snprintf(
 			payload, sizeof(payload),
 			"{\"azp\":\"https://app.example.com\",\"exp\":4102444800,\"fva\":[85,-1],"
-			"\"iat\":1700000000,\"iss\":\"%s\",\"nbf\":1699999990,\"sid\":\"sess_%027d\","
-			"\"sts\":\"active\",\"sub\":\"user_%027d\",\"v\":2}",
-			issuer, i, i % 1000);
+			"\"iat\":1700000000,\"iss\":\"%s\",\"jti\":%d,\"nbf\":1699999990,"
+			"\"sid\":\"sess_%027d\",\"sts\":\"active\",\"sub\":\"user_%027d\",\"v\":2}",
+			issuer, i + 1, i, i % 1000);
 		token = jose_token(key, alg, header, payload, strlen(payload));
 		puts(token);
 		free(token);
