@@ -3,13 +3,16 @@
 # bench.sh
 #		What "make bench" runs: times clerk_rls beside its alternatives and prints the ratios.
 #
-# usage: test/bench/bench.sh [RUNS]		(default 15)
+# usage: test/bench/bench.sh [RUNS [PART...]]		(default 15, and all the parts in the order below)
 #
 # A ratio compares what was run by turns on this machine, so that its noise and its speed fall
 # out.  The raw figures go to build/bench.csv, the report to build/ratios.csv, and
-# the picture of it to build/bench.svg.  N_IDS and N_TOKENS make it smaller, for a first look.
-# What needs wrk or gnuplot is left out where they are missing.  Instructions are counted by
-# instructions.sh beside this.
+# the picture of it to build/bench.svg; page.pl writes them into docs/performance.md.  N_IDS and
+# N_TOKENS make it smaller, for a first look.  What needs wrk or gnuplot is left out where they are
+# missing.  Instructions are counted by instructions.sh beside this, and growth.sh draws curves.
+#
+# Peers are taken where they are: pg_session_jwt and pgjwt_rs if they are installed in PostgreSQL,
+# pgsqljwt if PGSQLJWT says where its decode_jwt.sql is.  Nothing of them is in this repository.
 #
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
@@ -20,6 +23,8 @@ bash test/lib/setup.sh --with-bench
 
 runs=${1:-15}
 few=$(((runs + 2) / 3))
+parts=("${@:2}")
+[ ${#parts[@]} -gt 0 ] || parts=(rows peers realtime new_token transactions mapping cold rest memory)
 n_ids=${N_IDS:-10000000}
 n_tokens=${N_TOKENS:-1000000}
 issuer=https://clerk.bench.example
@@ -32,6 +37,12 @@ raw()
 	scratch_sql -c "INSERT INTO bench.raw VALUES ('$1', '$2', $3, $4)"
 }
 
+# target WORK VARIANT BASELINE TARGET
+target()
+{
+	scratch_sql -c "INSERT INTO bench.targets (work, variant, baseline, target) VALUES ('$1', '$2', '$3', '$4')"
+}
+
 bench_tools()
 {
 	# shellcheck disable=SC2046 # flags are words
@@ -40,6 +51,7 @@ bench_tools()
 	openssl genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:2048 -out "$SCRATCH/rs256.pem" 2>/dev/null
 	openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out "$SCRATCH/es256.pem" 2>/dev/null
 	$core sign "$SCRATCH/rs256.pem" RS256 ins_bench $issuer 2000 >"$SCRATCH/tokens"
+	openssl genpkey -algorithm ED25519 -out "$SCRATCH/ed25519.pem"
 	rs256_jwk=$("$MINT" jwk --key "$SCRATCH/rs256.pem" --kid ins_bench --alg RS256)
 	es256_jwk=$("$MINT" jwk --key "$SCRATCH/es256.pem" --kid ins_es256 --alg ES256)
 	org_claims='{"iss":"'$issuer'","sub":"'$subject'","sid":"sess_1","exp":4102444800,"v":2,"fea":"o:invoices,o:notes",
@@ -47,17 +59,38 @@ bench_tools()
 	org_token=$("$MINT" token --key "$SCRATCH/rs256.pem" --kid ins_bench --alg RS256 "$org_claims")
 }
 
+# What the parts share: the session of psql has the tokens on its standard input.
+bench_sql()
+{
+	scratch_sql -v "runs=$runs" -v "few=$few" -v "issuer=$issuer" -v "subject=$subject" -v "n_ids=$n_ids" \
+		-v mapped=6f5902ac-237b-4c16-9c2c-b3f4a5b6c7d8 -v "org_token=$org_token" -v "org_claims=$org_claims" "$@"
+}
+
 bench_server()
 {
-	local mapped=6f5902ac-237b-4c16-9c2c-b3f4a5b6c7d8
-	local variables=(-v "runs=$runs" -v "issuer=$issuer" -v "subject=$subject" -v "mapped=$mapped" -v "n_ids=$n_ids"
-		-v "org_token=$org_token" -v "org_claims=$org_claims")
-
 	scratch_say 'filling tables'
-	scratch_sql "${variables[@]}" -v jwks="{\"keys\":[$rs256_jwk,$es256_jwk]}" -f test/bench/schema.sql <"$SCRATCH/tokens"
+	bench_sql -v jwks="{\"keys\":[$rs256_jwk,$es256_jwk]}" -f test/bench/schema.sql <"$SCRATCH/tokens"
+}
+
+bench_rows()
+{
 	scratch_say "timing, $runs runs of each statement"
-	scratch_sql "${variables[@]}" -f test/bench/rows.sql
-	scratch_sql -v issuer=$issuer -f test/bench/rest.sql
+	bench_sql -f test/bench/rows.sql
+}
+
+bench_peers()
+{
+	scratch_say 'timing peers'
+	$core sign "$SCRATCH/ed25519.pem" EdDSA ins_ed25519 $issuer $((200 * (few + 2) + 1)) >"$SCRATCH/numbered"
+	PGOPTIONS="-c pg_session_jwt.jwk=$("$MINT" jwk --key "$SCRATCH/ed25519.pem" --kid ins_ed25519 --alg EdDSA)" \
+		bench_sql ${PGSQLJWT:+-v "pgsqljwt=$PGSQLJWT"} -v "jwk=$rs256_jwk" -v "pem=$(openssl pkey -in "$SCRATCH/rs256.pem" -pubout)" \
+		-f test/bench/peers.sql <"$SCRATCH/numbered"
+}
+
+bench_realtime()
+{
+	scratch_say 'timing a change for 1,000 subscribers'
+	bench_sql -f test/bench/realtime.sql
 }
 
 # A new token, in the pure files and through SQL, beside OpenSSL alone.
@@ -75,10 +108,9 @@ bench_new_token()
 	done
 	scratch_sql -c "CREATE TABLE bench.stages (stage text, run int, ns float8)" \
 		-c "\\copy bench.stages FROM '$SCRATCH/stages'" \
-		-c "INSERT INTO bench.raw SELECT 'a new token, RS256, in one process', stage, run, ns / 1e6 FROM bench.stages" \
-		-c "INSERT INTO bench.targets (work, variant, baseline, target) VALUES
-			('a new token, RS256, in one process', 'a new token', 'EVP_DigestVerify', '<= 1.3'),
-			('2,000 new tokens, RS256', 'clerk.verify()', 'EVP_DigestVerify', '')"
+		-c "INSERT INTO bench.raw SELECT 'a new token, RS256, in one process', stage, run, ns / 1e6 FROM bench.stages"
+	target 'a new token, RS256, in one process' 'a new token' EVP_DigestVerify '<= 1.3'
+	target '2,000 new tokens, RS256' 'clerk.verify()' EVP_DigestVerify ''
 }
 
 # Milliseconds of a transaction, of those that pgbench runs in SECONDS: transaction FILE SECONDS
@@ -110,6 +142,7 @@ END
 		raw 'a token in a new transaction' 'only the settings' "$run" "$(transaction "$SCRATCH/settings.sql" 1)"
 		raw 'a token in a new transaction' 'clerk.uid()' "$run" "$(transaction "$SCRATCH/clerk.sql" 1)"
 	done
+	target 'a token in a new transaction' 'clerk.uid()' 'only the settings' '<= 1.10'
 }
 
 # A reader of the mapping, by turns alone and during sign-ups.
@@ -120,13 +153,51 @@ bench_mapping()
 	scratch_say 'timing a reader of the mapping'
 	echo 'SELECT count(*) FROM bench.comments WHERE id < 2000 AND clerk.mapped_id() IS NOT NULL' >"$SCRATCH/reader.sql"
 	echo "INSERT INTO bench.users (clerk_id) VALUES ('user_' || gen_random_uuid())" >"$SCRATCH/writer.sql"
-	scratch_sql -c 'CREATE INDEX ON bench.comments (id)'
+	scratch_sql -o /dev/null -c 'CREATE INDEX ON bench.comments (id)' \
+		-c 'CREATE TABLE bench.users (id bigint GENERATED ALWAYS AS IDENTITY (START 1000000000) PRIMARY KEY, clerk_id text UNIQUE)' \
+		-c "SELECT clerk.track_ids('bench.users', 'clerk_id', 'id')"
 	for ((run = 1; run <= few; run++)); do
 		raw 'read the mapping' alone "$run" "$(transaction "$SCRATCH/reader.sql" 3 "$org_token")"
 		"$SCRATCH_BINDIR/pgbench" -n -R 1000 -T 4 -f "$SCRATCH/writer.sql" >"$SCRATCH/writer.out" 2>&1 &
 		raw 'read the mapping' 'during 1,000 sign-ups/s' "$run" "$(transaction "$SCRATCH/reader.sql" 3 "$org_token")"
 		wait $!
 	done
+	target 'read the mapping' 'during 1,000 sign-ups/s' alone '<= 1.10'
+}
+
+# restart [LIBRARY]: of the server, with this one preloaded
+restart()
+{
+	scratch_quietly scratch_unprivileged "$SCRATCH_BINDIR/pg_ctl" -D "$PGHOST/data" -w -m fast \
+		-l "$PGHOST/postgres.log" -o "-c shared_preload_libraries=${1:-}" restart
+}
+
+# first_question VARIANT RUN QUESTION SETTING: of 20 connections that were just made the median
+first_question()
+{
+	local i
+
+	for ((i = 0; i < 20; i++)); do
+		PGOPTIONS="-c $4" scratch_sql -At -v "question=SELECT $3" -f test/bench/cold.sql
+	done | sort -g >"$SCRATCH/first"
+	raw 'the first question of a connection' "$1" "$2" "$(sed -n 10p "$SCRATCH/first")"
+}
+
+bench_cold()
+{
+	local run
+
+	scratch_say 'timing the first question of a connection'
+	for ((run = 1; run <= few; run++)); do
+		restart
+		first_question "auth.jwt()->>''sub''" "$run" "bench.jwt() ->> 'sub'" "request.jwt.claims={\"sub\":\"$subject\"}"
+		first_question 'clerk.uid()' "$run" 'clerk.uid()' "clerk.token=$org_token"
+		restart clerk_rls
+		first_question 'clerk.uid(), preloaded' "$run" 'clerk.uid()' "clerk.token=$org_token"
+	done
+	restart
+	target 'the first question of a connection' 'clerk.uid(), preloaded' 'clerk.uid()' '<= 0.5'
+	target 'the first question of a connection' 'clerk.uid(), preloaded' "auth.jwt()->>''sub''" ''
 }
 
 # Milliseconds a request: get URL PATH
@@ -161,6 +232,7 @@ bench_rest()
 	local all=('db-schemas = "api"' 'db-anon-role = "anon"' 'db-pool = 8' 'db-pre-config = "clerk.pre_config"')
 	local clerk empty run
 
+	bench_sql -f test/bench/rest.sql
 	# a thousand users, a token each
 	head -n 1000 "$SCRATCH/tokens" >"$SCRATCH/users"
 	scratch_postgrest 12 clerk "${all[@]}" 'db-pre-request = "clerk.pre_request"'
@@ -209,11 +281,9 @@ scratch_build
 bench_tools
 scratch_postgres 'shared_buffers = 1GB' 'max_wal_size = 4GB' 'autovacuum = off'
 bench_server
-bench_new_token
-bench_transactions
-bench_mapping
-bench_rest
-bench_memory
+for part in "${parts[@]}"; do
+	"bench_$part"
+done
 bench_report
 # beside the others, as it has clusters of its own
-bash test/citus/bench.sh
+[ $# -gt 1 ] || bash test/citus/bench.sh

@@ -3,8 +3,11 @@
  *		The benchmark of the pure files: where the time of a new token goes, stage by stage,
  *		beside OpenSSL and nothing else, in one process.
  *
- *	core sign KEY.pem ALG KID ISSUER N		prints N different session tokens
- *	core stages JWK ROUNDS <TOKENS			prints stage, round, nanoseconds a token
+ *	core sign KEY.pem ALG KID ISSUER N [KIDS]
+ *		prints N different session tokens, numbered from 1; with KIDS, each of the next of so many
+ *		keys: KID0, KID1...
+ *	core stages JWK ROUNDS <TOKENS
+ *		prints stage, round, nanoseconds a token
  *
  * Each round runs every stage over all tokens, one stage after the other.  Leaves its memory
  * to exit().
@@ -193,28 +196,30 @@ time_stages(const char *json, int rounds)
 }
 
 static void
-sign(const char *path, const char *alg, const char *kid, const char *issuer, int n)
+sign(const char *path, const char *alg, const char *kid, const char *issuer, int n, int kids)
 {
 	FILE *file = fopen(path, "r");
 	EVP_PKEY *key = file ? PEM_read_PrivateKey(file, NULL, NULL, NULL) : NULL;
-	char header[256], payload[1024];
+	char number[16] = "", header[256], payload[1024];
 
 	if (key == NULL)
 		jose_die("no key");
-	snprintf(
-		header, sizeof(header),
-		"{\"alg\":\"%s\",\"cat\":\"cl_B7d4PD111AAA\",\"kid\":\"%s\",\"typ\":\"JWT\"}",
-		alg, kid);
 	for (int i = 0; i < n; i++)
 	{
 		char *token;
 
+		if (kids > 0)
+			snprintf(number, sizeof(number), "%d", i % kids);
+		snprintf(
+			header, sizeof(header),
+			"{\"alg\":\"%s\",\"cat\":\"cl_B7d4PD111AAA\",\"kid\":\"%s%s\",\"typ\":\"JWT\"}",
+			alg, kid, number);
 		snprintf(
 			payload, sizeof(payload),
 			"{\"azp\":\"https://app.example.com\",\"exp\":4102444800,\"fva\":[85,-1],"
-			"\"iat\":1700000000,\"iss\":\"%s\",\"nbf\":1699999990,\"sid\":\"sess_%027d\","
-			"\"sts\":\"active\",\"sub\":\"user_%027d\",\"v\":2}",
-			issuer, i, i % 1000);
+			"\"iat\":1700000000,\"iss\":\"%s\",\"jti\":%d,\"nbf\":1699999990,"
+			"\"sid\":\"sess_%027d\",\"sts\":\"active\",\"sub\":\"user_%027d\",\"v\":2}",
+			issuer, i + 1, i, i % 1000);
 		token = jose_token(key, alg, header, payload, strlen(payload));
 		puts(token);
 		free(token);
@@ -224,11 +229,11 @@ sign(const char *path, const char *alg, const char *kid, const char *issuer, int
 int
 main(int argc, char **argv)
 {
-	if (argc == 7 && strcmp(argv[1], "sign") == 0)
-		sign(argv[2], argv[3], argv[4], argv[5], atoi(argv[6]));
+	if ((argc == 7 || argc == 8) && strcmp(argv[1], "sign") == 0)
+		sign(argv[2], argv[3], argv[4], argv[5], atoi(argv[6]), argc == 8 ? atoi(argv[7]) : 0);
 	else if (argc == 4 && strcmp(argv[1], "stages") == 0)
 		time_stages(argv[2], atoi(argv[3]));
 	else
-		jose_die("usage: core sign KEY ALG KID ISSUER N | core stages JWK ROUNDS");
+		jose_die("usage: core sign KEY ALG KID ISSUER N [KIDS] | core stages JWK ROUNDS");
 	return 0;
 }

@@ -28,13 +28,7 @@ BEGIN
 END
 $$;
 
--- for the sign-ups
-CREATE TABLE bench.users (id bigint GENERATED ALWAYS AS IDENTITY (START 1000000000) PRIMARY KEY, clerk_id text UNIQUE);
-SELECT clerk.track_ids('bench.users', 'clerk_id', 'id') \g /dev/null
-
 INSERT INTO bench.targets (work, variant, baseline, target, inverse) VALUES
-	('a token in a new transaction', 'clerk.uid()', 'only the settings', '<= 1.10', false),
-	('read the mapping', 'during 1,000 sign-ups/s', 'alone', '<= 1.10', false),
 	('GET of 10 rows, 8 clients: throughput', 'policy and pre_request', 'neither, with an empty pre-request', '>= 0.95', true),
 	('GET of 10 rows, 8 clients: throughput', 'policy and pre_request', 'neither', '', true),
 	('1,000 webhooks through PostgREST: throughput', 'clerk_webhook', 'plain_upsert', '>= 0.5', true);

@@ -11,13 +11,15 @@ SELECT set_config('request.headers', json_build_object('authorization', 'Bearer 
 CALL bench.measure_roles('filter 1,000,000 rows', :runs, 'SELECT count(*) FROM bench.notes',
 	'{literal,clerk.uid(),(select auth.jwt()->>''sub''),(select clerk.uid())}', '{own_literal,own_clerk,own_jwt_wrapped,own_clerk_wrapped}');
 CALL bench.measure_roles('filter 1,000,000 rows, not wrapped', greatest(:runs / 5, 2), 'SELECT count(*) FROM bench.notes',
-	'{clerk.uid(),auth.jwt()->>''sub'',requesting_user_id()}', '{own_clerk,own_jwt,own_requesting}');
+	'{clerk.uid(),auth.jwt()->>''sub'',requesting_user_id(),a helper in PL/pgSQL}',
+	'{own_clerk,own_jwt,own_requesting,own_helper}');
 INSERT INTO bench.targets (work, variant, baseline, target) VALUES
 	('filter 1,000,000 rows', 'clerk.uid()', 'literal', '<= 1.05'),
 	('filter 1,000,000 rows', 'clerk.uid()', '(select auth.jwt()->>''sub'')', '<= 1.05'),
 	('filter 1,000,000 rows', 'clerk.uid()', '(select clerk.uid())', ''),
 	('filter 1,000,000 rows, not wrapped', 'auth.jwt()->>''sub''', 'clerk.uid()', '>= 40'),
-	('filter 1,000,000 rows, not wrapped', 'requesting_user_id()', 'clerk.uid()', '>= 25');
+	('filter 1,000,000 rows, not wrapped', 'requesting_user_id()', 'clerk.uid()', '>= 25'),
+	('filter 1,000,000 rows, not wrapped', 'a helper in PL/pgSQL', 'clerk.uid()', '>= 25');
 
 SET enable_material = off;
 CALL bench.measure_roles('200 index scans of 1,000 rows', :runs, 'SELECT count(*) FROM generate_series(1, 200), bench.indexed',

@@ -61,7 +61,7 @@ DECLARE
 BEGIN
 	IF to_regrole(role) IS NULL THEN
 		EXECUTE format('CREATE ROLE %I', role);
-		EXECUTE format('GRANT USAGE ON SCHEMA bench, auth TO %I', role);
+		EXECUTE format('GRANT USAGE ON SCHEMA bench TO %I', role);
 	END IF;
 	FOREACH tab IN ARRAY tables LOOP
 		EXECUTE format('GRANT ALL ON %s TO %I', tab, role);
@@ -87,14 +87,20 @@ ALTER TABLE bench.projects ENABLE ROW LEVEL SECURITY;
 ALTER TABLE bench.comments ENABLE ROW LEVEL SECURITY;
 ALTER TABLE bench.written ENABLE ROW LEVEL SECURITY;
 
--- the alternatives: as Supabase defines it, and from the days of Clerk's JWT template
-CREATE SCHEMA auth;
-CREATE FUNCTION auth.jwt() RETURNS jsonb LANGUAGE sql STABLE AS $$
+-- the alternatives: auth.jwt() as Supabase defines it, Clerk's from the days of its JWT template, and what people write themselves
+CREATE FUNCTION bench.jwt() RETURNS jsonb LANGUAGE sql STABLE AS $$
 	SELECT coalesce(nullif(current_setting('request.jwt.claim', true), ''),
 		nullif(current_setting('request.jwt.claims', true), ''))::jsonb
 $$;
-CREATE FUNCTION auth.requesting_user_id() RETURNS text LANGUAGE sql STABLE AS $$
+CREATE FUNCTION bench.requesting_user_id() RETURNS text LANGUAGE sql STABLE AS $$
 	SELECT nullif(current_setting('request.jwt.claims', true)::json ->> 'sub', '')::text
+$$;
+CREATE FUNCTION bench.current_user_id() RETURNS text LANGUAGE plpgsql STABLE AS $$
+DECLARE
+	claims jsonb := nullif(current_setting('request.jwt.claims', true), '')::jsonb;
+BEGIN
+	RETURN claims ->> 'sub';
+END
 $$;
 
 SELECT format('user_id = %L', :'subject') AS own_literal, format('org_id = %L', 'org_1') AS org_literal,
@@ -102,9 +108,10 @@ SELECT format('user_id = %L', :'subject') AS own_literal, format('org_id = %L', 
 CALL bench.add_policy('own_literal', '{bench.notes,bench.indexed,bench.projects,bench.comments,bench.written}', :'own_literal');
 CALL bench.add_policy('own_clerk', '{bench.notes,bench.indexed,bench.projects,bench.comments,bench.written}', 'user_id = clerk.uid()');
 CALL bench.add_policy('own_clerk_wrapped', '{bench.notes}', 'user_id = (SELECT clerk.uid())');
-CALL bench.add_policy('own_jwt', '{bench.notes}', $$user_id = auth.jwt() ->> 'sub'$$);
-CALL bench.add_policy('own_jwt_wrapped', '{bench.notes}', $$user_id = (SELECT auth.jwt() ->> 'sub')$$);
-CALL bench.add_policy('own_requesting', '{bench.notes}', 'user_id = auth.requesting_user_id()');
+CALL bench.add_policy('own_jwt', '{bench.notes}', $$user_id = bench.jwt() ->> 'sub'$$);
+CALL bench.add_policy('own_jwt_wrapped', '{bench.notes}', $$user_id = (SELECT bench.jwt() ->> 'sub')$$);
+CALL bench.add_policy('own_requesting', '{bench.notes}', 'user_id = bench.requesting_user_id()');
+CALL bench.add_policy('own_helper', '{bench.notes}', 'user_id = bench.current_user_id()');
 CALL bench.add_policy('mapped_literal', '{bench.notes}', :'mapped_literal');
 CALL bench.add_policy('mapped_clerk', '{bench.notes}', 'owner = clerk.mapped_id()');
 -- two policies that are OR-ed
