@@ -52,12 +52,13 @@ print <<"END";
 <title id="title">$title</title>
 <desc id="desc">$said</desc>
 <style>
-svg { color-scheme: light dark; --ink: #1b1f24; --soft: #545c66; --ours: #3d3dc4; --plain: #9aa2ad }
-\@media (prefers-color-scheme: dark) { svg { --ink: #e8eaed; --soft: #a7afba; --ours: #aab0ff; --plain: #5d6673 } }
+svg { color-scheme: light dark; --page: #fff; --ink: #1b1f24; --soft: #545c66; --ours: #3d3dc4; --plain: #9aa2ad }
+\@media (prefers-color-scheme: dark) { svg { --page: #14161a; --ink: #e8eaed; --soft: #a7afba; --ours: #aab0ff; --plain: #5d6673 } }
 text { font: 14px system-ui, -apple-system, "Segoe UI", "DejaVu Sans", sans-serif; fill: var(--ink) }
 .c { font: 13px ui-monospace, SFMono-Regular, Menlo, "DejaVu Sans Mono", monospace } .s { font-size: 12px; fill: var(--soft) }
 .t { font-weight: 600; font-size: 16px } .v { font-weight: 600 } .ours { fill: var(--ours) } .plain { fill: var(--plain) }
 </style>
+<rect width="860" height="@{[$y - 14]}" rx="12" style="fill: var(--page)"/>
 <text class="t" x="$left" y="28">$title</text>
 $bars</svg>
 END

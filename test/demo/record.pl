@@ -7,8 +7,8 @@
 #	     perl test/demo/record.pl --check docs/img/demo.svg
 #
 # Runs demo.sh and keeps each line with the time at which it came; pauses are those of the run, but
-# not shorter than one can read and not longer than one likes to wait.  The picture scrolls by steps
-# of CSS and holds no script; where motion is not wanted, it shows the end.  --check runs the demo
+# not shorter than one can read and not longer than one likes to wait.  The picture fills from the
+# top, and then scrolls, by steps of CSS, and holds no script; where nothing moves, it shows the end.  --check runs the demo
 # and compares the lines.
 #
 use strict;
@@ -17,8 +17,8 @@ use warnings FATAL => 'all';
 use File::Basename qw(dirname);
 use Time::HiRes qw(time);
 
-my ($columns, $rows, $line_height) = (98, 27, 18);
-my ($per_frame, $per_line, $longest, $last) = (0.6, 0.1, 3, 6);	# seconds
+my ($columns, $rows, $line_height) = (100, 27, 18);
+my ($per_frame, $per_line, $longest, $last) = (0.6, 0.1, 1.2, 6);	# seconds
 my ($width, $height) = ($columns * 7.23 + 36, $rows * $line_height + 58);
 
 # Lines of the terminal in frames: [seconds until it comes, line, line ...].
@@ -90,10 +90,17 @@ sub picture
 		push @steps, [$seconds, $lines];
 	}
 	$seconds = sprintf '%.1f', $seconds + $last;
-	my $scrolled = sub { sprintf 'transform:translateY(%dpx)', ($rows - $_[0]) * $line_height };
-	my $keyframes = join '', map { sprintf "%.2f%%{%s}\n", $_->[0] / $seconds * 100, $scrolled->($_->[1]) } @steps;
+	# what is to come lies below a cover, until the terminal is full
+	my $moved = sub { sprintf 'transform:translateY(%dpx)', $_[0] * $line_height };
+	my $scrolled = sub { $moved->($_[0] > $rows ? $rows - $_[0] : 0) };
+	my $covered = sub { $moved->($_[0] > $rows ? $rows : $_[0]) };
+	my $keyframes = sub {
+		my ($at, $last) = (@_, '');
+
+		return join '', map { $at->($_->[1]) eq $last ? '' : sprintf "%.2f%%{%s}\n", $_->[0] / $seconds * 100, $last = $at->($_->[1]) } @steps;
+	};
 	my $title = 'Recording of make demo: two users of one Clerk instance, and some impostors, at one table through PostgREST';
-	my $end = $scrolled->($lines);
+	my ($end, $full) = ($scrolled->($lines), $covered->($lines));
 	return <<"END";
 <svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 $width $height" role="img" aria-label="$title">
 <title>$title</title>
@@ -101,15 +108,19 @@ sub picture
 text{font:12px ui-monospace,SFMono-Regular,Menlo,Consolas,"DejaVu Sans Mono",monospace;fill:#c9d1d9;white-space:pre}
 .c{fill:#fff;font-weight:600}.y{fill:#7ee787}.n{fill:#ff9a8b}.s{fill:#8b98a5}.h{fill:#79c0ff;font-weight:700}
 \@keyframes s{
-${keyframes}100%{$end}
+@{[$keyframes->($scrolled)]}100%{$end}
 }
-.t{animation:s ${seconds}s step-end infinite}
-\@media (prefers-reduced-motion:reduce){.t{animation:none;$end}}
+\@keyframes r{
+@{[$keyframes->($covered)]}100%{$full}
+}
+.t{$end;animation:s ${seconds}s step-end infinite}
+.r{$full;fill:#0d1117;animation:r ${seconds}s step-end infinite}
+\@media (prefers-reduced-motion:reduce){.t,.r{animation:none}}
 </style>
-<rect width="$width" height="$height" rx="10" fill="#0d1117"/>
+<rect x=".5" y=".5" width="@{[$width - 1]}" height="@{[$height - 1]}" rx="10" fill="#0d1117" stroke="#3d444d"/>
 <g fill="#3d444d"><circle cx="20" cy="18" r="5"/><circle cx="38" cy="18" r="5"/><circle cx="56" cy="18" r="5"/></g>
 <svg x="18" y="38" width="@{[$width - 36]}" height="@{[$rows * $line_height]}"><g class="t"><g transform="translate(0 12)" xml:space="preserve">
-$texts</g></g></svg>
+$texts</g></g><rect class="r" width="100%" height="100%"/></svg>
 </svg>
 END
 }
