@@ -4,7 +4,8 @@
 #		The regression files of the extension, on the hosted file.
 #
 # Sourced by run.sh. What a file prints must be what the extension prints (expected/), or where the
-# flavours differ what stands in test/hosted/expected/, for the reason that test/hosted/own.tsv gives.
+# flavours differ what stands in test/hosted/expected/ (in expected/superuser/, where a superuser has
+# run the file), for the reason that test/hosted/own.tsv gives.
 # Compared is what hosted_plain() leaves of either.
 #
 # hosted_regress DATABASE USER OUTDIR WHAT NAME...: a line "ok" or "not ok" for each
@@ -55,6 +56,8 @@ hosted_regress()
 	for name; do
 		wanted=expected/$name.out
 		[ ! -e "test/hosted/expected/$name.out" ] || wanted=test/hosted/expected/$name.out
+		[ "$CLERK_HOSTED_OWNER" != postgres ] || [ ! -e "test/hosted/expected/superuser/$name.out" ] ||
+			wanted=test/hosted/expected/superuser/$name.out
 		hosted_run_file "test/sql/$name.sql" >"$out/$name.out"
 		if diff -U3 <(hosted_plain "$wanted") <(hosted_plain "$out/$name.out") >"$out/$name.diff"; then
 			echo "ok - $name $what"

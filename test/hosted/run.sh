@@ -5,8 +5,8 @@
 #
 # usage: test/hosted/run.sh		(on a server without the roles of a gateway, which PGHOST names)
 #
-# Each regression file is run in a database of its own, in which a role that is no superuser has
-# run the hosted file; by a superuser, and those that do only what that role may do, by that role.
+# Each regression file is run in a database of its own, by a superuser, where a superuser has run the
+# hosted file, and where a role that is none has; and those that do only what that role may do, by it.
 #
 set -euo pipefail
 : "${SCRATCH_BINDIR:=$(${PG_CONFIG:-pg_config} --bindir)}"
@@ -37,35 +37,53 @@ report $status 'hosted/clerk_rls.sql is what the parts give (make hosted)'
 report "$(($(wc -c <hosted/clerk_rls.sql) > 980000))" 'it fits into the editor of supabase.com'
 report "$(grep -cE 'LANGUAGE C\b|MODULE_PATHNAME|pgcrypto|^\\' hosted/clerk_rls.sql || true)" 'it needs no extension, and no psql'
 
-"$SCRATCH_BINDIR/psql" -Xq -d postgres -f test/hosted/owner.sql
-CLERK_HOSTED_CREATE=$PWD/test/hosted/create.sh
-CLERK_HOSTED_DROP=$PWD/test/hosted/drop.sh
-export CLERK_HOSTED_CREATE CLERK_HOSTED_DROP PG_ABS_SRCDIR=$PWD/test
-"$SCRATCH_BINDIR/createdb" -O hosted_owner hosted_template
-"$SCRATCH_BINDIR/psql" -Xq -d hosted_template -U hosted_owner -v ON_ERROR_STOP=1 -f hosted/clerk_rls.sql >"$out/install.out"
+export CLERK_HOSTED_CREATE=$PWD/test/hosted/create.sh CLERK_HOSTED_DROP=$PWD/test/hosted/drop.sh PG_ABS_SRCDIR=$PWD/test
+# who runs the hosted file now
+export CLERK_HOSTED_OWNER=
 
-# names that are used in what some of them print
-in_its_database()
+# installed_by ROLE
+installed_by()
 {
-	"$SCRATCH_BINDIR/dropdb" --if-exists contrib_regression 2>/dev/null
-	"$SCRATCH_BINDIR/createdb" -O hosted_owner -T hosted_template contrib_regression
-	hosted_regress contrib_regression "$1" "$out/$1" "$2" >"$out/line"
-	cat "$out/line"
-	! grep -q '^not ok' "$out/line" || failed=1
-	"$SCRATCH_BINDIR/dropdb" contrib_regression
+	CLERK_HOSTED_OWNER=$1
+	dropdb --if-exists hosted_template 2>/dev/null
+	createdb -O "$1" hosted_template
+	psql -Xq -d hosted_template -U "$1" -v ON_ERROR_STOP=1 -f hosted/clerk_rls.sql >"$out/install.out"
 }
 
-for file in ${CLERK_HOSTED_ONLY:-test/sql/*.sql}; do
-	name=$(basename "$file" .sql)
-	grep -qE "^$name	not run	" test/hosted/own.tsv || in_its_database postgres "$name"
-done
+# in_its_database USER NAME: the names of databases are in what some files print
+in_its_database()
+{
+	dropdb --if-exists contrib_regression 2>/dev/null
+	createdb -O "$CLERK_HOSTED_OWNER" -T hosted_template contrib_regression
+	hosted_regress contrib_regression "$1" "$out/$CLERK_HOSTED_OWNER/$1" "as $1, installed by $CLERK_HOSTED_OWNER" "$2" >"$out/line"
+	cat "$out/line"
+	! grep -q '^not ok' "$out/line" || failed=1
+	dropdb contrib_regression
+}
+
+as_superuser()
+{
+	local file name
+
+	for file in ${CLERK_HOSTED_ONLY:-test/sql/*.sql}; do
+		name=$(basename "$file" .sql)
+		grep -qE "^$name	not run	" test/hosted/own.tsv || in_its_database "$PGUSER" "$name"
+	done
+}
+
+psql -Xq -d postgres -f test/hosted/roles.sql
+installed_by "$PGUSER"
+as_superuser
+psql -Xq -d postgres -f test/hosted/owner.sql
+installed_by hosted_owner
+as_superuser
 for name in $(sed -n 's/^# by the owner: //p' test/hosted/own.tsv); do
 	in_its_database hosted_owner "$name"
 done
 
 for file in test/hosted/sql/*.sql; do
 	name=$(basename "$file" .sql)
-	PGTZ=America/Los_Angeles "$SCRATCH_BINDIR/psql" -X -a -q -v SHOW_CONTEXT=never -d postgres <"$file" >"$out/$name.out" 2>&1
+	PGTZ=America/Los_Angeles psql -X -a -q -v SHOW_CONTEXT=never -d postgres <"$file" >"$out/$name.out" 2>&1
 	status=0
 	diff -U3 "test/hosted/expected/$name.out" "$out/$name.out" >"$out/$name.diff" || status=1
 	report $status "$name"
