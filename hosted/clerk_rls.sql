@@ -5593,13 +5593,18 @@ $$;
 COMMENT ON FUNCTION clerk_internal.supabase_jwks(text) IS
 	'Supabase''s JWT_SECRET, or its JWT_JWKS, as a JWKS for PostgREST; raises for what is neither';
 
--- Who may call it can read the keys in pgrst.jwt_secret.
+-- Who may call it can read the keys in pgrst.jwt_secret.  Members of PostgREST's role do not:
+-- Supabase has that of Storage among them, and postgres among its members.
 CREATE OR REPLACE FUNCTION clerk.supabase_pre_config() RETURNS void
 	LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 	AS $$
 DECLARE
 	own constant jsonb := (SELECT secret::jsonb -> 'keys' FROM clerk.supabase_keys);
 BEGIN
+	IF session_user <> 'authenticator' AND NOT pg_has_role(session_user, current_user, 'MEMBER') THEN
+		PERFORM clerk_internal.refuse('42501', 'permission denied for the keys of Supabase', NULL,
+			'PostgREST asks for them, connected as authenticator.');
+	END IF;
 	IF own IS NULL THEN
 		RAISE EXCEPTION USING
 			ERRCODE = 'object_not_in_prerequisite_state',
@@ -8100,7 +8105,7 @@ COMMENT ON FUNCTION clerk.audit() IS
 -- doctor.sql
 --		What must be right before going live: instances, roles, PostgREST, the server.
 --
--- Uses library, instances, stats, upkeep, roles, audit.
+-- Uses library, instances, stats, supabase, upkeep, roles, audit.
 --
 
 CREATE OR REPLACE FUNCTION clerk_internal.doctor_instances() RETURNS TABLE (subject text, outcome text, advice text)
@@ -8185,19 +8190,24 @@ CREATE OR REPLACE FUNCTION clerk_internal.authenticators() RETURNS TABLE (role n
 		WHERE datname = current_database()
 			AND (application_name ^@ 'PostgREST ' OR query ~* '^\s*LISTEN "?pgrst"?;?\s*$')
 		GROUP BY usename
+	), able AS (
+		SELECT rolname FROM pg_roles
+		WHERE rolcanlogin AND NOT rolsuper AND rolname NOT IN (SELECT clerk_internal.api_roles())
+			AND pg_has_role(oid, to_regrole(quote_ident(clerk_internal.anon_role())), 'MEMBER')
+			-- who administers an instance of Supabase can become these roles as well
+			AND oid <> (SELECT nspowner FROM pg_namespace WHERE nspname = 'clerk')
 	)
 	SELECT usename, seen FROM connected
 	UNION ALL
-	SELECT rolname, NULL FROM pg_roles
-	WHERE NOT EXISTS (SELECT FROM connected) AND rolcanlogin AND NOT rolsuper
-		AND rolname NOT IN (SELECT clerk_internal.api_roles())
-		AND pg_has_role(oid, to_regrole(quote_ident(clerk_internal.anon_role())), 'MEMBER')
-		-- who administers an instance of Supabase can become these roles as well
-		AND oid <> (SELECT nspowner FROM pg_namespace WHERE nspname = 'clerk')
+	-- others that can are people, and services such as Storage
+	SELECT rolname, NULL FROM able
+	WHERE NOT EXISTS (SELECT FROM connected)
+		AND (rolname = 'authenticator' OR NOT EXISTS (SELECT FROM able WHERE rolname = 'authenticator'))
 	ORDER BY 1
 $$;
 COMMENT ON FUNCTION clerk_internal.authenticators() IS
-	'the roles as which PostgREST is connected; if none, those that can log in and become the anonymous one';
+	'the roles as which PostgREST is connected; if none, authenticator, or those that can log in and become '
+		'the anonymous one';
 
 CREATE OR REPLACE FUNCTION clerk_internal.doctor_roles() RETURNS TABLE (subject text, outcome text, advice text)
 	LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
@@ -8267,7 +8277,9 @@ CREATE OR REPLACE FUNCTION clerk_internal.doctor_postgrest() RETURNS TABLE (subj
 		FROM clerk_internal.authenticators() AS a CROSS JOIN (VALUES
 			('pgrst.db_pre_request', 'clerk.pre_request',
 				'Without it, requests keep the anonymous role, and a bad token is silently nobody'),
-			('pgrst.db_pre_config', 'clerk.pre_config', 'Without it, PostgREST needs the keys as jwt-secret')
+			('pgrst.db_pre_config', CASE WHEN EXISTS (SELECT FROM clerk.supabase_keys)
+				THEN 'clerk.supabase_pre_config' ELSE 'clerk.pre_config' END,
+				'Without it, PostgREST needs the keys as jwt-secret')
 		) AS w (name, mine, otherwise) LEFT JOIN setting ON setting.role = a.role AND setting.name = w.name
 	)
 	SELECT * FROM (

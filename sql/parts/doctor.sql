@@ -2,7 +2,7 @@
 -- doctor.sql
 --		What must be right before going live: instances, roles, PostgREST, the server.
 --
--- Uses library, instances, stats, upkeep, roles, audit.
+-- Uses library, instances, stats, supabase, upkeep, roles, audit.
 --
 
 CREATE FUNCTION clerk_internal.doctor_instances() RETURNS TABLE (subject text, outcome text, advice text)
@@ -87,19 +87,24 @@ CREATE FUNCTION clerk_internal.authenticators() RETURNS TABLE (role name, seen t
 		WHERE datname = current_database()
 			AND (application_name ^@ 'PostgREST ' OR query ~* '^\s*LISTEN "?pgrst"?;?\s*$')
 		GROUP BY usename
+	), able AS (
+		SELECT rolname FROM pg_roles
+		WHERE rolcanlogin AND NOT rolsuper AND rolname NOT IN (SELECT clerk_internal.api_roles())
+			AND pg_has_role(oid, to_regrole(quote_ident(clerk_internal.anon_role())), 'MEMBER')
+			-- who administers an instance of Supabase can become these roles as well
+			AND oid <> (SELECT nspowner FROM pg_namespace WHERE nspname = 'clerk')
 	)
 	SELECT usename, seen FROM connected
 	UNION ALL
-	SELECT rolname, NULL FROM pg_roles
-	WHERE NOT EXISTS (SELECT FROM connected) AND rolcanlogin AND NOT rolsuper
-		AND rolname NOT IN (SELECT clerk_internal.api_roles())
-		AND pg_has_role(oid, to_regrole(quote_ident(clerk_internal.anon_role())), 'MEMBER')
-		-- who administers an instance of Supabase can become these roles as well
-		AND oid <> (SELECT nspowner FROM pg_namespace WHERE nspname = 'clerk')
+	-- others that can are people, and services such as Storage
+	SELECT rolname, NULL FROM able
+	WHERE NOT EXISTS (SELECT FROM connected)
+		AND (rolname = 'authenticator' OR NOT EXISTS (SELECT FROM able WHERE rolname = 'authenticator'))
 	ORDER BY 1
 $$;
 COMMENT ON FUNCTION clerk_internal.authenticators() IS
-	'the roles as which PostgREST is connected; if none, those that can log in and become the anonymous one';
+	'the roles as which PostgREST is connected; if none, authenticator, or those that can log in and become '
+		'the anonymous one';
 
 CREATE FUNCTION clerk_internal.doctor_roles() RETURNS TABLE (subject text, outcome text, advice text)
 	LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
@@ -169,7 +174,9 @@ CREATE FUNCTION clerk_internal.doctor_postgrest() RETURNS TABLE (subject text, o
 		FROM clerk_internal.authenticators() AS a CROSS JOIN (VALUES
 			('pgrst.db_pre_request', 'clerk.pre_request',
 				'Without it, requests keep the anonymous role, and a bad token is silently nobody'),
-			('pgrst.db_pre_config', 'clerk.pre_config', 'Without it, PostgREST needs the keys as jwt-secret')
+			('pgrst.db_pre_config', CASE WHEN EXISTS (SELECT FROM clerk.supabase_keys)
+				THEN 'clerk.supabase_pre_config' ELSE 'clerk.pre_config' END,
+				'Without it, PostgREST needs the keys as jwt-secret')
 		) AS w (name, mine, otherwise) LEFT JOIN setting ON setting.role = a.role AND setting.name = w.name
 	)
 	SELECT * FROM (

@@ -97,13 +97,18 @@ $$;
 COMMENT ON FUNCTION clerk_internal.supabase_jwks(text) IS
 	'Supabase''s JWT_SECRET, or its JWT_JWKS, as a JWKS for PostgREST; raises for what is neither';
 
--- Who may call it can read the keys in pgrst.jwt_secret.
+-- Who may call it can read the keys in pgrst.jwt_secret.  Members of PostgREST's role do not:
+-- Supabase has that of Storage among them, and postgres among its members.
 CREATE FUNCTION clerk.supabase_pre_config() RETURNS void
 	LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 	AS $$
 DECLARE
 	own constant jsonb := (SELECT secret::jsonb -> 'keys' FROM clerk.supabase_keys);
 BEGIN
+	IF session_user <> 'authenticator' AND NOT pg_has_role(session_user, current_user, 'MEMBER') THEN
+		PERFORM clerk_internal.refuse('42501', 'permission denied for the keys of Supabase', NULL,
+			'PostgREST asks for them, connected as authenticator.');
+	END IF;
 	IF own IS NULL THEN
 		RAISE EXCEPTION USING
 			ERRCODE = 'object_not_in_prerequisite_state',

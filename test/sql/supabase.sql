@@ -40,7 +40,20 @@ SELECT n, jwk ->> 'kty' AS kty, jwk ->> 'kid' AS kid FROM jsonb_array_elements(c
 COMMIT;
 SELECT coalesce(current_setting('pgrst.jwt_secret', true), '') = '' AS is_gone;
 
--- nobody else
+-- nobody else, also not who can become PostgREST's role, as postgres can in Supabase
+CREATE ROLE regress_storage NOINHERIT IN ROLE authenticator;
+CREATE ROLE regress_postgres IN ROLE regress_storage;
+BEGIN;
+SET LOCAL SESSION AUTHORIZATION regress_postgres;
+SET LOCAL ROLE authenticator;
+SELECT clerk.supabase_pre_config();
+ROLLBACK;
+BEGIN;
+SET LOCAL SESSION AUTHORIZATION authenticator;
+SELECT clerk.supabase_pre_config();
+SELECT current_setting('pgrst.jwt_secret') ~ '"oct"' AS has_them;
+ROLLBACK;
+DROP ROLE regress_postgres, regress_storage;
 SELECT has_function_privilege(role, 'clerk.supabase_pre_config()', 'EXECUTE') AS may_call, has_function_privilege(role, 'clerk.set_supabase_keys(text)', 'EXECUTE') AS may_set,
 	has_table_privilege(role, 'clerk.supabase_keys', 'SELECT') AS may_read, role
 FROM unnest('{anon,authenticated,authenticator}'::name[]) AS role;
