@@ -18,7 +18,8 @@ const host = 'clerk.example.com';
 const listen = (server, port = 0) => new Promise((resolve, reject) => server.on('error', reject).listen(port, '127.0.0.1', () => resolve(server.address().port)));
 
 function forward(port, from, to) {
-	const onward = request({ port, host: '127.0.0.1', method: from.method, path: from.url, headers: from.headers },
+	// which is ::1 or 127.0.0.1, as the machine has it
+	const onward = request({ port, host: 'localhost', method: from.method, path: from.url, headers: from.headers },
 		(answer) => answer.pipe(to.writeHead(answer.statusCode, answer.headers)));
 
 	onward.on('error', () => to.writeHead(502).end());

@@ -131,7 +131,9 @@ export class StandIn {
 				`<p><a href="?as=${id}&amp;redirect_url=${encodeURIComponent(back)}">${first} ${last}</a></p>`);
 
 			response.writeHead(200, { 'Content-Type': 'text/html' })
-				.end(`<!doctype html><html lang="en"><meta name="viewport" content="width=device-width"><title>Sign in</title><h1>Sign in as</h1>${links.join('')}`);
+				.end(`<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width"><meta name="color-scheme" content="light dark">
+					<title>Sign in</title><style>body { font: 1.1rem/1.5 system-ui, sans-serif; max-width: 26rem; margin: 15vh auto; padding: 0 1rem }</style>
+					<h1>Sign in as</h1>${links.join('')}<p><small>In the place of Clerk’s page: here a click is enough.</small>`);
 			return;
 		}
 		this.world.signIn(browser, user);

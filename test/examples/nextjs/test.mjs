@@ -105,7 +105,8 @@ async function picture(page, name, { scheme = 'light', width = 960, height = 400
 	await page.waitForLoadState('networkidle');
 	await page.emulateMedia({ colorScheme: scheme });
 	await page.setViewportSize({ width, height });
-	await page.screenshot({ path: join(EXAMPLES_IMAGES, `${name}.png`) });
+	// colors change slowly
+	await page.screenshot({ path: join(EXAMPLES_IMAGES, `${name}.png`), animations: 'disabled' });
 	await page.emulateMedia({ colorScheme: 'light' });
 	await page.setViewportSize({ width: 960, height: 640 });
 }
