@@ -116,10 +116,8 @@ BEGIN
 	END IF;
 	statuses := jsonb_build_object('type',
 		clerk_internal.check_type(coalesce(header, '{}'), claims, instance));
-	FOREACH step IN ARRAY
-		'{subject,audience,"authorized party",expiry,"not before","issued at","session status"}'::text[] LOOP
-		statuses := statuses || jsonb_build_object(step, clerk_internal.check_claim(step, claims, instance));
-	END LOOP;
+	statuses := statuses
+		|| jsonb_object(clerk_internal.claim_steps(), clerk_internal.claim_statuses(claims, instance));
 	IF source <> 'claims' THEN
 		statuses := statuses || '{"shape": "ok", "instance": "ok"}';
 		signature_status := clerk_internal.verify_signature(instance.issuer, header,

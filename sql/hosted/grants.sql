@@ -17,7 +17,7 @@ CREATE FUNCTION clerk_internal.elements(list text) RETURNS text[]
 COMMENT ON FUNCTION clerk_internal.elements(text) IS 'the elements that commas separate, trimmed';
 
 CREATE FUNCTION clerk_internal.text_member(object jsonb, name text) RETURNS text
-	LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+	LANGUAGE sql IMMUTABLE PARALLEL SAFE
 	RETURN nullif(clerk_internal.json_string(CASE
 		WHEN jsonb_typeof(object) = 'object' THEN object -> name END), '');
 COMMENT ON FUNCTION clerk_internal.text_member(jsonb, text) IS
@@ -55,7 +55,7 @@ COMMENT ON FUNCTION clerk_internal.is_entitled(text, text) IS
 
 -- A mask has a bit for each permission, the least significant first; what is no number has none.
 CREATE FUNCTION clerk_internal.has_bit(mask text, n integer) RETURNS boolean
-	LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+	LANGUAGE sql IMMUTABLE PARALLEL SAFE
 	RETURN CASE
 		WHEN mask !~ '^[0-9]+$' THEN false
 		WHEN length(mask) <= 18 AND n < 62 THEN mask::bigint >> n & 1 = 1

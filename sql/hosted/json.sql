@@ -3,10 +3,13 @@
 --		Base64url and JSON from whoever sent it, as strict as the extension reads them.
 --
 
+-- Not STRICT, here and below, where CASE answers NULL for NULL: PostgreSQL then puts the body in the
+-- place of the call, which is several times as fast.
+
 -- Exactly one text decodes to given bytes: no padding, no white space, and the bits behind the
 -- last byte are zero.
 CREATE FUNCTION clerk_internal.base64url_decode(encoded text) RETURNS bytea
-	LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+	LANGUAGE sql IMMUTABLE PARALLEL SAFE
 	RETURN CASE WHEN encoded ~ '^[A-Za-z0-9_-]*$' AND CASE length(encoded) % 4
 			WHEN 0 THEN true
 			WHEN 2 THEN right(encoded, 1) ~ '[AQgw]'
@@ -62,7 +65,9 @@ DECLARE
 	bare constant text := clerk_internal.without_strings(document);
 	object jsonb;
 BEGIN
-	IF clerk_internal.is_too_deep(bare) OR bare ~ '[eE][+-]?0*[1-9][0-9]{3}' THEN
+	-- counting first spares almost every call
+	IF (clerk_internal.count_of('{[', bare) > 256 AND clerk_internal.is_too_deep(bare))
+		OR bare ~ '[eE][+-]?0*[1-9][0-9]{3}' THEN
 		RETURN NULL;
 	END IF;
 	object := document::jsonb;
@@ -80,28 +85,28 @@ $$;
 COMMENT ON FUNCTION clerk_internal.json_object(text) IS
 	'a JSON object whose members have names of their own, of at most 256 levels; NULL: it is none';
 
-CREATE FUNCTION clerk_internal.json_object_of_part(part text) RETURNS jsonb
+CREATE FUNCTION clerk_internal.json_object_of_bytes(bytes bytea) RETURNS jsonb
 	LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp
 	AS $$
 BEGIN
-	RETURN clerk_internal.json_object(convert_from(clerk_internal.base64url_decode(part), 'UTF8'));
+	RETURN clerk_internal.json_object(convert_from(bytes, 'UTF8'));
 EXCEPTION WHEN data_exception THEN
 	RETURN NULL;
 END
 $$;
-COMMENT ON FUNCTION clerk_internal.json_object_of_part(text) IS
-	'the object in a part of a token; NULL: there is none';
+COMMENT ON FUNCTION clerk_internal.json_object_of_bytes(bytea) IS
+	'the JSON object in bytes, see clerk_internal.json_object(); NULL: there is none';
 
 -- As a double, which JavaScript has: what is too small for one is 0 (and would not be cast), and
 -- what is too large is no number: nothing that anything is decided on is beyond that.
 CREATE FUNCTION clerk_internal.json_number(value jsonb) RETURNS numeric
-	LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+	LANGUAGE sql IMMUTABLE PARALLEL SAFE
 	RETURN CASE WHEN jsonb_typeof(value) = 'number' AND abs(value::numeric) < 1e308
 		THEN CASE WHEN abs(value::numeric) < 5e-324 THEN 0 ELSE value::numeric END END;
 COMMENT ON FUNCTION clerk_internal.json_number(jsonb) IS 'a JSON number; NULL: it is none, or too large';
 
 CREATE FUNCTION clerk_internal.json_string(value jsonb) RETURNS text
-	LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+	LANGUAGE sql IMMUTABLE PARALLEL SAFE
 	RETURN CASE WHEN jsonb_typeof(value) = 'string' THEN value #>> '{}' END;
 COMMENT ON FUNCTION clerk_internal.json_string(jsonb) IS 'a JSON string; NULL: it is none';
 

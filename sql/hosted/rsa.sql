@@ -10,13 +10,12 @@ CREATE FUNCTION clerk_internal.bytes_to_numeric(bytes bytea) RETURNS numeric
 	AS $$
 DECLARE
 	-- seven bytes at a time are a bigint for sure
-	n integer := length(bytes) % 7;
-	number numeric := ('x' || lpad(encode(substring(bytes, 1, n), 'hex'), 14, '0'))::bit(56)::bigint;
+	first constant integer := length(bytes) % 7;
+	number numeric := ('x' || lpad(encode(substring(bytes, 1, first), 'hex'), 14, '0'))::bit(56)::bigint;
 BEGIN
-	WHILE n < length(bytes) LOOP
-		number := number * 72057594037927936 + ('x'
-			|| encode(substring(bytes, n + 1, 7), 'hex'))::bit(56)::bigint;
-		n := n + 7;
+	FOR i IN 0 .. length(bytes) / 7 - 1 LOOP
+		number := number * 72057594037927936
+			+ ('x' || encode(substring(bytes, first + i * 7 + 1, 7), 'hex'))::bit(56)::bigint;
 	END LOOP;
 	RETURN number;
 END
@@ -43,26 +42,22 @@ $$;
 COMMENT ON FUNCTION clerk_internal.reciprocal(numeric) IS
 	'the reciprocal of a modulus, rounded down, to a third more than twice its digits';
 
-CREATE FUNCTION clerk_internal.power(base numeric, exponent numeric, modulus numeric, reciprocal numeric)
+-- From the second bit on, the first being 1: squared at each, and multiplied at a 1.
+CREATE FUNCTION clerk_internal.power(base numeric, exponent bytea, modulus numeric, reciprocal numeric)
 	RETURNS numeric
 	LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp
 	AS $$
 DECLARE
+	bits constant text := ltrim(('x' || encode(exponent, 'hex'))::bit varying::text, '0');
 	-- digits that do not matter for the quotient; numeric keeps them by fours
 	scale constant integer := 4 - length(modulus::text) / 4 * 4;
 	product numeric;
 	power numeric := base;
-	bit numeric := 1;
 BEGIN
-	WHILE bit * 2 <= exponent LOOP
-		bit := bit * 2;
-	END LOOP;
-	WHILE bit > 1 LOOP
-		exponent := exponent - CASE WHEN exponent >= bit THEN bit ELSE 0 END;
-		bit := div(bit, 2);
+	FOR i IN 2 .. length(bits) LOOP
 		product := power * power;
 		power := product - trunc(trunc(product, scale) * reciprocal) * modulus;
-		IF exponent >= bit THEN
+		IF substr(bits, i, 1) = '1' THEN
 			product := power * base;
 			power := product - trunc(trunc(product, scale) * reciprocal) * modulus;
 		END IF;
@@ -70,8 +65,8 @@ BEGIN
 	RETURN power % modulus;
 END
 $$;
-COMMENT ON FUNCTION clerk_internal.power(numeric, numeric, numeric, numeric) IS
-	'a power modulo a number whose reciprocal is given';
+COMMENT ON FUNCTION clerk_internal.power(numeric, bytea, numeric, numeric) IS
+	'a power modulo a number whose reciprocal is given; the exponent in bytes';
 
 -- Of a key that is in use, made once (library.sql).
 CREATE TABLE clerk_internal.moduli (
@@ -139,8 +134,7 @@ BEGIN
 	number := clerk_internal.bytes_to_numeric(signature);
 	RETURN coalesce(number < key.modulus
 		AND clerk_internal.power(number,
-			clerk_internal.bytes_to_numeric(clerk_internal.base64url_decode(jwk ->> 'e')), key.modulus,
-			key.reciprocal)
+			clerk_internal.base64url_decode(jwk ->> 'e'), key.modulus, key.reciprocal)
 			= clerk_internal.encoded_hash(hash, key.size), false);
 END
 $$;

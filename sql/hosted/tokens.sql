@@ -93,6 +93,8 @@ CREATE FUNCTION clerk_internal.read_token(token text, source text,
 	AS $$
 DECLARE
 	part text[];
+	header_bytes bytea;
+	payload bytea;
 	identified record;
 BEGIN
 	IF octet_length(token) > 16384 THEN
@@ -104,7 +106,9 @@ BEGIN
 		status := 'token_not_compact';
 		RETURN;
 	END IF;
-	IF num_nulls(clerk_internal.base64url_decode(part[1]), clerk_internal.base64url_decode(part[2])) > 0 THEN
+	header_bytes := clerk_internal.base64url_decode(part[1]);
+	payload := clerk_internal.base64url_decode(part[2]);
+	IF num_nulls(header_bytes, payload) > 0 THEN
 		status := 'token_not_base64url';
 		RETURN;
 	ELSIF length(part[3]) > 1368 THEN
@@ -116,12 +120,12 @@ BEGIN
 		status := 'token_not_base64url';
 		RETURN;
 	END IF;
-	header := clerk_internal.json_object_of_part(part[1]);
+	header := clerk_internal.json_object_of_bytes(header_bytes);
 	status := clerk_internal.header_status(header);
 	IF status <> 'ok' THEN
 		RETURN;
 	END IF;
-	claims := clerk_internal.json_object_of_part(part[2]);
+	claims := clerk_internal.json_object_of_bytes(payload);
 	identified := clerk_internal.identify(claims);
 	status := identified.status;
 	IF status = 'ok' THEN
@@ -217,72 +221,60 @@ COMMENT ON FUNCTION clerk_internal.verify_signature(text, jsonb, text, bytea) IS
 
 -- Null is absent, as templates write it for what is empty; a NumericDate may be fractional.
 CREATE FUNCTION clerk_internal.numeric_date(value jsonb) RETURNS numeric
-	LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+	LANGUAGE sql IMMUTABLE PARALLEL SAFE
 	RETURN CASE WHEN abs(clerk_internal.json_number(value)) <= 9.2e12
 		THEN floor(clerk_internal.json_number(value) * 1000000) / 1000000 END;
 COMMENT ON FUNCTION clerk_internal.numeric_date(jsonb) IS
 	'a NumericDate (RFC 7519 section 2), in seconds, to the microsecond; NULL: it is none';
 
-CREATE FUNCTION clerk_internal.check_claim(step text, claims jsonb, instance clerk.instances) RETURNS text
+CREATE FUNCTION clerk_internal.claim_steps() RETURNS text[]
+	LANGUAGE sql IMMUTABLE PARALLEL SAFE
+	RETURN '{subject,audience,"authorized party",expiry,"not before","issued at","session status"}'::text[];
+COMMENT ON FUNCTION clerk_internal.claim_steps() IS
+	'those of clerk_internal.steps() that the claims themselves can be asked';
+
+CREATE FUNCTION clerk_internal.claim_statuses(claims jsonb, instance clerk.instances) RETURNS text[]
 	LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 	AS $$
 DECLARE
 	now_s constant numeric := extract(epoch FROM clock_timestamp());
 	skew constant numeric := coalesce(extract(epoch FROM instance.clock_skew), 0);
 	aud constant jsonb := claims -> 'aud';
-	date numeric;
+	exp constant numeric := clerk_internal.numeric_date(claims -> 'exp');
+	nbf constant numeric := clerk_internal.numeric_date(claims -> 'nbf');
+	iat constant numeric := clerk_internal.numeric_date(claims -> 'iat');
 BEGIN
-	CASE step
-		WHEN 'subject' THEN
-			IF coalesce(clerk_internal.json_string(claims -> 'sub'), '') = '' THEN
-				RETURN 'subject_invalid';
+	RETURN ARRAY[
+		CASE
+			WHEN coalesce(clerk_internal.json_string(claims -> 'sub'), '') = '' THEN 'subject_invalid'
 			-- and somebody may be impersonated, and we could not say by whom
-			ELSIF coalesce(jsonb_typeof(claims -> 'sid'), 'null') NOT IN ('string', 'null')
+			WHEN coalesce(jsonb_typeof(claims -> 'sid'), 'null') NOT IN ('string', 'null')
 				OR coalesce(jsonb_typeof(claims -> 'azp'), 'null') NOT IN ('string', 'null')
 				OR coalesce(jsonb_typeof(claims -> 'sts'), 'null') NOT IN ('string', 'null')
 				OR (coalesce(jsonb_typeof(claims -> 'act'), 'null') <> 'null'
-					AND clerk_internal.json_string(claims #> '{act,sub}') IS NULL) THEN
-				RETURN 'claim_type';
-			END IF;
-		WHEN 'audience' THEN
-			IF instance.audiences IS NOT NULL AND NOT coalesce(CASE jsonb_typeof(aud)
+					AND clerk_internal.json_string(claims #> '{act,sub}') IS NULL) THEN 'claim_type'
+			ELSE 'ok' END,
+		CASE WHEN instance.audiences IS NULL OR coalesce(CASE jsonb_typeof(aud)
 				WHEN 'string' THEN aud #>> '{}' = ANY (instance.audiences)
 				WHEN 'array' THEN NOT jsonb_path_exists(aud, 'strict $[*] ? (@.type() != "string")')
-					AND aud ?| instance.audiences END, false) THEN
-				RETURN 'audience';
-			END IF;
-		WHEN 'authorized party' THEN
-			IF instance.authorized_parties IS NOT NULL
-				AND NOT coalesce(clerk_internal.json_string(claims -> 'azp')
-					= ANY (instance.authorized_parties), false) THEN
-				RETURN CASE WHEN claims ->> 'azp' IS NULL THEN 'authorized_party_missing'
-					ELSE 'authorized_party' END;
-			END IF;
-		WHEN 'expiry' THEN
-			date := clerk_internal.numeric_date(claims -> 'exp');
-			RETURN CASE WHEN date IS NULL THEN 'expiry_invalid' WHEN date <= now_s - skew THEN 'expired'
-				ELSE 'ok' END;
-		WHEN 'not before' THEN
-			date := clerk_internal.numeric_date(claims -> 'nbf');
-			RETURN CASE WHEN date IS NULL AND claims ->> 'nbf' IS NOT NULL THEN 'not_before_invalid'
-				WHEN date > now_s + skew THEN 'not_active_yet' ELSE 'ok' END;
-		WHEN 'issued at' THEN
-			date := clerk_internal.numeric_date(claims -> 'iat');
-			RETURN CASE WHEN date IS NULL AND claims ->> 'iat' IS NOT NULL THEN 'issued_at_invalid'
-				WHEN date > now_s + skew THEN 'issued_in_future'
-				WHEN coalesce(date <= now_s - skew - extract(epoch FROM instance.max_token_age),
-					instance.max_token_age IS NOT NULL) THEN 'too_old'
-				ELSE 'ok' END;
-		WHEN 'session status' THEN
-			IF claims -> 'sts' = '"pending"' THEN
-				RETURN 'session_pending';
-			END IF;
-	END CASE;
-	RETURN 'ok';
+					AND aud ?| instance.audiences END, false) THEN 'ok' ELSE 'audience' END,
+		CASE WHEN instance.authorized_parties IS NULL
+			OR coalesce(clerk_internal.json_string(claims -> 'azp') = ANY (instance.authorized_parties), false)
+			THEN 'ok'
+			WHEN claims ->> 'azp' IS NULL THEN 'authorized_party_missing' ELSE 'authorized_party' END,
+		CASE WHEN exp IS NULL THEN 'expiry_invalid' WHEN exp <= now_s - skew THEN 'expired' ELSE 'ok' END,
+		CASE WHEN nbf IS NULL AND claims ->> 'nbf' IS NOT NULL THEN 'not_before_invalid'
+			WHEN nbf > now_s + skew THEN 'not_active_yet' ELSE 'ok' END,
+		CASE WHEN iat IS NULL AND claims ->> 'iat' IS NOT NULL THEN 'issued_at_invalid'
+			WHEN iat > now_s + skew THEN 'issued_in_future'
+			WHEN coalesce(iat <= now_s - skew - extract(epoch FROM instance.max_token_age),
+				instance.max_token_age IS NOT NULL) THEN 'too_old'
+			ELSE 'ok' END,
+		CASE WHEN claims -> 'sts' = '"pending"' THEN 'session_pending' ELSE 'ok' END];
 END
 $$;
-COMMENT ON FUNCTION clerk_internal.check_claim(text, jsonb, clerk.instances) IS
-	'one of the checks that the claims themselves can be asked, those of Clerk''s packages or stricter';
+COMMENT ON FUNCTION clerk_internal.claim_statuses(jsonb, clerk.instances) IS
+	'the status of each of clerk_internal.claim_steps(): what Clerk''s packages check, or stricter';
 
 -- What cannot be read is a refusal: row_security, as rows that are hidden would be none; and a row
 -- without an id may be anybody's.
@@ -312,12 +304,9 @@ CREATE FUNCTION clerk_internal.check_claims(claims jsonb, instance clerk.instanc
 	LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 	AS $$
 DECLARE
-	step text;
 	status text;
 BEGIN
-	FOREACH step IN ARRAY
-		'{subject,audience,"authorized party",expiry,"not before","issued at","session status"}'::text[] LOOP
-		status := clerk_internal.check_claim(step, claims, instance);
+	FOREACH status IN ARRAY clerk_internal.claim_statuses(claims, instance) LOOP
 		IF status <> 'ok' THEN
 			RETURN status;
 		END IF;
