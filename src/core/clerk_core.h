@@ -265,6 +265,7 @@ extern const ClerkAlgorithm *clerk_jwa_of_key(const ClerkJwk *jwk);
 extern const char *clerk_jwa_name(const ClerkAlgorithm *algorithm);
 extern ClerkStatus clerk_jwa_check(const ClerkJwk *jwk, const ClerkJws *jws);
 extern ClerkStatus clerk_jwa_verify(ClerkJwk *jwk, const ClerkJws *jws);
+extern void clerk_jwa_warm(void);
 extern bool clerk_jwa_sha256(ClerkSlice data, unsigned char digest[CLERK_DIGEST_LENGTH]);
 extern bool clerk_jwa_hmac_sha256(ClerkSlice key, const ClerkSlice *parts, size_t n_parts,
 								  unsigned char mac[CLERK_DIGEST_LENGTH]);

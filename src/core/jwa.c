@@ -203,6 +203,23 @@ clerk_jwa_sha256(ClerkSlice data, unsigned char digest[CLERK_DIGEST_LENGTH])
 	return done;
 }
 
+/*
+ * Has OpenSSL read its configuration and look up what RS256, which Clerk signs with, needs.  What
+ * it found it keeps, so that a process which was forked after this begins with it.
+ */
+void
+clerk_jwa_warm(void)
+{
+	unsigned char digest[CLERK_DIGEST_LENGTH];
+	EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_name(NULL, "RSA", NULL);
+	EVP_SIGNATURE *signature = EVP_SIGNATURE_fetch(NULL, "RSA", NULL);
+
+	(void) clerk_jwa_sha256((ClerkSlice){"", 0}, digest);
+	EVP_SIGNATURE_free(signature);
+	EVP_PKEY_CTX_free(ctx);
+	ERR_clear_error();
+}
+
 /* HMAC with SHA-256 (RFC 2104) of the parts, one after the other. */
 bool
 clerk_jwa_hmac_sha256(ClerkSlice key, const ClerkSlice *parts, size_t n_parts,

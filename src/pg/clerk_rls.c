@@ -4,6 +4,8 @@
  */
 #include "clerk_pg.h"
 
+#include "miscadmin.h"
+
 CLERK_MODULE_MAGIC;
 
 extern PGDLLEXPORT void _PG_init(void);
@@ -21,4 +23,6 @@ _PG_init(void)
 	clerk_session_init();
 	clerk_idmap_init();
 	clerk_webhook_init();
+	if (process_shared_preload_libraries_in_progress)
+		clerk_jwa_warm();
 }

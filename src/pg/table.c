@@ -9,8 +9,9 @@
  *
  * A table is ours if it has the name, in the schema clerk, and is a member of the extension:
  * who renames the schema and creates another of that name must not be believed.  It is read
- * only if its columns are those that it was created with; without its primary key it is read
- * row by row; and not if Citus has its rows (citus.c).  A table that cannot be read is not an empty one, and callers refuse then.
+ * only if its columns are those that it was created with; without its primary key, or with one
+ * page, it is read row by row; and not if Citus has its rows (citus.c).  A table that cannot be
+ * read is not an empty one, and callers refuse then.
  *
  * Opening a relation and looking into a catalog may take in invalidations, and so call
  * relation_changed(), at any time.  So that only counts, and what a look has once found out
@@ -28,14 +29,15 @@
 #include "access/genam.h"
 #include "access/htup_details.h"
 #include "access/relation.h"
-#include "access/sysattr.h"
 #include "catalog/dependency.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_collation.h"
+#include "catalog/pg_index.h"
 #include "catalog/pg_type.h"
 #include "commands/extension.h"
 #include "commands/trigger.h"
+#include "storage/bufmgr.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/inval.h"
@@ -43,6 +45,7 @@
 #include "utils/rel.h"
 #include "utils/relcache.h"
 #include "utils/snapmgr.h"
+#include "utils/syscache.h"
 
 #define MAX_KEYS 2
 
@@ -121,21 +124,32 @@ is_as_created(Relation rel, const ClerkTable *table)
 	return true;
 }
 
-/* The primary key, if it has the columns that rows are looked for by; or InvalidOid. */
+/*
+ * The primary key, if its first columns are those that rows are looked for by; or InvalidOid.
+ * Nor for a table of one page, which is read before an index is opened: a new connection would
+ * have to learn of that from the catalogs first.
+ */
 static Oid
 usable_index(Relation rel, const ClerkTable *table)
 {
-	Oid index = CLERK_PRIMARY_KEY_INDEX(rel);
-	Bitmapset *columns;
+	Oid index = InvalidOid;
+	HeapTuple tuple;
+	Form_pg_index form;
 
+	if (RelationGetNumberOfBlocks(rel) > 1)
+		index = CLERK_PRIMARY_KEY_INDEX(rel);
 	if (!OidIsValid(index))
 		return InvalidOid;
-	columns = RelationGetIndexAttrBitmap(rel, INDEX_ATTR_BITMAP_PRIMARY_KEY);
-	for (int i = 1; i <= table->n_keys; i++)
+	tuple = SearchSysCache1(INDEXRELID, ObjectIdGetDatum(index));
+	if (!HeapTupleIsValid(tuple))
+		return InvalidOid;
+	form = (Form_pg_index) GETSTRUCT(tuple);
+	for (int i = 0; i < table->n_keys; i++)
 	{
-		if (!bms_is_member(i - FirstLowInvalidHeapAttributeNumber, columns))
-			return InvalidOid;
+		if (i >= form->indnkeyatts || form->indkey.values[i] != i + 1)
+			index = InvalidOid;
 	}
+	ReleaseSysCache(tuple);
 	return index;
 }
 
