@@ -11,6 +11,14 @@ SELECT clerk.retire_key(:'issuer_b', kid) FROM clerk.jwks WHERE issuer = :'issue
 SELECT clerk.revoke_user('user_bob');
 SELECT clerk.map_id('user_alice', '00000000-0000-4000-8000-00000000000a');
 
+-- of more than one page each, so that rows are found by the primary key
+INSERT INTO clerk.instances (issuer) SELECT format('https://%s.example', i) FROM generate_series(1, 200) AS i;
+INSERT INTO clerk.jwks (issuer, kid, jwk) SELECT issuer, kid || i, jwk || jsonb_build_object('kid', kid || i) FROM clerk.jwks, generate_series(1, 200) AS i;
+INSERT INTO clerk.revocations (id) SELECT 'user_' || i FROM generate_series(1, 200) AS i;
+INSERT INTO clerk.id_map SELECT 'user_' || i, i FROM generate_series(1, 200) AS i;
+SELECT bool_and(pg_relation_size(tab) > current_setting('block_size')::int)
+	FROM unnest('{clerk.instances,clerk.jwks,clerk.revocations,clerk.id_map}'::regclass[]) AS tab;
+
 -- bound to the functions themselves, as policies are
 CREATE TEMP VIEW answer AS SELECT clerk.uid(), clerk.mapped_id(), clerk.mapped_id('user_alice') AS other_id,
 	clerk.has_role('admin') AS has, clerk.is_authenticated() AS known;
@@ -148,4 +156,4 @@ ROLLBACK;
 SET client_min_messages = warning;
 SELECT clerk.unrevoke('user_bob');
 SELECT clerk.unmap_id('user_alice');
-SELECT clerk.drop_instance(issuer) FROM clerk.instances;
+SELECT count(clerk.drop_instance(issuer)::text) FROM clerk.instances;
