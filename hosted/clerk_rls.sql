@@ -1341,10 +1341,9 @@ CREATE OR REPLACE FUNCTION clerk_internal.usable_jwks(jwks jsonb) RETURNS jsonb
 	LANGUAGE plpgsql IMMUTABLE PARALLEL RESTRICTED SET search_path = pg_catalog, pg_temp
 	AS $$
 DECLARE
-	usable jsonb := '{}';
 	entry record;
-	checked record;
-	kid text;
+	kids text[];
+	keys jsonb[];
 BEGIN
 	-- Firebase's other document: certificates by kid
 	IF jsonb_path_exists(jwks,
@@ -1365,32 +1364,37 @@ BEGIN
 			MESSAGE = 'this is not a JWKS',
 			DETAIL = 'A JWKS is a JSON object with an array "keys".';
 	END IF;
-	FOR entry IN SELECT value, ordinality FROM jsonb_array_elements(jwks -> 'keys') WITH ORDINALITY LOOP
-		checked := clerk_internal.check_jwk(entry.value);
-		CONTINUE WHEN checked.ignored;
-		kid := entry.value ->> 'kid';
-		IF checked.problem IS NULL
-			AND coalesce(jsonb_typeof(entry.value -> 'kid') <> 'string' OR kid = '', true) THEN
-			checked.problem := 'It has no "kid", by which a token could name it.';
-		ELSIF checked.problem IS NULL AND usable ? kid THEN
-			checked.problem := 'Another key has the same "kid".';
+	FOR entry IN
+		SELECT jwk.value, jwk.ordinality, jwk.value ->> 'kid' AS kid, checked.problem,
+			row_number() OVER (PARTITION BY jwk.value ->> 'kid' ORDER BY jwk.ordinality) > 1 AS is_second
+		FROM jsonb_array_elements(jwks -> 'keys') WITH ORDINALITY AS jwk,
+			clerk_internal.check_jwk(jwk.value) AS checked
+		WHERE NOT checked.ignored
+		ORDER BY jwk.ordinality
+	LOOP
+		IF entry.problem IS NULL
+			AND coalesce(jsonb_typeof(entry.value -> 'kid') <> 'string' OR entry.kid = '', true) THEN
+			entry.problem := 'It has no "kid", by which a token could name it.';
+		ELSIF entry.problem IS NULL AND entry.is_second THEN
+			entry.problem := 'Another key has the same "kid".';
 		END IF;
-		IF checked.problem IS NOT NULL THEN
+		IF entry.problem IS NOT NULL THEN
 			PERFORM clerk_internal.refuse('22023',
 				format('key %s of the JWKS is refused',
-				coalesce(quote_literal(kid), '#' || entry.ordinality)),
-				checked.problem, 'No key of the document was loaded.');
+				coalesce(quote_literal(entry.kid), '#' || entry.ordinality)),
+				entry.problem, 'No key of the document was loaded.');
 		END IF;
-		usable := usable || jsonb_build_object(kid, clerk_internal.public_jwk(entry.value));
+		kids := array_append(kids, entry.kid);
+		keys := array_append(keys, clerk_internal.public_jwk(entry.value));
 	END LOOP;
-	IF usable = '{}' THEN
+	IF keys IS NULL THEN
 		RAISE EXCEPTION USING
 			ERRCODE = 'invalid_parameter_value',
 			MESSAGE = 'the JWKS has no key that could verify a token',
 			HINT = 'The keys that were loaded before stay as they are; clerk.drop_instance() removes an '
 				'instance.';
 	END IF;
-	RETURN usable;
+	RETURN (SELECT jsonb_object_agg(key.kid, key.jwk) FROM unnest(kids, keys) AS key (kid, jwk));
 END
 $$;
 COMMENT ON FUNCTION clerk_internal.usable_jwks(jsonb) IS

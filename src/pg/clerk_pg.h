@@ -199,7 +199,7 @@ typedef struct ClerkInstance
 	bool has_uuid_fallback;
 	int64 legacy_template_until; /* microseconds since the Unix epoch; 0: never */
 	ClerkPolicy policy;
-	ClerkKey *keys; /* those that have been asked for */
+	struct named_hash *keys; /* by kid, those that have been asked for */
 	bool knows_keys_for_any_kid;
 	ClerkKey *keys_for_any_kid;
 	TimestampTz unknown_kid_at; /* when unknown_kid.c was last told of one */

@@ -85,12 +85,13 @@ static ClerkTable jwks_table = {.name = "jwks",
 								.n_columns = lengthof(jwks_columns),
 								.n_keys = 2};
 
-typedef struct InstanceEntry
+/* An instance by its issuer, or a key by its kid. */
+typedef struct NamedEntry
 {
-	const char *issuer;
-	ClerkInstance *instance;
+	const char *name;
+	void *value;
 	char status;
-} InstanceEntry;
+} NamedEntry;
 
 static inline uint32
 hash_text(const char *text)
@@ -98,10 +99,10 @@ hash_text(const char *text)
 	return hash_bytes((const unsigned char *) text, (int) strlen(text));
 }
 
-#define SH_PREFIX instances
-#define SH_ELEMENT_TYPE InstanceEntry
+#define SH_PREFIX named
+#define SH_ELEMENT_TYPE NamedEntry
 #define SH_KEY_TYPE const char *
-#define SH_KEY issuer
+#define SH_KEY name
 #define SH_HASH_KEY(tb, key) hash_text(key)
 #define SH_EQUAL(tb, a, b) (strcmp(a, b) == 0)
 #define SH_SCOPE static inline
@@ -111,7 +112,7 @@ hash_text(const char *text)
 
 /* All that was read since the last change, in keys_context. */
 static MemoryContext keys_context = NULL;
-static instances_hash *instances = NULL;
+static named_hash *instances = NULL;
 
 /* Counts the changes, so that whoever keeps something can tell when to let it go. */
 static uint64 epoch = 0;
@@ -148,7 +149,7 @@ clerk_keys_refresh(void)
 	MemoryContextReset(keys_context);
 	instances = NULL;
 	epoch++;
-	instances = instances_create(keys_context, 8, NULL);
+	instances = named_create(keys_context, 8, NULL);
 	known_changes = changes();
 	return epoch;
 }
@@ -277,13 +278,13 @@ read_instance(HeapTuple tuple, TupleDesc desc, void *arg)
 ClerkStatus
 clerk_keys_instance(const char *issuer, ClerkInstance **instance)
 {
-	InstanceEntry *entry = instances_lookup(instances, issuer);
+	NamedEntry *entry = named_lookup(instances, issuer);
 	ClerkRows rows;
 	bool found;
 
 	if (entry != NULL)
 	{
-		*instance = entry->instance;
+		*instance = entry->value;
 		return CLERK_OK;
 	}
 	rows = clerk_table_read(&instances_table, 1, &issuer, read_instance, instance);
@@ -291,7 +292,8 @@ clerk_keys_instance(const char *issuer, ClerkInstance **instance)
 		return rows == CLERK_ROWS_NONE ? CLERK_ISSUER_UNKNOWN
 									   : CLERK_INSTANCES_UNREADABLE;
 	(*instance)->issuer = MemoryContextStrdup(keys_context, issuer);
-	instances_insert(instances, (*instance)->issuer, &found)->instance = *instance;
+	(*instance)->keys = named_create(keys_context, 4, NULL);
+	named_insert(instances, (*instance)->issuer, &found)->value = *instance;
 	return CLERK_OK;
 }
 
@@ -401,27 +403,22 @@ read_key(HeapTuple tuple, TupleDesc desc, void *arg)
 	return true;
 }
 
-static ClerkKey *
-find_among(ClerkKey *list, const char *kid)
-{
-	while (list != NULL && strcmp(list->kid, kid) != 0)
-		list = list->next;
-	return list;
-}
-
 /* The key of an instance with this kid, or NULL; it may have expired. */
 ClerkStatus
 clerk_keys_find(ClerkInstance *instance, const char *kid, ClerkKey **key)
 {
 	const char *const primary_key[] = {instance->issuer, kid};
+	NamedEntry *entry = named_lookup(instance->keys, kid);
+	bool found;
 
-	*key = find_among(instance->keys, kid);
+	*key = entry != NULL ? entry->value : NULL;
 	if (*key != NULL)
 		return CLERK_OK;
-	if (clerk_table_read(&jwks_table, 2, primary_key, read_key, &instance->keys) ==
+	if (clerk_table_read(&jwks_table, 2, primary_key, read_key, key) ==
 		CLERK_ROWS_UNREADABLE)
 		return CLERK_KEYS_UNREADABLE;
-	*key = find_among(instance->keys, kid);
+	if (*key != NULL)
+		named_insert(instance->keys, (*key)->kid, &found)->value = *key;
 	return CLERK_OK;
 }
 
