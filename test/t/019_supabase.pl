@@ -33,6 +33,8 @@ $node->safe_psql('postgres', q{
 	ALTER TABLE storage.objects ENABLE ROW LEVEL SECURITY;
 	ALTER TABLE realtime.messages ENABLE ROW LEVEL SECURITY;
 	GRANT ALL ON storage.objects, realtime.messages TO anon, authenticated;
+	CREATE FUNCTION storage.foldername(name text) RETURNS text[] LANGUAGE sql IMMUTABLE AS $$
+		SELECT (string_to_array(name, '/'))[:array_length(string_to_array(name, '/'), 1) - 1] $$;
 	CREATE FUNCTION realtime.topic() RETURNS text LANGUAGE sql STABLE AS $$ SELECT nullif(current_setting('realtime.topic', true), '') $$;
 	ALTER DEFAULT PRIVILEGES FOR ROLE supabase_admin IN SCHEMA public GRANT ALL ON TABLES TO person, anon, authenticated, service_role;
 	ALTER DEFAULT PRIVILEGES FOR ROLE supabase_admin IN SCHEMA public GRANT ALL ON FUNCTIONS TO person, anon, authenticated, service_role;
@@ -123,11 +125,17 @@ my $storage = sub {
 	return with_settings('supabase_admin', $sql, role => 'authenticated', 'request.jwt' => $token,
 		'request.jwt.claims' => claims($user), 'request.headers' => qq({"authorization":["Bearer $token"]}));
 };
-my $upload = "INSERT INTO storage.objects (bucket_id, name, owner_id) VALUES ('files', 'me.txt', 'user_alice') RETURNING name";
+sub upload
+{
+	my ($name, $owner) = @_;
+
+	return "INSERT INTO storage.objects (bucket_id, name, owner_id) VALUES ('files', '$name', '$owner') RETURNING name";
+}
 run_blocks('5. Storage');
-is($storage->($alice, 'user_alice', $upload), 'me.txt', 'Storage: uploads');
-like($storage->($bob, 'user_bob', $upload), qr/row-level security/, 'nobody in the name of another');
-is($storage->($alice, 'user_alice', 'SELECT name FROM storage.objects'), 'me.txt', 'and sees the file');
+is($storage->($alice, 'user_alice', upload('user_alice/me.txt', 'user_alice')), 'user_alice/me.txt', 'Storage: uploads');
+like($storage->($bob, 'user_bob', upload(@$_)), qr/row-level security/, "nobody in the name of another, or their folder: @$_")
+  for [ 'user_bob/me.txt', 'user_alice' ], [ 'user_alice/part.txt', 'user_bob' ], [ 'me.txt', 'user_bob' ];
+is($storage->($alice, 'user_alice', 'SELECT name FROM storage.objects'), 'user_alice/me.txt', 'and sees the file');
 is($storage->($bob, 'user_bob', 'SELECT name FROM storage.objects'), '', 'others do not');
 is($storage->($bob, 'user_bob', 'DELETE FROM storage.objects RETURNING name'), '', 'nor delete it');
 
@@ -161,6 +169,20 @@ my ($not_for_them) = $document =~ /\[reference\]\(reference.md\) but (.*?) \|/;
 is(as('supabase_admin', q{SELECT string_agg(proname, ' ' ORDER BY proname) FROM pg_proc
 		WHERE pronamespace = 'clerk'::regnamespace AND NOT has_function_privilege('person', oid, 'EXECUTE')}),
 	join(' ', sort $not_for_them =~ /`(\w+)`/g), 'the document says what is not for administrators');
+
+# When Supabase's own key changes: the old secret as the key of a JWKS, beside the new one
+my ($to_base64url) = $document =~ /`(printf %s "\$JWT_SECRET" \|[^`]*)`/;
+my $k = do { local $ENV{JWT_SECRET} = $secret; `sh -c '$to_base64url'` };
+my ($old) = $document =~ /`(\{"kty": "oct"[^`]*\})`/;
+my $new = '{"kty": "EC", "kid": "new", "alg": "ES256", "crv": "P-256", "x": "eA", "y": "eQ"}';
+chomp $k;
+$old =~ s/…/$k/;
+is(as('supabase_admin', "SELECT jsonb_build_array('$old'::jsonb) = secret::jsonb -> 'keys' FROM clerk.supabase_keys"), 't', 'the secret as a key');
+my ($both) = $document =~ /`(SELECT clerk\.set_supabase_keys\('\{"keys": \[new, old\]\}'\))`/;
+as('supabase_admin', $both =~ s/new, old/$new, $old/r);
+is(as('supabase_admin', "SELECT string_agg(jwk ->> 'kty', ' ') FROM clerk.supabase_keys, jsonb_array_elements(secret::jsonb -> 'keys') AS jwk"),
+	'EC oct', 'PostgREST gets both');
+as('supabase_admin', "SELECT clerk.set_supabase_keys('$secret')");
 
 # Who can read the secret
 my $readers = q{SELECT severity, object FROM clerk.audit() WHERE finding = 'supabase-secret-readable' ORDER BY object};
