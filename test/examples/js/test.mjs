@@ -6,7 +6,7 @@
  * Runs in a folder with the package, built, and its development dependencies.
  */
 import { spawnSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { inspect } from 'node:util';
 import { PrismaPg } from '@prisma/adapter-pg';
 import { clerkAuthenticate, isTokenRefused, withClerk } from '@clerk-rls/client';
@@ -230,6 +230,11 @@ const thenFail = (work) => async (tx) => {
 	same(await texts(prisma), [], 'Prisma, extended: the client that was extended is nobody, as before');
 	await prisma.$disconnect();
 }
+
+// what npm would publish
+const { exports, files } = JSON.parse(readFileSync(new URL('package.json', import.meta.url), 'utf8'));
+same([files, Object.values(exports).flatMap((entry) => (typeof entry === 'string' ? [entry] : Object.values(entry))).filter((file) => !existsSync(new URL(file, import.meta.url)))],
+	[['dist'], []], 'the package exports files that are there');
 
 // types
 const tsc = spawnSync(process.execPath, ['node_modules/typescript/bin/tsc', '-p', 'tsconfig.json'], { cwd: import.meta.dirname, encoding: 'utf8' });
