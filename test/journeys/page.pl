@@ -282,7 +282,7 @@ my %run = (
 	},
 	yaml => sub {
 		my ($text) = @_;
-		my @queries = map { s/^\s+//mgr } $text =~ /^ +query: \|\n( +.*\n)/mg;
+		my @queries = map { s/^\s+//mgr } $text =~ /^ +query: \|\n((?: {6}.*\n)+)/mg;
 		my $printed = ($psql //= psql())->(join '', 'SET ROLE exporter;', map({ "$_;\n" } @queries), 'RESET ROLE;');
 
 		return ($printed, @queries && $printed !~ /^\S*ERROR:/m ? '' : $printed);

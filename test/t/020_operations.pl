@@ -110,6 +110,8 @@ like($node->safe_psql($app, 'SET ROLE operator; SELECT public.clerk_report()'), 
 
 # Prometheus: the alerts are about metrics and reasons that there are
 my ($collector, $alerts) = blocks('With Prometheus', 'yaml');
+my ($counted) = $collector =~ /clerk_tokens_total\n.*?query: \|\n((?: {6}[^\n]*\n)+)/s;
+like($node->safe_psql($app, $counted), qr/^https:\/\/clerk\.example\.com\|token-invalid-signature\|0$/m, 'what alerts ask for is 0 before it is 1');
 my %metrics = map { $_ => 1 } $collector =~ /metric_name: (\w+)/g;
 my ($prometheus) = $document =~ /^## With Prometheus\n(.*?)^## /ms;
 my %asked = map { $_ => 1 } ($prometheus =~ s/```yaml\ncollector.*?```//sr) =~ /\b(clerk_\w+_(?:total|seconds))\b/g;

@@ -8,20 +8,32 @@ import type { Token } from './index.js';
 
 export { isTokenRefused, type Token } from './index.js';
 
-// For .default(): the Clerk ids of the signed-in user and of the active organization.
+/** For `.default()` of a text column: the Clerk id of the signed-in user. */
 export const uid: SQL = sql`clerk.uid()`;
+/** For `.default()` of a text column: the Clerk id of the active organization. */
 export const orgId: SQL = sql`clerk.org_id()`;
 
 type Executor = { execute(query: SQL): PromiseLike<unknown> };
-type Database<T extends Executor> = { transaction<R>(work: (tx: T) => Promise<R>): Promise<R> };
+type Database<T extends Executor, Config> = { transaction<R>(work: (tx: T) => Promise<R>, config?: Config): Promise<R> };
 
-/*
+/**
  * Does the work in a transaction of whoever the token is of; null is for nobody.
  *
- * Returns what the work returns. Drizzle's own error has the parameters in its text, and so the
- * token: what is thrown for a refused token is the driver's error, which has not.
+ * An error of the work, or a refused token, undoes all of it.
+ *
+ * @param db a database of node-postgres, postgres.js or another driver that has transactions
+ * @param work gets the transaction; queries of `db` itself are not part of it, and nobody's
+ * @param config that of `db.transaction()`, such as `{ isolationLevel: 'serializable' }`
+ * @returns what the work returns, once it is committed
+ * @throws what the work throws. Drizzle's own error has the parameters in its text, and so the token: what is thrown
+ * for a refused token is the driver's error, which has not, and which `isTokenRefused()` knows
  */
-export function clerkTransaction<T extends Executor, R>(db: Database<T>, token: Token, work: (tx: T) => Promise<R>): Promise<R> {
+export function clerkTransaction<T extends Executor, R, Config>(
+	db: Database<T, Config>,
+	token: Token,
+	work: (tx: T) => Promise<R>,
+	config?: Config,
+): Promise<R> {
 	return db.transaction(async (tx) => {
 		try {
 			await tx.execute(sql`SELECT clerk.authenticate(${token ?? null})`);
@@ -29,30 +41,31 @@ export function clerkTransaction<T extends Executor, R>(db: Database<T>, token: 
 			throw (error as Error).cause ?? error;
 		}
 		return work(tx);
-	});
+	}, config);
 }
 
 export type PolicyOptions = {
-	// the role of requests; authenticated unless you say otherwise
+	/** The role of requests; authenticated unless you say otherwise. */
 	role?: string;
-	// of the policy; the function's own unless you say otherwise
+	/** Of the policy; `own_rows` or `org_rows` unless you say otherwise. */
 	name?: string;
 };
 
 // What to compare a column with, by Drizzle's name of its type: Clerk ids are text, local ones what the mapping gives.
+// In a SELECT, so that the hosted file, too, is asked once a statement and not once a row.
 const users: { [type: string]: SQL } = {
-	PgText: uid,
-	PgVarchar: uid,
-	PgUUID: sql`clerk.mapped_id()`,
-	PgBigInt53: sql`clerk.mapped_bigint()`,
-	PgBigInt64: sql`clerk.mapped_bigint()`,
+	PgText: sql`(SELECT clerk.uid())`,
+	PgVarchar: sql`(SELECT clerk.uid())`,
+	PgUUID: sql`(SELECT clerk.mapped_id())`,
+	PgBigInt53: sql`(SELECT clerk.mapped_bigint())`,
+	PgBigInt64: sql`(SELECT clerk.mapped_bigint())`,
 };
 const organizations: { [type: string]: SQL } = {
-	PgText: orgId,
-	PgVarchar: orgId,
-	PgUUID: sql`clerk.mapped_org_id()`,
-	PgBigInt53: sql`clerk.mapped_org_bigint()`,
-	PgBigInt64: sql`clerk.mapped_org_bigint()`,
+	PgText: sql`(SELECT clerk.org_id())`,
+	PgVarchar: sql`(SELECT clerk.org_id())`,
+	PgUUID: sql`(SELECT clerk.mapped_org_id())`,
+	PgBigInt53: sql`(SELECT clerk.mapped_org_bigint())`,
+	PgBigInt64: sql`(SELECT clerk.mapped_org_bigint())`,
 };
 
 function isCaller(column: AnyPgColumn, callers: { [type: string]: SQL }): SQL {
@@ -62,12 +75,11 @@ function isCaller(column: AnyPgColumn, callers: { [type: string]: SQL }): SQL {
 	return sql`${column} = ${caller}`;
 }
 
-/*
- * Users see and change their own rows: a policy for the third argument of pgTable().
+/**
+ * Users see and change their own rows: a policy for the third argument of `pgTable()`.
  *
- * owner	the column with the user's id: text for Clerk's, uuid or bigint for the local one
- *
- * Throws a TypeError for a column of another type.
+ * @param owner the column with the user's id: text or varchar for Clerk's, uuid or bigint for the local one
+ * @throws {TypeError} for a column of another type
  */
 export function ownRows(owner: AnyPgColumn, { role = 'authenticated', name = 'own_rows' }: PolicyOptions = {}): PgPolicy {
 	const mine = isCaller(owner, users);
@@ -75,22 +87,26 @@ export function ownRows(owner: AnyPgColumn, { role = 'authenticated', name = 'ow
 	return pgPolicy(name, { as: 'permissive', for: 'all', to: role, using: mine, withCheck: mine });
 }
 
-/*
- * Members of the active organization see and change its rows, and no other policy lets a row of
- * another organization through.
+export type OrgPolicyOptions = PolicyOptions & {
+	/** If it is set, members see and add rows, and only this role (`admin`, say) changes and deletes them. */
+	adminRole?: string;
+};
+
+/**
+ * Members of the active organization see and change its rows, and no other policy lets a row of another
+ * organization through.
  *
- * org			the column with the organization's id: text for Clerk's, uuid or bigint for the local one
- * adminRole	if it is set, members see and add rows, and only this role changes and deletes them
- *
- * Returns the policies, to be spread. Throws a TypeError for a column of another type.
+ * @param org the column with the organization's id: text or varchar for Clerk's, uuid or bigint for the local one
+ * @returns the policies, for the third argument of `pgTable()`, to be spread beside others
+ * @throws {TypeError} for a column of another type
  */
-export function orgRows(org: AnyPgColumn, { role = 'authenticated', name = 'org_rows', adminRole }: PolicyOptions & { adminRole?: string } = {}): PgPolicy[] {
+export function orgRows(org: AnyPgColumn, { role = 'authenticated', name = 'org_rows', adminRole }: OrgPolicyOptions = {}): PgPolicy[] {
 	const ours = isCaller(org, organizations);
 	const tenant = pgPolicy(`${name}_only`, { as: 'restrictive', for: 'all', to: role, using: ours, withCheck: ours });
 
 	if (adminRole === undefined) return [tenant, pgPolicy(name, { as: 'permissive', for: 'all', to: role, using: ours, withCheck: ours })];
 
-	const admin = sql`${ours} AND clerk.has_role(${sql.raw(`'${adminRole.replaceAll("'", "''")}'`)})`;
+	const admin = sql`${ours} AND (SELECT clerk.has_role(${sql.raw(`'${adminRole.replaceAll("'", "''")}'`)}))`;
 	return [
 		tenant,
 		pgPolicy(`${name}_read`, { as: 'permissive', for: 'select', to: role, using: ours }),

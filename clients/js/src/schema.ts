@@ -1,15 +1,19 @@
 /*
  * schema.ts
  *		The functions of the schema clerk that everybody may call, as supabase-js types them.
- *
- * For PostgREST with clerk among its db-schemas: createClient<Database & { clerk: ClerkSchema }>(…),
- * and then .schema('clerk').rpc('diagnose').
  */
 
 type None = Record<PropertyKey, never>;
 type Returns<T> = { Args: None; Returns: T };
 type Json = string | number | boolean | null | { [key: string]: Json | undefined } | Json[];
 
+/**
+ * For PostgREST with `clerk` among its `db-schemas`: `createClient<Database & { clerk: ClerkSchema }>(…)`, and then
+ * `.schema('clerk').rpc('diagnose')`.
+ *
+ * Times are strings in ISO 8601, and intervals strings as PostgreSQL takes them (`10 minutes`). A bigint is a number,
+ * exact up to `Number.MAX_SAFE_INTEGER`. Of these functions only `verify` fails, for a token that is refused.
+ */
 export type ClerkSchema = {
 	Tables: Record<never, never>;
 	Views: Record<never, never>;

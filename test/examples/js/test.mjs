@@ -6,7 +6,7 @@
  * Runs in a folder with the package, built, and its development dependencies.
  */
 import { spawnSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { inspect } from 'node:util';
 import { PrismaPg } from '@prisma/adapter-pg';
 import { clerkAuthenticate, isTokenRefused, withClerk } from '@clerk-rls/client';
@@ -17,13 +17,27 @@ import { createClient } from '@supabase/supabase-js';
 import { generateDrizzleJson, generateMigration } from 'drizzle-kit/api';
 import { drizzle } from 'drizzle-orm/node-postgres';
 import { bigint, integer, pgTable, text, uuid } from 'drizzle-orm/pg-core';
-import { Kysely, PostgresDialect } from 'kysely';
+import { Kysely, PostgresDialect, sql as kysely } from 'kysely';
 import pg from 'pg';
 import { PrismaClient } from './generated/index.js';
 import { SUPABASE_ANON_KEY, SUPABASE_URL, errorOf, ok, same, sessionOf, sql, token } from '../tap.mjs';
 
 const pool = new pg.Pool({ connectionString: process.env.DATABASE_URL, max: 5 });
+// without PgBouncer
+const direct = new pg.Pool({ host: process.env.PGHOST, user: 'app', database: 'postgres', max: 3 });
+direct.on('error', () => {});
 const [ann, bea, expired] = [token('ann'), token('bea'), token('ann_expired')];
+
+// What anybody prints.
+let printed = '';
+for (const stream of [process.stdout, process.stderr]) {
+	const write = stream.write.bind(stream);
+
+	stream.write = (text, ...rest) => {
+		printed += text;
+		return write(text, ...rest);
+	};
+}
 
 // What must hold of every client. Each takes a token, and adds a note, lists the texts, or fails after adding one.
 async function contract(name, { add, texts, addAndFail }) {
@@ -65,6 +79,7 @@ const thenFail = (work) => async (tx) => {
 	session = Promise.resolve(sessionOf('ann'));
 	same(await texts(), ['hello'], 'withClerk: also when it comes later');
 	const rpc = async (name, args) => (await supabase.schema('clerk').rpc(name, args)).data;
+	same(await rpc('claim', { path: ['sid'] }), 'sess_ann', 'withClerk: a function with a variadic argument');
 	same([await rpc('uid'), await rpc('has_role', { role: 'admin' }), (await rpc('diagnose')).length > 0], ['user_ann', false, true], 'withClerk: functions of the schema clerk');
 	session = null;
 	same(await texts(), [], 'withClerk: nobody sees nothing');
@@ -74,6 +89,7 @@ const thenFail = (work) => async (tx) => {
 
 // node-postgres
 {
+	const texts = (client) => client.query('SELECT body FROM notes');
 	const add = (body) => (client) => client.query('INSERT INTO notes (body) VALUES ($1)', [body]);
 
 	await contract('node-postgres', {
@@ -87,7 +103,49 @@ const thenFail = (work) => async (tx) => {
 		connect: async () => ({ query: async (text) => { if (text !== 'BEGIN') throw new Error(text); }, release: (how) => released.push(how) }),
 	};
 	await errorOf(clerkAuthenticate(broken, ann, () => {}));
-	same(released, [true], 'node-postgres: a connection that cannot be rolled back is closed');
+	same(released.map(String), ['Error: ROLLBACK'], 'node-postgres: a connection that cannot be rolled back is closed');
+	same(await errorOf(clerkAuthenticate({ connect: () => Promise.reject(new Error('no connection')) }, ann, () => {})).then(String), 'Error: no connection', 'node-postgres: nor is one released that never was');
+	same(await errorOf(clerkAuthenticate(pool, '', texts)).then(isTokenRefused), true, 'node-postgres: an empty token is a refused one');
+
+	const swallowed = await errorOf(clerkAuthenticate(pool, ann, async (client) => {
+		await add('lost')(client);
+		await client.query('SELECT 1/0').catch(() => {});
+		return 'done';
+	}));
+	ok(/rolled back/.test(swallowed?.message), 'node-postgres: work that goes on after a statement that has failed is not reported as done', inspect(swallowed));
+	same(await clerkAuthenticate(pool, ann, async (client) => (await client.query("SELECT current_setting('transaction_isolation') AS i, current_setting('transaction_read_only') AS r")).rows[0],
+		{ begin: 'BEGIN ISOLATION LEVEL SERIALIZABLE READ ONLY' }), { i: 'serializable', r: 'on' }, 'node-postgres: the transaction begins as one likes');
+}
+
+// node-postgres: a crowd on few connections, of which some break
+{
+	sql("TRUNCATE notes; INSERT INTO notes (user_id, body) VALUES ('user_ann', 'hello'), ('user_bea', 'bea''s')");
+	const bodies = async (client) => (await client.query('SELECT body, pg_sleep(0.001) FROM notes ORDER BY id')).rows.map(({ body }) => body).join();
+	const seen = { ann: 'hello', bea: "bea's", nobody: '' };
+	const turns = await Promise.all(Array.from({ length: 300 }, async (_, i) => {
+		const who = ['ann', 'bea', 'nobody'][i % 3];
+		const mine = { ann, bea, nobody: null }[who];
+
+		switch (i % 5) {
+			case 0: return isTokenRefused(await errorOf(clerkAuthenticate(direct, expired, bodies)));
+			case 1: return (await errorOf(clerkAuthenticate(direct, mine, thenFail(bodies))))?.message === 'changed my mind';
+			case 2: return (await errorOf(clerkAuthenticate(direct, mine, (client) => client.query('SELECT 1/0'))))?.code === '22012';
+			case 3: if (i % 20 === 3) return (await errorOf(clerkAuthenticate(direct, mine, async (client) => {
+				const { pid } = (await client.query('SELECT pg_backend_pid() AS pid')).rows[0];
+
+				sql(`SELECT pg_terminate_backend(${pid})`);
+				return bodies(client);
+			}))) instanceof Error;
+		}
+		return (await clerkAuthenticate(direct, mine, bodies)) === seen[who];
+	}));
+	same(turns.map((good, i) => good || i).filter((good) => good !== true), [], 'a crowd: everybody sees their own, or the right error');
+	same([direct.waitingCount, direct.totalCount - direct.idleCount], [0, 0], 'a crowd: all connections are back');
+	const left = await Promise.all(Array.from({ length: 3 }, () => direct.query("SELECT clerk.uid() AS uid, current_setting('clerk.token', true) AS token, pg_sleep(0.05)")));
+	same(left.map(({ rows: [{ uid, token }] }) => [uid, token || null]), Array(3).fill([null, null]), 'a crowd: nobody is left in them');
+	const clients = await Promise.all(Array.from({ length: 3 }, () => direct.connect()));
+	same(clients.map((client) => client.listenerCount('error')), [0, 0, 0], 'a crowd: nor a listener');
+	clients.forEach((client) => client.release());
 }
 
 // Drizzle
@@ -101,6 +159,9 @@ const thenFail = (work) => async (tx) => {
 		texts: (mine) => drizzles.clerkTransaction(db, mine, async (tx) => (await tx.select().from(notes).orderBy(notes.id)).map(({ body }) => body)),
 		addAndFail: (mine, body) => drizzles.clerkTransaction(db, mine, thenFail(add(body))),
 	});
+
+	const isolation = async (tx) => (await tx.execute('SHOW transaction_isolation')).rows[0].transaction_isolation;
+	same(await drizzles.clerkTransaction(db, ann, isolation, { isolationLevel: 'serializable' }), 'serializable', 'Drizzle: with its options');
 
 	// policies in the schema, as drizzle-kit writes them
 	const own = pgTable('d_own', { userId: text('user_id').notNull().default(drizzles.uid), body: text() }, (t) => [drizzles.ownRows(t.userId)]);
@@ -140,6 +201,8 @@ const thenFail = (work) => async (tx) => {
 		texts: (mine) => kyselys.clerkTransaction(db, mine, async (trx) => (await trx.selectFrom('notes').select('body').orderBy('id').execute()).map(({ body }) => body)),
 		addAndFail: (mine, body) => kyselys.clerkTransaction(db, mine, thenFail(add(body))),
 	});
+	const isolation = async (trx) => (await kysely`SHOW transaction_isolation`.execute(trx)).rows[0].transaction_isolation;
+	same(await kyselys.clerkTransaction(db.transaction().setIsolationLevel('serializable'), ann, isolation), 'serializable', 'Kysely: with its options');
 }
 
 // Prisma, by transaction and as an extended client
@@ -162,9 +225,16 @@ const thenFail = (work) => async (tx) => {
 	});
 	same(await as(ann).$queryRaw`SELECT clerk.uid() AS who`, [{ who: 'user_ann' }], 'Prisma, extended: raw queries, too');
 	ok((await errorOf((async () => as(ann).$transaction([]))())) instanceof TypeError, 'Prisma, extended: $transaction() of an array is an error');
+	same((await prismas.clerkTransaction(prisma, ann, (tx) => tx.$queryRaw`SHOW transaction_isolation`, { isolationLevel: 'Serializable' }))[0].transaction_isolation, 'serializable', 'Prisma: with its options');
+	same(isTokenRefused(await errorOf(as(ann).$queryRawUnsafe("SELECT 1/0, 'PT401'"))), false, 'Prisma: what only says PT401 is no refused token');
 	same(await texts(prisma), [], 'Prisma, extended: the client that was extended is nobody, as before');
 	await prisma.$disconnect();
 }
+
+// what npm would publish
+const { exports, files } = JSON.parse(readFileSync(new URL('package.json', import.meta.url), 'utf8'));
+same([files, Object.values(exports).flatMap((entry) => (typeof entry === 'string' ? [entry] : Object.values(entry))).filter((file) => !existsSync(new URL(file, import.meta.url)))],
+	[['dist'], []], 'the package exports files that are there');
 
 // types
 const tsc = spawnSync(process.execPath, ['node_modules/typescript/bin/tsc', '-p', 'tsconfig.json'], { cwd: import.meta.dirname, encoding: 'utf8' });
@@ -180,4 +250,7 @@ const called = JSON.parse(sql(`SELECT json_object_agg(proname, args ORDER BY pro
 	GROUP BY proname) AS f`));
 same(described, called, 'the type of the schema has the functions that everybody may call');
 
+ok(![ann, bea, expired, token('ann', 'org_acme')].some((secret) => printed.includes(secret)), 'nobody has printed a token');
+
 await pool.end();
+await direct.end();

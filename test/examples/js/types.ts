@@ -33,10 +33,15 @@ export async function check(token: string) {
 
 	const notes = pgTable('notes', { userId: text('user_id').notNull().default(uid), orgId: text('org_id') }, (t) => [ownRows(t.userId), ...orgRows(t.orgId, { adminRole: 'admin' })]);
 	const found: { userId: string; orgId: string | null }[] = await clerkTransaction(drizzle(pool), token, (tx) => tx.select().from(notes));
+	await clerkTransaction(drizzle(pool), token, (tx) => tx.select().from(notes), { isolationLevel: 'serializable' });
+	// @ts-expect-error there is no such level
+	await clerkTransaction(drizzle(pool), token, (tx) => tx.select().from(notes), { isolationLevel: 'high' });
 	pgTable('tens', { id: bigint({ mode: 'number' }) }, (t) => [ownRows(t.id)]);
 
 	const kysely = new Kysely<{ notes: { id: Generated<number>; body: string } }>({ dialect: new PostgresDialect({ pool }) });
 	const one: { body: string } | undefined = await kyselyTransaction(kysely, null, (trx) => trx.selectFrom('notes').select('body').executeTakeFirst());
+
+	await kyselyTransaction(kysely.transaction().setIsolationLevel('serializable'), token, (trx) => trx.selectFrom('notes').selectAll().execute());
 
 	const prisma = new PrismaClient({ adapter: null as never });
 	const mine: { body: string }[] = await prisma.$extends(forUser(token)).note.findMany();

@@ -38,6 +38,21 @@ const tampered = await errorOf(withUser(`${ann.slice(0, -6)}AAAAAA`, bodies));
 ok(/^token-invalid-signature: /.test(tampered?.message), 'so is a forged one', String(tampered));
 ok(!inspect([expired, tampered], { depth: null }).includes('eyJ'), 'no error has the token in it');
 
+// what goes wrong in between
+const swallowed = await errorOf(withUser(ann, async (client) => {
+	await add('lost')(client);
+	await client.query('SELECT 1/0').catch(() => {});
+}));
+ok(/rolled back/.test(swallowed?.message), 'work that goes on after a statement that has failed is not reported as done', inspect(swallowed));
+const broken = await errorOf(withUser(ann, async (client) => {
+	const { rows: [{ pid }] } = await client.query('SELECT pg_backend_pid() AS pid');
+
+	sql(`SELECT pg_terminate_backend(${pid})`);
+	return bodies(client);
+}));
+ok(broken instanceof Error, 'a connection that breaks is an error of its query', inspect(broken));
+same(await withUser(ann, bodies), ['hello'], 'and the next one takes another');
+
 // what somebody has left on the connection
 await pool.query("SELECT set_config('clerk.token', $1, false)", [bea]);
 same(await bodies(pool), ["bea's"], 'a token that is set for the session is there for the next client');
