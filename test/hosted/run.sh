@@ -127,7 +127,7 @@ dropdb hosted_differential
 # PostgreSQL inside of Node: the newest version, on 32 bits, and nobody but a superuser
 if [ -d build/pglite ]; then
 	mkdir -p "$out/hosted/demo"
-	cp hosted/clerk_rls.sql "$out/hosted"
+	cp hosted/clerk_rls.sql hosted/clerk_rls_test.sql "$out/hosted"
 	cp hosted/demo/demo.mjs hosted/demo/package.json "$out/hosted/demo"
 	ln -s "$PWD/build/pglite/node_modules" "$out/hosted/demo/node_modules"
 	node "$out/hosted/demo/demo.mjs" || failed=1
