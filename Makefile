@@ -134,7 +134,7 @@ endif
 # one file for databases that take no extension
 HOSTED_TEST = $(dir $(HOSTED))clerk_rls_test.sql
 hosted: $(HOSTED) $(HOSTED_TEST)
-$(HOSTED_TEST): sql/hosted/testkit.pl clerk_rls_test/sql/clerk_rls_test--1.0.0.sql sql/hosted/testkit.sql
+$(HOSTED_TEST): clerk_rls_test/hosted/assemble.pl clerk_rls_test/sql/clerk_rls_test--1.0.0.sql clerk_rls_test/hosted/key.sql
 	mkdir -p $(@D)
 	@perl $^ >$@.new
 	mv $@.new $@

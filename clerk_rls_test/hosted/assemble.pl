@@ -1,10 +1,10 @@
 #!/usr/bin/env perl
 #
-# testkit.pl
+# assemble.pl
 #		hosted/clerk_rls_test.sql, the test kit for databases that have the hosted file, out of the
 #		script of the extension clerk_rls_test and of what stands in the place of its C.
 #
-# usage: testkit.pl SCRIPT REPLACEMENT
+# usage: assemble.pl SCRIPT REPLACEMENT
 #
 use strict;
 use warnings;
