@@ -132,7 +132,12 @@ clean:
 endif
 
 # one file for databases that take no extension
-hosted: $(HOSTED)
+HOSTED_TEST = $(dir $(HOSTED))clerk_rls_test.sql
+hosted: $(HOSTED) $(HOSTED_TEST)
+$(HOSTED_TEST): clerk_rls_test/hosted/assemble.pl clerk_rls_test/sql/clerk_rls_test--1.0.0.sql clerk_rls_test/hosted/key.sql
+	mkdir -p $(@D)
+	@perl $^ >$@.new
+	mv $@.new $@
 $(HOSTED): sql/hosted/assemble.pl $(EXTENSION).control Makefile $(HOSTED_PARTS)
 	mkdir -p $(@D)
 	@perl sql/hosted/assemble.pl $(EXTVERSION) $(HOSTED_PARTS) >$@.new

@@ -2318,7 +2318,7 @@ BEGIN
 					AND aud ?| instance.audiences END, false) THEN 'ok' ELSE 'audience' END,
 		CASE WHEN instance.authorized_parties IS NULL OR coalesce(
 				clerk_internal.json_string(claims -> 'azp') = ANY (instance.authorized_parties), false)
-			THEN 'ok'
+				THEN 'ok'
 			WHEN claims ->> 'azp' IS NULL THEN 'authorized_party_missing' ELSE 'authorized_party' END,
 		CASE WHEN exp IS NULL THEN 'expiry_invalid' WHEN exp <= now_s - skew THEN 'expired' ELSE 'ok' END,
 		CASE WHEN nbf IS NULL AND claims ->> 'nbf' IS NOT NULL THEN 'not_before_invalid'
@@ -8163,8 +8163,10 @@ CREATE OR REPLACE FUNCTION clerk_internal.doctor_instances() RETURNS TABLE (subj
 		FROM instance WHERE publishable_key ^@ 'pk_test_' OR issuer ~ '\.clerk\.accounts\.dev/?$'
 			ORDER BY issuer) AS development
 	UNION ALL
-	SELECT 'extension clerk_rls_test', 'error', 'It signs in anybody: DROP EXTENSION clerk_rls_test'
-	WHERE EXISTS (SELECT FROM pg_extension WHERE extname = 'clerk_rls_test')
+	SELECT 'clerk_rls_test', 'error', 'It signs in anybody: DROP ' || CASE
+			WHEN EXISTS (SELECT FROM pg_extension WHERE extname = 'clerk_rls_test')
+			THEN 'EXTENSION clerk_rls_test' ELSE 'SCHEMA clerk_test CASCADE' END
+	WHERE to_regclass('clerk_test.private_key') IS NOT NULL
 $$;
 COMMENT ON FUNCTION clerk_internal.doctor_instances()
 	IS 'what clerk.doctor() says of instances, their keys and webhooks';

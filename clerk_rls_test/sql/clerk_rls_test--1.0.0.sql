@@ -250,7 +250,7 @@ CREATE FUNCTION clerk_test.login(
 DECLARE
 	token constant text := clerk_test.token(clerk_test.claims(user_id, org, role, permissions, features, plans, claims));
 	verified constant jsonb := clerk.verify(token);
-	anon constant text := current_setting('clerk.anon_role');
+	anon constant text := clerk_internal.anon_role();
 BEGIN
 	PERFORM clerk_test.set_request(
 		jsonb_build_object('authorization', 'Bearer ' || token)::text,
@@ -269,9 +269,8 @@ CREATE FUNCTION clerk_test.logout() RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 	AS $$
 BEGIN
-	PERFORM clerk.is_authenticated();	-- loads the library, which knows the setting
-	PERFORM clerk_test.set_request('{}', jsonb_build_object('role', current_setting('clerk.anon_role'))::text,
-		current_setting('clerk.anon_role'));
+	PERFORM clerk_test.set_request('{}', jsonb_build_object('role', clerk_internal.anon_role())::text,
+		clerk_internal.anon_role());
 END
 $$;
 COMMENT ON FUNCTION clerk_test.logout() IS 'makes the rest an anonymous request';

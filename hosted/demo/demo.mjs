@@ -74,5 +74,10 @@ expect('a webhook', [await receive(), await receive()], ['applied', 'duplicate']
 expect('Alice sees', await bodies(token('user_alice')), []);
 expect('and why', (await as(token('user_alice'), `SELECT split_part(detail, ':', 1) AS why FROM clerk.diagnose() WHERE outcome = 'fail'`))[0],
 	{ why: 'user-revoked' });
+// The test kit signs in whom you like.
+await db.exec(readFileSync(new URL('../clerk_rls_test.sql', import.meta.url), 'utf8'));
+await db.query(`SELECT clerk_test.login('user_carol', 'org_acme', plans => '{pro}')`);
+expect('the test kit', (await db.query(`SELECT clerk.uid(), current_user AS role, clerk.has_plan('pro') AS pro`)).rows[0], { uid: 'user_carol', role: 'authenticated', pro: true });
+await db.query('SELECT clerk_test.reset()');
 expect('the version', (await db.query('SELECT clerk.version() AS v')).rows[0].v.replace(/^[0-9.]+/, 'N'), 'N (hosted)');
 process.exit(failed ? 1 : 0);

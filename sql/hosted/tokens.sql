@@ -260,7 +260,7 @@ BEGIN
 					AND aud ?| instance.audiences END, false) THEN 'ok' ELSE 'audience' END,
 		CASE WHEN instance.authorized_parties IS NULL OR coalesce(
 				clerk_internal.json_string(claims -> 'azp') = ANY (instance.authorized_parties), false)
-			THEN 'ok'
+				THEN 'ok'
 			WHEN claims ->> 'azp' IS NULL THEN 'authorized_party_missing' ELSE 'authorized_party' END,
 		CASE WHEN exp IS NULL THEN 'expiry_invalid' WHEN exp <= now_s - skew THEN 'expired' ELSE 'ok' END,
 		CASE WHEN nbf IS NULL AND claims ->> 'nbf' IS NOT NULL THEN 'not_before_invalid'

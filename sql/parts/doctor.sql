@@ -70,8 +70,10 @@ CREATE FUNCTION clerk_internal.doctor_instances() RETURNS TABLE (subject text, o
 		FROM instance WHERE publishable_key ^@ 'pk_test_' OR issuer ~ '\.clerk\.accounts\.dev/?$'
 			ORDER BY issuer) AS development
 	UNION ALL
-	SELECT 'extension clerk_rls_test', 'error', 'It signs in anybody: DROP EXTENSION clerk_rls_test'
-	WHERE EXISTS (SELECT FROM pg_extension WHERE extname = 'clerk_rls_test')
+	SELECT 'clerk_rls_test', 'error', 'It signs in anybody: DROP ' || CASE
+			WHEN EXISTS (SELECT FROM pg_extension WHERE extname = 'clerk_rls_test')
+			THEN 'EXTENSION clerk_rls_test' ELSE 'SCHEMA clerk_test CASCADE' END
+	WHERE to_regclass('clerk_test.private_key') IS NOT NULL
 $$;
 COMMENT ON FUNCTION clerk_internal.doctor_instances()
 	IS 'what clerk.doctor() says of instances, their keys and webhooks';

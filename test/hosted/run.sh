@@ -31,9 +31,11 @@ report()
 }
 
 make -s hosted HOSTED="$out/clerk_rls.sql" PG_CONFIG="${PG_CONFIG:-pg_config}"
-status=0
-cmp "$out/clerk_rls.sql" hosted/clerk_rls.sql || status=1
-report $status 'hosted/clerk_rls.sql is what the parts give (make hosted)'
+for name in clerk_rls clerk_rls_test; do
+	status=0
+	cmp "$out/$name.sql" "hosted/$name.sql" || status=1
+	report $status "hosted/$name.sql is what the parts give (make hosted)"
+done
 report "$(($(wc -c <hosted/clerk_rls.sql) > 980000))" 'it fits into the editor of supabase.com'
 report "$(grep -cE 'LANGUAGE C\b|MODULE_PATHNAME|pgcrypto|^\\' hosted/clerk_rls.sql || true)" 'it needs no extension, and no psql'
 
@@ -89,6 +91,29 @@ for file in test/hosted/sql/*.sql; do
 	report $status "$name"
 	sed 's/^/# /' "$out/$name.diff"
 done
+
+# The test kit's own tests, whose roles are there already; and that OpenSSL takes its keys and signatures.
+without_roles()
+{
+	sed -E '/^CREATE ROLE (anon|authenticated);$/d; /^DROP ROLE anon, authenticated;$/d; s/^DROP ROLE anon, authenticated, /DROP ROLE /' "$1"
+}
+createdb -O hosted_owner -T hosted_template hosted_testkit
+psql -Xq -U hosted_owner -d hosted_testkit -v ON_ERROR_STOP=1 -f hosted/clerk_rls_test.sql
+for name in login organization; do
+	without_roles "clerk_rls_test/test/sql/$name.sql" | psql -Xaq -d hosted_testkit >"$out/testkit_$name.out" 2>&1
+	status=0
+	diff -U3 <(without_roles "clerk_rls_test/expected/$name.out") "$out/testkit_$name.out" >"$out/testkit.diff" || status=1
+	report $status "clerk_rls_test: $name"
+	sed 's/^/# /' "$out/testkit.diff"
+done
+psql -XAtq -d hosted_testkit -c "SELECT encode(der, 'hex'), encode(clerk_test.sign(der, 'text'), 'hex') FROM clerk_test.private_key" |
+	perl -e '
+		my ($key, $signature) = map { pack("H*", $_) } split /\|/, <STDIN>; chdir shift or die;
+		for (["key.der", $key], ["signature", $signature], ["text", "text"]) { open(my $f, ">", $_->[0]) or die; print $f $_->[1]; }
+		exit(system("openssl pkey -inform DER -in key.der -check -pubout -out key.pub >check.out 2>&1 && openssl dgst -sha256 -verify key.pub -signature signature text >>check.out 2>&1") != 0);' "$out" && status=0 || status=1
+report $status 'clerk_rls_test: OpenSSL takes its key, and its signature'
+[ $status = 0 ] || sed 's/^/# /' "$out/check.out"
+dropdb hosted_testkit
 # what Clerk's own packages answer
 node test/differential/pairs.mjs build/clerk 500 "${CLERK_PAIRS_SEED:-20261123}" RS256 >"$out/pairs.tsv"
 chmod a+r "$out/pairs.tsv"
@@ -102,7 +127,7 @@ dropdb hosted_differential
 # PostgreSQL inside of Node: the newest version, on 32 bits, and nobody but a superuser
 if [ -d build/pglite ]; then
 	mkdir -p "$out/hosted/demo"
-	cp hosted/clerk_rls.sql "$out/hosted"
+	cp hosted/clerk_rls.sql hosted/clerk_rls_test.sql "$out/hosted"
 	cp hosted/demo/demo.mjs hosted/demo/package.json "$out/hosted/demo"
 	ln -s "$PWD/build/pglite/node_modules" "$out/hosted/demo/node_modules"
 	node "$out/hosted/demo/demo.mjs" || failed=1
