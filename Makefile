@@ -159,6 +159,10 @@ test:
 bench:
 	bash test/bench/bench.sh
 
+# how it grows, five minutes
+growth:
+	bash test/bench/growth.sh
+
 # each target for FUZZ_SECONDS, 600 unless told otherwise
 fuzz:
 	$(MAKE) -k -C test/fuzz check

@@ -259,22 +259,29 @@ bench_memory()
 	$core sign "$SCRATCH/es256.pem" ES256 ins_es256 $issuer "$n_tokens" | scratch_sql -f test/bench/memory.sql
 }
 
+# export NAME QUERY
+export_csv()
+{
+	scratch_sql -c "COPY ($2) TO STDOUT CSV HEADER" >"build/$1.csv"
+}
+
 bench_report()
 {
 	scratch_sql -f test/bench/report.sql
-	scratch_sql -c "SELECT variant AS stage, round((median * 1e3)::numeric, 2) AS microseconds,
-		format('%s-%s', round((min * 1e3)::numeric, 2), round((max * 1e3)::numeric, 2)) AS \"min-max\"
-		FROM bench.figures WHERE work = 'a new token, RS256, in one process'
-		ORDER BY variant <> 'EVP_DigestVerify', variant <> 'a new token', median DESC"
-	scratch_sql -c 'COPY (SELECT * FROM bench.raw ORDER BY work, variant, run) TO STDOUT CSV HEADER' >build/bench.csv
-	scratch_sql -c 'COPY (SELECT work, ratio, measured, target, variant_median, variant_min, variant_max,
-		baseline_median, baseline_min, baseline_max FROM bench.report ORDER BY n) TO STDOUT CSV HEADER' >build/ratios.csv
+	export_csv bench 'SELECT * FROM bench.raw ORDER BY work, variant, run'
+	export_csv ratios 'SELECT peers, work, ratio, measured, target, variant_median, variant_min, variant_max,
+		baseline_median, baseline_min, baseline_max FROM bench.report ORDER BY n'
+	export_csv stages 'TABLE bench.stage_figures'
+	export_csv memory 'TABLE bench.memory'
+	export_csv versions "SELECT current_date AS date, current_setting('server_version') AS postgresql, '$(openssl version | cut -d' ' -f2)' AS openssl,
+		$runs AS runs, (SELECT string_agg(format('%s %s', extname, extversion), ', ' ORDER BY extname) FROM pg_extension
+			WHERE extname IN ('pg_session_jwt', 'pgjwt_rs')) AS peers"
 	if command -v gnuplot >/dev/null; then
 		scratch_sql -c "COPY (SELECT replace(work || ': ' || ratio, ',', ''), '', measured, substring(target FROM '[0-9.]+')
 			FROM bench.report WHERE measured < 3 ORDER BY n) TO STDOUT CSV" >"$SCRATCH/drawn.csv"
 		gnuplot -e "data='$SCRATCH/drawn.csv'; picture='build/bench.svg'" test/bench/plot.gp
 	fi
-	scratch_say 'the figures are in build/bench.csv and build/ratios.csv, the picture in build/bench.svg'
+	scratch_say 'the figures are in build/bench.csv and build/ratios.csv, the picture in build/bench.svg; test/bench/page.pl writes them into docs/performance.md'
 }
 
 scratch_build

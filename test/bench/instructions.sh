@@ -6,6 +6,8 @@
 #
 # usage: test/bench/instructions.sh
 #
+# They go to build/instructions.csv, too; page.pl writes them into docs/performance.md.
+#
 # A backend of its own (postgres --single) filters 100,000 rows under callgrind, by a literal and by
 # functions for policies; what is more than the literal's is the functions'.
 #
@@ -52,10 +54,13 @@ row()
 
 	literal=$(count "$3")
 	n=$(count "$2")
-	printf '%-24s %4d more than the %d of a literal: %s\n' "$1" $(((n - literal) / n_rows)) \
-		$(((literal - none) / n_rows)) "$(awk "BEGIN { printf \"%.3f\", ($n - $none) / ($literal - $none) }")"
+	printf '%s,%d,%d,%s\n' "$1" $(((n - literal) / n_rows)) $(((literal - none) / n_rows)) \
+		"$(awk "BEGIN { printf \"%.3f\", ($n - $none) / ($literal - $none) }")"
 }
 
-row 'uid()' 'user_id = clerk.uid()' "user_id = 'user_none'"
-row 'mapped_id()' 'owner = clerk.mapped_id()' "owner = '6f6b5917-155a-519b-8f95-1e1cbc23202f'"
-row 'permission OR own' "user_id = clerk.uid() OR clerk.has_permission('org:none:none')" "user_id = 'user_none'"
+{
+	echo 'function,more,literal,ratio'
+	row 'uid()' 'user_id = clerk.uid()' "user_id = 'user_none'"
+	row 'mapped_id()' 'owner = clerk.mapped_id()' "owner = '6f6b5917-155a-519b-8f95-1e1cbc23202f'"
+	row 'permission OR own' "user_id = clerk.uid() OR clerk.has_permission('org:none:none')" "user_id = 'user_none'"
+} | tee build/instructions.csv

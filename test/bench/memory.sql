@@ -1,6 +1,6 @@
 --
 -- memory.sql
---	Does a backend grow?  Prints the growth of its private memory in kB, over all tokens after
+--	Does a backend grow?  Notes the growth of its private memory in kB, over all tokens after
 --	the first 10,000, good ones and then as many that are refused.  Run by bench.sh.
 --
 
@@ -23,7 +23,6 @@ BEGIN
 END
 $$;
 
-CREATE TABLE bench.memory (what text, kb int, target text);
 DO $$
 DECLARE
 	before int;
@@ -38,4 +37,3 @@ BEGIN
 	INSERT INTO bench.memory VALUES (n || ' tokens that are refused', bench.private_kb() - before, '< 1024');
 END
 $$;
-SELECT what, kb || ' kB more' AS memory, target || ' kB' AS target FROM bench.memory;

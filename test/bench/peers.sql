@@ -111,8 +111,8 @@ END
 $$;
 CALL bench.measure_peers(:few);
 CALL bench.measure_new_tokens_of_peers(:few);
-INSERT INTO bench.targets (work, variant, baseline, target)
-SELECT work, peer, 'clerk.uid()', target
+INSERT INTO bench.targets (work, variant, baseline, target, peers)
+SELECT work, peer, 'clerk.uid()', target, true
 FROM (VALUES (1, '1,000,000 rows, asked per statement', NULL), (2, '1,000,000 rows, asked per row', '>= 1'),
 	(3, '200 statements for one row', '>= 1'), (4, '200 new tokens: whose are they?', '>= 1')) AS works (w, work, target), bench.peers
 WHERE peer <> 'clerk.uid()' ORDER BY w, n;

@@ -5,7 +5,7 @@ CREATE VIEW bench.figures AS
 	SELECT work, variant, percentile_cont(0.5) WITHIN GROUP (ORDER BY ms) AS median, min(ms) AS min, max(ms) AS max
 	FROM bench.raw GROUP BY work, variant;
 CREATE VIEW bench.report AS
-	SELECT t.n, t.work, t.variant || ' / ' || t.baseline AS ratio,
+	SELECT t.n, t.peers, t.work, t.variant || ' / ' || t.baseline AS ratio,
 		(SELECT round(percentile_cont(0.5) WITHIN GROUP (ORDER BY CASE WHEN t.inverse THEN rb.ms / rv.ms ELSE rv.ms / rb.ms END)::numeric, 2)
 			FROM bench.raw AS rv JOIN bench.raw AS rb USING (work, run)
 			WHERE rv.work = t.work AND rv.variant = t.variant AND rb.variant = t.baseline) AS measured, t.target,
@@ -20,3 +20,10 @@ SELECT work, ratio, measured, target,
 	format('%s (%s-%s)', round(variant_median::numeric, 2), round(variant_min::numeric, 2), round(variant_max::numeric, 2)) AS "ms (min-max)",
 	format('%s (%s-%s)', round(baseline_median::numeric, 2), round(baseline_min::numeric, 2), round(baseline_max::numeric, 2)) AS "baseline"
 FROM bench.report ORDER BY n;
+CREATE VIEW bench.stage_figures AS
+	SELECT variant AS stage, median * 1e3 AS us, min * 1e3 AS min, max * 1e3 AS max
+	FROM bench.figures WHERE work = 'a new token, RS256, in one process'
+	ORDER BY variant <> 'EVP_DigestVerify', variant <> 'a new token', median DESC;
+SELECT stage, round(us::numeric, 2) AS microseconds, format('%s-%s', round(min::numeric, 2), round(max::numeric, 2)) AS "min-max"
+FROM bench.stage_figures;
+SELECT what, kb || ' kB more' AS memory, target || ' kB' AS target FROM bench.memory;

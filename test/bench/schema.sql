@@ -20,7 +20,10 @@ ANALYZE bench.tokens;
 -- figures, in milliseconds
 CREATE TABLE bench.raw (work text, variant text, run int, ms float8);
 -- what the report compares: variant / baseline, or its inverse
-CREATE TABLE bench.targets (n serial, work text, variant text, baseline text, target text, inverse boolean DEFAULT false);
+CREATE TABLE bench.targets (n serial, work text, variant text, baseline text, target text, inverse boolean DEFAULT false,
+	peers boolean DEFAULT false);
+
+CREATE TABLE bench.memory (what text, kb int, target text);
 
 CREATE FUNCTION bench.ms_since(start timestamptz) RETURNS float8 LANGUAGE sql
 	RETURN extract(epoch FROM clock_timestamp() - start) * 1000;
