@@ -4,8 +4,8 @@
  *		beside OpenSSL and nothing else, in one process.
  *
  *	core sign KEY.pem ALG KID ISSUER N [KIDS]
- *		prints N different session tokens, numbered from 1; with KIDS, each of the next of so many
- *		keys: KID0, KID1...
+ *		prints N different session tokens; with KIDS, each of the next of so many keys: KID0,
+ *		KID1...  Those of EdDSA are numbered from 1, as pg_session_jwt wants it.
  *	core stages JWK ROUNDS <TOKENS
  *		prints stage, round, nanoseconds a token
  *
@@ -200,7 +200,8 @@ sign(const char *path, const char *alg, const char *kid, const char *issuer, int
 {
 	FILE *file = fopen(path, "r");
 	EVP_PKEY *key = file ? PEM_read_PrivateKey(file, NULL, NULL, NULL) : NULL;
-	char number[16] = "", header[256], payload[1024];
+	bool is_numbered = strcmp(alg, "EdDSA") == 0;
+	char number[16] = "", jti[32] = "", header[256], payload[1024];
 
 	if (key == NULL)
 		jose_die("no key");
@@ -214,12 +215,14 @@ sign(const char *path, const char *alg, const char *kid, const char *issuer, int
 			header, sizeof(header),
 			"{\"alg\":\"%s\",\"cat\":\"cl_B7d4PD111AAA\",\"kid\":\"%s%s\",\"typ\":\"JWT\"}",
 			alg, kid, number);
+		if (is_numbered)
+			snprintf(jti, sizeof(jti), "\"jti\":%d,", i + 1);
 		snprintf(
 			payload, sizeof(payload),
 			"{\"azp\":\"https://app.example.com\",\"exp\":4102444800,\"fva\":[85,-1],"
-			"\"iat\":1700000000,\"iss\":\"%s\",\"jti\":%d,\"nbf\":1699999990,"
+			"\"iat\":1700000000,\"iss\":\"%s\",%s\"nbf\":1699999990,"
 			"\"sid\":\"sess_%027d\",\"sts\":\"active\",\"sub\":\"user_%027d\",\"v\":2}",
-			issuer, i + 1, i, i % 1000);
+			issuer, jti, i, i % 1000);
 		token = jose_token(key, alg, header, payload, strlen(payload));
 		puts(token);
 		free(token);

@@ -72,7 +72,7 @@ INSERT INTO bench.peers (peer, role, new_tokens) VALUES ('pgsqljwt', 'own_pgsqlj
 
 INSERT INTO bench.peers (peer, role) VALUES ('auth.jwt()->>''sub''', 'own_jwt_wrapped');
 
-CREATE PROCEDURE bench.measure_peers(runs int) LANGUAGE plpgsql AS $$
+CREATE PROCEDURE bench.measure_peers(runs int, few int) LANGUAGE plpgsql AS $$
 DECLARE
 	peers text[] := (SELECT array_agg(peer ORDER BY n) FROM bench.peers);
 	roles text[] := (SELECT array_agg(role ORDER BY n) FROM bench.peers);
@@ -86,8 +86,8 @@ BEGIN
 		PERFORM set_config('role', 'none', true);
 	END LOOP;
 	CALL bench.measure_roles('1,000,000 rows, asked per statement', runs, 'SELECT count(*) FROM bench.notes', peers, roles);
-	CALL bench.measure_roles('1,000,000 rows, asked per row', 2 + runs / 5, 'SELECT count(*) FROM bench.notes', row_peers, row_roles);
-	CALL bench.measure_roles('200 statements for one row', runs,
+	CALL bench.measure_roles('1,000,000 rows, asked per row', few, 'SELECT count(*) FROM bench.notes', row_peers, row_roles);
+	CALL bench.measure_roles('200 statements for one row', few,
 		'DO $do$ BEGIN FOR i IN 1..200 LOOP PERFORM FROM bench.notes WHERE id = i; END LOOP; END $do$', peers, roles);
 END
 $$;
@@ -109,7 +109,7 @@ BEGIN
 	CALL bench.measure('200 new tokens: whose are they?', runs, peers, array_fill('none'::text, ARRAY[cardinality(peers)]), statements);
 END
 $$;
-CALL bench.measure_peers(:few);
+CALL bench.measure_peers(:runs, :few);
 CALL bench.measure_new_tokens_of_peers(:few);
 INSERT INTO bench.targets (work, variant, baseline, target, peers)
 SELECT work, peer, 'clerk.uid()', target, true
