@@ -200,10 +200,10 @@ bench_cold()
 	target 'the first question of a connection' 'clerk.uid(), preloaded' "auth.jwt()->>''sub''" ''
 }
 
-# Milliseconds a request: get URL PATH
+# Milliseconds a request: get URL PATH TOKENS
 get()
 {
-	wrk -t 2 -c 8 -d 4s -s test/bench/rest.lua "$1" -- "$SCRATCH/users" "$2" | awk '/^Requests\/sec/ { print 1000 / $2 }'
+	wrk -t 2 -c 8 -d 4s -s test/bench/rest.lua "$1" -- "$SCRATCH/$3" "$2" | awk '/^Requests\/sec/ { print 1000 / $2 }'
 }
 
 bench_webhooks()
@@ -218,23 +218,27 @@ bench_webhooks()
 	done
 }
 
-# get VARIANT RUN URL: run 0 is to warm up
+# bench_get VARIANT RUN URL TOKENS: run 0 is to warm up
 bench_get()
 {
 	local took
 
-	took=$(get "${3%/*}" "/${3##*/}")
+	took=$(get "${3%/*}" "/${3##*/}" "$4")
 	[ "$2" = 0 ] || raw 'GET of 10 rows, 8 clients: throughput' "$1" "$2" "$took"
 }
 
 bench_rest()
 {
 	local all=('db-schemas = "api"' 'db-anon-role = "anon"' 'db-pool = 8' 'db-pre-config = "clerk.pre_config"')
-	local clerk empty run
+	local clerk empty run i
 
 	bench_sql -f test/bench/rest.sql
-	# a thousand users, a token each
+	# a thousand users, a token each; and with a claim that PostgREST takes the role from
 	head -n 1000 "$SCRATCH/tokens" >"$SCRATCH/users"
+	for ((i = 0; i < 1000; i++)); do
+		"$MINT" token --key "$SCRATCH/rs256.pem" --kid ins_bench --alg RS256 \
+			"$(printf '{"exp":4102444800,"iss":"%s","role":"authenticated","sid":"sess_%027d","sub":"user_%027d","v":2}' $issuer $i $i)"
+	done >"$SCRATCH/users_of_role"
 	scratch_postgrest 12 clerk "${all[@]}" 'db-pre-request = "clerk.pre_request"'
 	clerk=$SCRATCH_URL
 	scratch_postgrest 12 empty "${all[@]}" 'db-pre-request = "api.nothing"'
@@ -247,9 +251,10 @@ bench_rest()
 		return
 	fi
 	for ((run = 0; run <= few; run++)); do
-		bench_get 'policy and pre_request' "$run" "$clerk/notes"
-		bench_get 'neither, with an empty pre-request' "$run" "$empty/plain"
-		bench_get 'neither' "$run" "$SCRATCH_URL/plain"
+		bench_get 'policy and pre_request' "$run" "$clerk/notes" users
+		bench_get 'policy and role claim' "$run" "$SCRATCH_URL/notes" users_of_role
+		bench_get 'neither, with an empty pre-request' "$run" "$empty/plain" users
+		bench_get 'neither' "$run" "$SCRATCH_URL/plain" users
 	done
 }
 

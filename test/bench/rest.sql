@@ -31,4 +31,5 @@ $$;
 INSERT INTO bench.targets (work, variant, baseline, target, inverse) VALUES
 	('GET of 10 rows, 8 clients: throughput', 'policy and pre_request', 'neither, with an empty pre-request', '>= 0.95', true),
 	('GET of 10 rows, 8 clients: throughput', 'policy and pre_request', 'neither', '', true),
+	('GET of 10 rows, 8 clients: throughput', 'policy and role claim', 'neither', '', true),
 	('1,000 webhooks through PostgREST: throughput', 'clerk_webhook', 'plain_upsert', '>= 0.5', true);
