@@ -99,7 +99,7 @@ clerk_compare_variables(const void *name, const void *variable)
 	const char *a = name;
 	const char *b = (*(struct config_generic *const *) variable)->name;
 
-	while (*a != '\0' && pg_ascii_tolower(*a) == pg_ascii_tolower(*b))
+	while (*a != '\0' && (*a == *b || pg_ascii_tolower(*a) == pg_ascii_tolower(*b)))
 	{
 		a++;
 		b++;
