@@ -1,6 +1,6 @@
 /*
  * compat.h
- *		Every difference between PostgreSQL 15 and 18 that this extension meets.
+ *		Every difference between PostgreSQL 15 and 19 that this extension meets.
  */
 #ifndef CLERK_COMPAT_H
 #define CLERK_COMPAT_H
@@ -56,14 +56,33 @@
 	pg_proc_aclcheck(function, role, ACL_EXECUTE)
 #endif
 
-/* 17 has shared memory for whoever comes without being preloaded. */
-#if PG_VERSION_NUM >= 170000
+/* 17 has shared memory for whoever comes without being preloaded; in 19 who fills it gets an argument. */
+#if PG_VERSION_NUM >= 190000
+#define CLERK_HAS_NAMED_SEGMENTS true
+#define CLERK_NAMED_SEGMENT(name, size, initialize)                                      \
+	GetNamedDSMSegment(name, size, initialize, &(bool){false}, NULL)
+#define CLERK_SEGMENT_PARAMS void *memory, void *arg
+#define CLERK_SEGMENT_ARGS(memory) memory, NULL
+#elif PG_VERSION_NUM >= 170000
 #define CLERK_HAS_NAMED_SEGMENTS true
 #define CLERK_NAMED_SEGMENT(name, size, initialize)                                      \
 	GetNamedDSMSegment(name, size, initialize, &(bool){false})
 #else
 #define CLERK_HAS_NAMED_SEGMENTS false
 #define CLERK_NAMED_SEGMENT(name, size, initialize) NULL
+#endif
+#ifndef CLERK_SEGMENT_PARAMS
+#define CLERK_SEGMENT_PARAMS void *memory
+#define CLERK_SEGMENT_ARGS(memory) memory
+#endif
+
+/* 19 has the name of a tranche from who makes it; before, each backend gives it one. */
+#if PG_VERSION_NUM >= 190000
+#define CLERK_NEW_TRANCHE(name) LWLockNewTrancheId(name)
+#define CLERK_REGISTER_TRANCHE(tranche, name) ((void) 0)
+#else
+#define CLERK_NEW_TRANCHE(name) LWLockNewTrancheId()
+#define CLERK_REGISTER_TRANCHE(tranche, name) LWLockRegisterTranche(tranche, name)
 #endif
 
 /* 18 can be asked for a deferrable one, too. */

@@ -32,6 +32,9 @@
 #define MAX_SLOTS 128
 #define MAX_ISSUER 256
 
+/* What pg_stat_activity shows of who waits for the lock. */
+#define TRANCHE "clerk_rls"
+
 typedef struct Slot
 {
 	uint64 hash; /* of the next two */
@@ -63,12 +66,12 @@ initialize_slot(Slot *slot)
 }
 
 static void
-initialize(void *memory)
+initialize(CLERK_SEGMENT_PARAMS)
 {
 	Counters *fresh = memory;
 
 	fresh->since = GetCurrentTimestamp();
-	LWLockInitialize(&fresh->lock, LWLockNewTrancheId());
+	LWLockInitialize(&fresh->lock, CLERK_NEW_TRANCHE(TRANCHE));
 	pg_atomic_init_u32(&fresh->n_slots, 0);
 	for (int i = 0; i < MAX_SLOTS; i++)
 		initialize_slot(&fresh->slots[i]);
@@ -93,9 +96,9 @@ start_memory(void)
 	LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
 	counters = ShmemInitStruct("clerk_rls", sizeof(Counters), &found);
 	if (!found)
-		initialize(counters);
+		initialize(CLERK_SEGMENT_ARGS(counters));
 	LWLockRelease(AddinShmemInitLock);
-	LWLockRegisterTranche(counters->lock.tranche, "clerk_rls");
+	CLERK_REGISTER_TRANCHE(counters->lock.tranche, TRANCHE);
 }
 
 void
@@ -142,7 +145,7 @@ attach_segment(void)
 	PG_TRY();
 	{
 		counters = CLERK_NAMED_SEGMENT(name, sizeof(Counters), initialize);
-		LWLockRegisterTranche(counters->lock.tranche, "clerk_rls");
+		CLERK_REGISTER_TRANCHE(counters->lock.tranche, TRANCHE);
 		ReleaseCurrentSubTransaction();
 	}
 	PG_CATCH();

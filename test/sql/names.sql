@@ -32,25 +32,28 @@ $$;
 CREATE FUNCTION try(name name, token text) RETURNS text LANGUAGE plpgsql AS $f$
 DECLARE
 	tab text := format('%1$I.%1$I', name);
+	-- a line break in the name of a role is an error since 19
+	role text := 'role' || CASE WHEN current_setting('server_version_num')::int < 190000 THEN name
+		ELSE translate(name, E'\r\n', '  ') END;
 	result text;
 BEGIN
 	EXECUTE format('CREATE SCHEMA %I', name);
-	EXECUTE format('CREATE ROLE %I', 'role' || name);
-	EXECUTE format('SET clerk.anon_role = %L', 'role' || name);
-	EXECUTE format('GRANT USAGE ON SCHEMA %I TO %I, authenticated', name, 'role' || name);
+	EXECUTE format('CREATE ROLE %I', role);
+	EXECUTE format('SET clerk.anon_role = %L', role);
+	EXECUTE format('GRANT USAGE ON SCHEMA %I TO %I, authenticated', name, role);
 	-- protect(): what is said is what can be run
 	EXECUTE format('CREATE TABLE %s (%I text, other text)', tab, name);
 	EXECUTE format('CREATE POLICY %I ON %s USING (other = %L)', name, tab, name);
-	PERFORM run(format('SELECT clerk.protect(%L, owner => %L, org => %L, admin_role => %L, role => %L)', tab, name, 'other', 'admin', 'role' || name));
+	PERFORM run(format('SELECT clerk.protect(%L, owner => %L, org => %L, admin_role => %L, role => %L)', tab, name, 'other', 'admin', role));
 	EXECUTE format('SELECT string_agg(p, %L) FROM clerk.protect(%L, owner => %L, org => %L, admin_role => %L, role => %L) AS p WHERE p NOT LIKE %L',
-		'; ', tab, name, 'other', 'admin', 'role' || name, '--%') INTO result;
+		'; ', tab, name, 'other', 'admin', role, '--%') INTO result;
 	IF result IS NOT NULL THEN
 		RETURN 'protect: ' || result;
 	END IF;
 	-- explain_access(): runs expressions and looks rows up by these names
 	EXECUTE format('INSERT INTO %s VALUES (%L, %L)', tab, 'user_alice', name);
 	EXECUTE format('SELECT e.result FROM clerk.explain_access(%L, %L, %L, %L, %L) AS e WHERE kind = %L',
-		tab, 'SELECT', format('%I.%I IS NOT NULL', name, name), token, 'role' || name, 'verdict') INTO result;
+		tab, 'SELECT', format('%I.%I IS NOT NULL', name, name), token, role, 'verdict') INTO result;
 	IF result !~ '^[01] of 1 rows visible' THEN
 		RETURN 'explain_access: ' || result;
 	END IF;
@@ -62,10 +65,10 @@ BEGIN
 	EXECUTE format('CREATE POLICY %1$I ON %2$s USING (%3$I = %4$I.%4$I() OR auth.uid()::text = %5$L)', 'bad' || name, tab, name, name, name);
 	EXECUTE format('CREATE TABLE %1$I.%2$I (%3$I text DEFAULT (auth.uid()::text || %3$L), CONSTRAINT %3$I CHECK (auth.jwt() ->> %4$L <> %3$L))',
 		name, 'more' || name, name, 'sub');
-	EXECUTE format('GRANT SELECT ON %I.%I TO %I', name, 'more' || name, 'role' || name);
-	EXECUTE format('CREATE POLICY %I ON %I.%I TO %I USING (%I = clerk.uid())', name, name, 'more' || name, 'role' || name, name);
+	EXECUTE format('GRANT SELECT ON %I.%I TO %I', name, 'more' || name, role);
+	EXECUTE format('CREATE POLICY %I ON %I.%I TO %I USING (%I = clerk.uid())', name, name, 'more' || name, role, name);
 	EXECUTE format('CREATE VIEW %1$I.%2$I AS SELECT %3$L::text AS %3$I, auth.jwt() ->> %4$L AS sub', name, 'view' || name, name, 'sub');
-	EXECUTE format('GRANT SELECT ON %I.%I TO %I', name, 'view' || name, 'role' || name);
+	EXECUTE format('GRANT SELECT ON %I.%I TO %I', name, 'view' || name, role);
 	EXECUTE format('CREATE FUNCTION %I.%I() RETURNS trigger LANGUAGE plpgsql AS %L', name, 'trigger' || name, 'BEGIN RETURN new; END');
 	EXECUTE format('CREATE TRIGGER %1$I BEFORE INSERT ON %2$s FOR EACH ROW WHEN (auth.role() = %1$L) EXECUTE FUNCTION %3$I.%4$I(%1$L)',
 		name, tab, name, 'trigger' || name);
@@ -88,8 +91,8 @@ BEGIN
 	END LOOP;
 	EXECUTE format('INSERT INTO %I.%I VALUES (%L, %L)', name, 'users' || name, 'user_' || name, '00000000-0000-4000-8000-000000000001');
 	EXECUTE format('ALTER TABLE %I.%I ENABLE ROW LEVEL SECURITY', name, 'users' || name);
-	EXECUTE format('CREATE POLICY own ON %I.%I TO %I USING (%I = clerk.uid())', name, 'users' || name, 'role' || name, name);
-	EXECUTE format('GRANT UPDATE ON %I.%I TO %I', name, 'users' || name, 'role' || name);
+	EXECUTE format('CREATE POLICY own ON %I.%I TO %I USING (%I = clerk.uid())', name, 'users' || name, role, name);
+	EXECUTE format('GRANT UPDATE ON %I.%I TO %I', name, 'users' || name, role);
 	PERFORM run('SELECT fix FROM clerk.audit() WHERE finding = ''ids-writable''');
 	SELECT string_agg(finding || ' of ' || object, ', ') INTO result FROM clerk.audit() WHERE finding <> 'call-per-row';
 	IF result IS NOT NULL THEN
@@ -100,12 +103,12 @@ BEGIN
 	EXECUTE format('SELECT clerk.untrack_ids(%L)', format('%I.%I', name, 'users' || name));
 	-- expose_webhook()
 	EXECUTE format('SELECT clerk.expose_webhook(%L, %L)', name, 'hook' || name);
-	IF NOT has_function_privilege('role' || name, format('%I.%I(json)', name, 'hook' || name), 'EXECUTE') THEN
+	IF NOT has_function_privilege(role, format('%I.%I(json)', name, 'hook' || name), 'EXECUTE') THEN
 		RETURN 'expose_webhook';
 	END IF;
 	SET LOCAL client_min_messages = warning;
 	EXECUTE format('DROP SCHEMA %I CASCADE', name);
-	EXECUTE format('DROP ROLE %I', 'role' || name);
+	EXECUTE format('DROP ROLE %I', role);
 	RETURN NULL;
 END
 $f$;

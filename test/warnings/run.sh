@@ -7,6 +7,8 @@
 # clang, which does not know all the flags that PostgreSQL was built with.
 #
 set -euo pipefail
+# shellcheck source-path=SCRIPTDIR/../.. source=test/lib/scratch.sh
+. test/lib/scratch.sh
 . test/lib/sources.sh
 
 copy=$SCRATCH/strict
