@@ -884,7 +884,7 @@ COMMENT ON FUNCTION clerk_internal.once(text) IS
 	'a call of a function of clerk as policies are to have it, as PostgreSQL prints it: once a statement';
 
 -- Not of what depends on the row; and where claims are believed clerk.uid() costs next to nothing.
-CREATE OR REPLACE FUNCTION clerk_internal.audit_calls()
+CREATE OR REPLACE FUNCTION clerk_internal.audit_flavour()
 	RETURNS TABLE (severity text, finding text, object text, detail text, fix text)
 	LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 	AS $$
@@ -902,11 +902,24 @@ BEGIN
 					'-- write (SELECT clerk...) there by hand'
 		FROM clerk_internal.audited_policies() AS p, regexp_matches(p.expression, call, 'g') AS matched
 		WHERE matched[1] !~ '^clerk[.]is_fellow_member'
-		GROUP BY p.object;
+		GROUP BY p.object
+		UNION ALL
+		-- but who can become a role that no policy counts for has nothing to gain
+		SELECT 'warning', 'claims-believed', format('role %I', r.rolname),
+			format('it can run SQL as %s, and so be any user, as request.jwt.claims are believed',
+				string_agg(quote_ident(api), ', ' ORDER BY api)),
+			'-- set verify to signature in clerk.settings, if it is none of the gateway''s, or take its rights away'
+		FROM pg_roles AS r, clerk_internal.api_roles() AS api
+		WHERE clerk_internal.believes_claims() AND r.rolcanlogin AND pg_has_role(r.oid, api, 'MEMBER')
+			AND r.oid <> clerk_internal.handler_role() AND NOT EXISTS (
+				SELECT FROM pg_roles AS other WHERE (other.rolsuper OR other.rolbypassrls)
+					AND pg_has_role(r.oid, other.oid, 'MEMBER'))
+		GROUP BY r.rolname;
 END
 $$;
-COMMENT ON FUNCTION clerk_internal.audit_calls() IS
-	'what clerk.audit() finds in how policies call functions of clerk';
+COMMENT ON FUNCTION clerk_internal.audit_flavour() IS
+	'what clerk.audit() finds that only the hosted file can have: calls that are made once per row, and roles '
+	'that can be any user';
 
 --
 -- instances.sql
@@ -2656,6 +2669,7 @@ COMMENT ON FUNCTION clerk_internal.request_text() IS 'all settings that a reques
 -- The answer is kept in a setting of the transaction, with a code that only this function can make,
 -- for the very request, transaction and backend; so it lasts until one of them is another. It is 64
 -- hexadecimal digits and the claims, or nothing for nobody.
+-- Compared are hashes of the codes, so that the time it takes says nothing of them.
 -- PARALLEL UNSAFE: nothing can be kept in a parallel operation.
 CREATE OR REPLACE FUNCTION clerk_internal.caller() RETURNS jsonb
 	LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
@@ -2670,9 +2684,9 @@ DECLARE
 	decided record;
 BEGIN
 	SELECT * INTO seal FROM clerk_internal.seal;
-	IF length(kept) >= 64 AND left(kept, 64)
-		= encode(sha256(seal.outer_key
-			|| sha256(seal.inner_key || convert_to(place || substr(kept, 65), 'UTF8'))), 'hex') THEN
+	IF length(kept) >= 64 AND sha256(convert_to(left(kept, 64), 'UTF8'))
+		= sha256(convert_to(encode(sha256(seal.outer_key
+			|| sha256(seal.inner_key || convert_to(place || substr(kept, 65), 'UTF8'))), 'hex'), 'UTF8')) THEN
 		RETURN nullif(substr(kept, 65), '')::jsonb;
 	END IF;
 	decided := clerk_internal.decide();
@@ -4386,6 +4400,7 @@ CREATE OR REPLACE FUNCTION clerk.track_ids(tab regclass, clerk_id_column name, i
 DECLARE
 	kind "char" := (SELECT CASE WHEN relispartition THEN 'p' ELSE relkind END FROM pg_class WHERE oid = tab);
 	mapped bigint;
+	wanted bigint;
 	writers text;
 BEGIN
 	PERFORM clerk.is_authenticated();	-- loads the library, which knows the setting of roles
@@ -4403,7 +4418,12 @@ BEGIN
 	END IF;
 	EXECUTE format('LOCK TABLE ONLY %s IN SHARE ROW EXCLUSIVE MODE', tab);
 	IF (clerk_internal.tracked_columns(tab)) = ARRAY[clerk_id_column, id_column] THEN
-		RETURN (SELECT count(*) FROM clerk.id_map WHERE source = tab);
+		-- a table that was restored elsewhere has its triggers, and not its mappings
+		SELECT count(*) INTO mapped FROM clerk.id_map WHERE source = tab;
+		EXECUTE format('SELECT count(*) FROM ONLY %s AS t WHERE num_nulls(t.%I, t.%I) = 0',
+			tab, clerk_id_column, id_column) INTO wanted;
+		RETURN CASE WHEN mapped = wanted THEN mapped
+			ELSE mapped + clerk_internal.backfill_ids(tab, clerk_id_column, id_column) END;
 	ELSIF EXISTS (SELECT FROM pg_trigger WHERE tgrelid = tab
 		AND tgfoid = 'clerk_internal.track_id()'::regprocedure) THEN
 		RAISE EXCEPTION USING
@@ -8067,7 +8087,7 @@ BEGIN
 			SELECT * FROM clerk_internal.audit_code(items)
 			UNION ALL SELECT * FROM clerk_internal.audit_settings(items)
 			UNION ALL SELECT * FROM clerk_internal.audit_presets(items)
-			UNION ALL SELECT * FROM clerk_internal.audit_calls()
+			UNION ALL SELECT * FROM clerk_internal.audit_flavour()
 			UNION ALL SELECT * FROM clerk_internal.audit_volatility(items)
 			UNION ALL SELECT * FROM clerk_internal.audit_functions(items)
 			UNION ALL SELECT * FROM clerk_internal.audit_policies()

@@ -249,6 +249,7 @@ COMMENT ON FUNCTION clerk_internal.request_text() IS 'all settings that a reques
 -- The answer is kept in a setting of the transaction, with a code that only this function can make,
 -- for the very request, transaction and backend; so it lasts until one of them is another. It is 64
 -- hexadecimal digits and the claims, or nothing for nobody.
+-- Compared are hashes of the codes, so that the time it takes says nothing of them.
 -- PARALLEL UNSAFE: nothing can be kept in a parallel operation.
 CREATE FUNCTION clerk_internal.caller() RETURNS jsonb
 	LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
@@ -263,9 +264,9 @@ DECLARE
 	decided record;
 BEGIN
 	SELECT * INTO seal FROM clerk_internal.seal;
-	IF length(kept) >= 64 AND left(kept, 64)
-		= encode(sha256(seal.outer_key
-			|| sha256(seal.inner_key || convert_to(place || substr(kept, 65), 'UTF8'))), 'hex') THEN
+	IF length(kept) >= 64 AND sha256(convert_to(left(kept, 64), 'UTF8'))
+		= sha256(convert_to(encode(sha256(seal.outer_key
+			|| sha256(seal.inner_key || convert_to(place || substr(kept, 65), 'UTF8'))), 'hex'), 'UTF8')) THEN
 		RETURN nullif(substr(kept, 65), '')::jsonb;
 	END IF;
 	decided := clerk_internal.decide();

@@ -68,7 +68,7 @@ COMMENT ON FUNCTION clerk_internal.once(text) IS
 	'a call of a function of clerk as policies are to have it, as PostgreSQL prints it: once a statement';
 
 -- Not of what depends on the row; and where claims are believed clerk.uid() costs next to nothing.
-CREATE FUNCTION clerk_internal.audit_calls()
+CREATE FUNCTION clerk_internal.audit_flavour()
 	RETURNS TABLE (severity text, finding text, object text, detail text, fix text)
 	LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 	AS $$
@@ -86,8 +86,21 @@ BEGIN
 					'-- write (SELECT clerk...) there by hand'
 		FROM clerk_internal.audited_policies() AS p, regexp_matches(p.expression, call, 'g') AS matched
 		WHERE matched[1] !~ '^clerk[.]is_fellow_member'
-		GROUP BY p.object;
+		GROUP BY p.object
+		UNION ALL
+		-- but who can become a role that no policy counts for has nothing to gain
+		SELECT 'warning', 'claims-believed', format('role %I', r.rolname),
+			format('it can run SQL as %s, and so be any user, as request.jwt.claims are believed',
+				string_agg(quote_ident(api), ', ' ORDER BY api)),
+			'-- set verify to signature in clerk.settings, if it is none of the gateway''s, or take its rights away'
+		FROM pg_roles AS r, clerk_internal.api_roles() AS api
+		WHERE clerk_internal.believes_claims() AND r.rolcanlogin AND pg_has_role(r.oid, api, 'MEMBER')
+			AND r.oid <> clerk_internal.handler_role() AND NOT EXISTS (
+				SELECT FROM pg_roles AS other WHERE (other.rolsuper OR other.rolbypassrls)
+					AND pg_has_role(r.oid, other.oid, 'MEMBER'))
+		GROUP BY r.rolname;
 END
 $$;
-COMMENT ON FUNCTION clerk_internal.audit_calls() IS
-	'what clerk.audit() finds in how policies call functions of clerk';
+COMMENT ON FUNCTION clerk_internal.audit_flavour() IS
+	'what clerk.audit() finds that only the hosted file can have: calls that are made once per row, and roles '
+	'that can be any user';

@@ -778,7 +778,7 @@ BEGIN
 			SELECT * FROM clerk_internal.audit_code(items)
 			UNION ALL SELECT * FROM clerk_internal.audit_settings(items)
 			UNION ALL SELECT * FROM clerk_internal.audit_presets(items)
-			UNION ALL SELECT * FROM clerk_internal.audit_calls()
+			UNION ALL SELECT * FROM clerk_internal.audit_flavour()
 			UNION ALL SELECT * FROM clerk_internal.audit_volatility(items)
 			UNION ALL SELECT * FROM clerk_internal.audit_functions(items)
 			UNION ALL SELECT * FROM clerk_internal.audit_policies()

@@ -53,9 +53,9 @@ CREATE FUNCTION clerk_internal.once(call text) RETURNS text
 COMMENT ON FUNCTION clerk_internal.once(text) IS
 	'a call of a function of clerk as policies are to have it, as PostgreSQL prints it: here as it is';
 
-CREATE FUNCTION clerk_internal.audit_calls()
+CREATE FUNCTION clerk_internal.audit_flavour()
 	RETURNS TABLE (severity text, finding text, object text, detail text, fix text)
 	LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 	AS $$ SELECT NULL::text, NULL::text, NULL::text, NULL::text, NULL::text WHERE false $$;
-COMMENT ON FUNCTION clerk_internal.audit_calls() IS
-	'what clerk.audit() finds in how policies call functions of clerk: here nothing, as no call costs';
+COMMENT ON FUNCTION clerk_internal.audit_flavour() IS
+	'what clerk.audit() finds that only the hosted file can have: nothing';

@@ -124,6 +124,7 @@ CREATE FUNCTION clerk.track_ids(tab regclass, clerk_id_column name, id_column na
 DECLARE
 	kind "char" := (SELECT CASE WHEN relispartition THEN 'p' ELSE relkind END FROM pg_class WHERE oid = tab);
 	mapped bigint;
+	wanted bigint;
 	writers text;
 BEGIN
 	PERFORM clerk.is_authenticated();	-- loads the library, which knows the setting of roles
@@ -141,7 +142,12 @@ BEGIN
 	END IF;
 	EXECUTE format('LOCK TABLE ONLY %s IN SHARE ROW EXCLUSIVE MODE', tab);
 	IF (clerk_internal.tracked_columns(tab)) = ARRAY[clerk_id_column, id_column] THEN
-		RETURN (SELECT count(*) FROM clerk.id_map WHERE source = tab);
+		-- a table that was restored elsewhere has its triggers, and not its mappings
+		SELECT count(*) INTO mapped FROM clerk.id_map WHERE source = tab;
+		EXECUTE format('SELECT count(*) FROM ONLY %s AS t WHERE num_nulls(t.%I, t.%I) = 0',
+			tab, clerk_id_column, id_column) INTO wanted;
+		RETURN CASE WHEN mapped = wanted THEN mapped
+			ELSE mapped + clerk_internal.backfill_ids(tab, clerk_id_column, id_column) END;
 	ELSIF EXISTS (SELECT FROM pg_trigger WHERE tgrelid = tab
 		AND tgfoid = 'clerk_internal.track_id()'::regprocedure) THEN
 		RAISE EXCEPTION USING

@@ -2,7 +2,8 @@
 #
 # e2e.sh
 #		The hosted file behind a real PostgREST 12, set up as on supabase.com: the gateway verifies, the
-#		database believes it; and webhooks through the relay, signed by the svix package.
+#		database believes it, or verifies as well; webhooks through the relay, signed by the svix package;
+#		and a token of the test kit.
 #
 # usage: test/hosted/e2e.sh
 #
@@ -55,4 +56,28 @@ token()
 	"$MINT" token --key "$SCRATCH/clerk.pem" --alg RS256 --kid ins_e2e \
 		"{\"iss\":\"https://clerk.example.com\",\"sub\":\"user_$1\",\"sid\":\"sess_$1\",\"iat\":@now@,\"exp\":@now+600@${2:-}}"
 }
-node test/hosted/e2e.mjs build/clerk "$with_door" "$bare" "$(token alice)" "$(token bob ',"role":"authenticated"')" "$(token alice ',"iat":1,"exp":2')"
+# ask [WHAT]
+ask()
+{
+	node test/hosted/e2e.mjs build/clerk "$with_door" "$bare" "$(token alice)" "$(token bob ',"role":"authenticated"')" \
+		"$(token alice ',"iat":1,"exp":2')" "$@"
+}
+# first where signatures are verified; what comes in the end revokes Alice
+scratch_sql -U owner -c "UPDATE clerk.settings SET value = 'signature' WHERE name = 'verify'"
+status=0
+ask 'signatures are verified' || status=1
+scratch_sql -U owner -c "UPDATE clerk.settings SET value = 'claims' WHERE name = 'verify'; DELETE FROM notes"
+ask || status=1
+# a token of the test kit, whose key PostgREST gets as all others, once it has read its configuration again
+scratch_sql -U owner -f hosted/clerk_rls_test.sql
+kit=$(scratch_sql -At -U owner -c "SELECT clerk_test.token(clerk_test.claims('user_dora', 'org_a', 'admin'))")
+for try in 1 2 3 4 5 6 7 8 9 10; do
+	answer=$(curl -s -H "Authorization: Bearer $kit" "$with_door/rpc/whoami")
+	case $answer in *user_dora*) break ;; esac
+	sleep 1
+done
+case $answer in
+	*user_dora*authenticated*) echo 'ok - hosted: a token of the test kit' ;;
+	*) echo "not ok - hosted: a token of the test kit" && echo "# $answer" && status=1 ;;
+esac
+exit $status

@@ -24,6 +24,11 @@ SELECT * FROM map;
 SELECT clerk.mapped_bigint();
 -- once more is the same, with other columns it is not
 SELECT clerk.track_ids('"My app"."Users"', 'Clerk', 'the id');
+-- one that was restored elsewhere has its triggers, and not its mappings
+BEGIN;
+DELETE FROM clerk.id_map WHERE source = '"My app"."Users"'::regclass;
+SELECT clerk.track_ids('"My app"."Users"', 'Clerk', 'the id') = (SELECT count("Clerk") FROM "My app"."Users") AS all_mapped, count(*) > 0 AS some FROM "My app"."Users";
+ROLLBACK;
 SELECT clerk.track_ids('"My app"."Users"', 'the id', 'Clerk');
 SELECT clerk.map_id('user_alice', '77');
 SELECT clerk.unmap_id('user_alice');

@@ -65,5 +65,16 @@ RESET ROLE;
 SELECT oid::regprocedure FROM pg_proc
 WHERE pronamespace IN ('clerk'::regnamespace, 'clerk_internal'::regnamespace) AND prosecdef AND has_function_privilege('anon', oid, 'EXECUTE')
 	AND proargtypes::oid[] && '{jsonb,json,record}'::regtype[]::oid[];
+
+-- where a dump has left it out nothing is kept, and nothing believed
+BEGIN;
+DELETE FROM clerk_internal.seal;
+SET LOCAL request.jwt.claims = '';
+SET LOCAL ROLE anon;
+SET LOCAL clerk.token = :'bob';
+SELECT clerk.uid(), clerk.uid() AS again, coalesce(current_setting('clerk_rls.kept', true), '') AS kept;
+SELECT n, set_config('clerk_rls.kept', value, true) = value AS set, clerk.uid()
+FROM (VALUES (1, ''), (2, repeat('0', 64) || '{"sub": "user_alice"}'), (3, :'of_alice')) AS v (n, value);
+ROLLBACK;
 \c postgres
 DROP DATABASE hosted_kept;
