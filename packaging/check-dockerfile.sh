@@ -251,6 +251,20 @@ check_dockerfile()
 	rm -rf --one-file-system "$work"/[0-9]
 }
 
+# Whether the files of YAML are such, as no Docker reads them here.
+check_yaml()
+{
+	python3 -c 'import yaml' 2>/dev/null || { echo "# YAML: skipped, as Python's yaml is not there" && return 0; }
+	if python3 -c 'import sys, yaml; [yaml.safe_load(open(name)) for name in sys.argv[1:]]' "$@" 2>"$work/log"; then
+		echo "ok - YAML: $*"
+	else
+		tail -n 2 "$work/log"
+		echo "not ok - YAML: $*"
+		return 1
+	fi
+}
+
+check_yaml packaging/*.yml .github/workflows/*.yml
 [ $# -gt 0 ] || set -- packaging/Dockerfile.starter packaging/Dockerfile packaging/Dockerfile.supabase
 for file; do
 	check_dockerfile "$file"
