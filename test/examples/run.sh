@@ -2,7 +2,7 @@
 #
 # run.sh
 #		The examples of docs/clients.md with real clients: supabase-js, postgrest-js, node-postgres,
-#		Drizzle, the package clients/js, Python, Go, a browser and the application of examples/nextjs,
+#		Drizzle, the package clients/js, Python, Go, Ruby, a browser and the application of examples/nextjs,
 #		through PostgREST and PgBouncer.
 #
 # usage: test/examples/run.sh [EXAMPLE...]	(default: all)
@@ -191,6 +191,10 @@ examples_test()
 			cp examples/python/*.py "$folder"
 			timeout 60 "$PWD/build/python/bin/python" "$folder/test.py"
 			;;
+		ruby)
+			cp examples/ruby/*.rb "$folder"
+			timeout 60 ruby "$folder/test.rb"
+			;;
 		go)
 			cp examples/go/{*.go,go.mod,go.sum} "$folder"
 			(cd "$folder" && examples_go_env timeout 180 go test -count=1 -v .) | awk '
@@ -229,6 +233,7 @@ examples_missing()
 		browser) [ "$CHROMIUM" ] || echo 'there is no chromium-headless-shell and no chromium' ;;
 		python) [ -e build/python/complete ] || echo 'psycopg, SQLAlchemy and FastAPI are not there' ;;
 		go) [ -e build/go/complete ] || echo 'pgx is not there' ;;
+		ruby) ruby -r pg -e 1 2>&1 | sed -n '1s/.*/there is no Ruby with the gem pg/p' ;;
 		js) [ -d build/clients-js ] || echo 'test/lib/setup.sh --with-tests has not run' ;;
 		nextjs*)
 			[ -d build/nextjs ] && [ -d build/clerk-browser ] || echo 'test/lib/setup.sh --with-starter has not run'
@@ -237,7 +242,7 @@ examples_missing()
 	esac
 }
 
-[ $# -gt 0 ] || set -- supabase-js postgrest-js pg drizzle js python go browser nextjs nextjs-hosted
+[ $# -gt 0 ] || set -- supabase-js postgrest-js pg drizzle js python go ruby browser nextjs nextjs-hosted
 CHROMIUM=$(command -v chromium-headless-shell || command -v chromium || true)
 examples=()
 for name; do

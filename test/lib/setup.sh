@@ -251,6 +251,7 @@ missing_packages()
 		have unzip || echo unzip
 		links cmocka stdio.h || echo libcmocka-dev
 		python3 -c 'import ensurepip, venv' 2>/dev/null || echo python3-venv
+		ruby -r pg -e 1 2>/dev/null || echo ruby-pg
 		# for the steps that take a Debian of their own
 		[ "$(id -u)" != 0 ] || have mmdebstrap || echo mmdebstrap
 		perl -MIPC::Run -e 1 2>/dev/null || echo libipc-run-perl

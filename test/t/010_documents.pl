@@ -39,6 +39,13 @@ is("$meta->{version} $meta->{provides}{clerk_rls}{version} $meta->{'meta-spec'}{
 ok(-e "$root/$_", "META.json: there is $_") for map { ($_->{file}, $_->{docfile}) } values %{ $meta->{provides} };
 like($version, qr/^\d+\.\d+\.\d+$/, 'the version is a semantic one');
 
+# what other packagers take
+like(slurp_file("$root/packaging/clerk_rls.spec"), qr/^Version: \Q$version\E$/m, 'the RPM package has the version');
+like(slurp_file("$root/clients/js/package.json"), qr/^\t"version": "\Q$version\E",$/m, 'and so does that of npm');
+my @pigsty = split /\n/, slurp_file("$root/packaging/pigsty.csv");
+my @commas = map { tr/,// } map { s/"[^"]*"//gr } @pigsty;
+is_deeply([scalar @pigsty, $commas[0] - $commas[1], scalar(() = $pigsty[1] =~ /\b\Q$version\E\b/g)], [2, 0, 4], "the entry for Pigsty's list has all columns, and the version");
+
 # links lead somewhere
 sub anchors
 {

@@ -56,11 +56,16 @@ def with_psycopg(connection):
             db.execute(ADD, ["undone"])
             raise ZeroDivisionError
 
+    def go_on():
+        with user_transaction(connection, ann) as db:
+            error_of(psycopg.Error, lambda: db.execute("SELECT 1/0"))
+
     same(add(ann, "hello"), ("user_ann",), "psycopg: an insert is in the name of whose token it is")
     add(bea, "bea's")
     same([bodies(token) for token in (ann, bea, None)], [["hello"], ["bea's"], []], "psycopg: everybody sees their own, nobody nothing")
     error_of(ZeroDivisionError, fail)
     same(bodies(ann), ["hello"], "psycopg: what fails is undone")
+    same(type(error_of(psycopg.Error, go_on)), psycopg.errors.InFailedSqlTransaction, "psycopg: work that goes on after a statement that has failed is not reported as done")
     refused = error_of(psycopg.Error, lambda: bodies(expired))
     same([is_token_refused(refused), str(refused).splitlines()[0], expired in str(refused)],
          [True, "token-expired: the token has expired", False], "psycopg: a refused token is known as such, with the reason")
