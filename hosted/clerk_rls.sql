@@ -908,7 +908,8 @@ BEGIN
 		SELECT 'warning', 'claims-believed', format('role %I', r.rolname),
 			format('it can run SQL as %s, and so be any user, as request.jwt.claims are believed',
 				string_agg(quote_ident(api), ', ' ORDER BY api)),
-			'-- set verify to signature in clerk.settings, if it is none of the gateway''s, or take its rights away'
+			'-- set verify to signature in clerk.settings, if it is none of the gateway''s, or take its '
+				'rights away'
 		FROM pg_roles AS r, clerk_internal.api_roles() AS api
 		WHERE clerk_internal.believes_claims() AND r.rolcanlogin AND pg_has_role(r.oid, api, 'MEMBER')
 			AND r.oid <> clerk_internal.handler_role() AND NOT EXISTS (
@@ -918,8 +919,8 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION clerk_internal.audit_flavour() IS
-	'what clerk.audit() finds that only the hosted file can have: calls that are made once per row, and roles '
-	'that can be any user';
+	'what clerk.audit() finds that only the hosted file can have: calls that are made once per row, and '
+	'roles that can be any user';
 
 --
 -- instances.sql
