@@ -24,7 +24,8 @@ type Database<T extends Executor, Config> = { transaction<R>(work: (tx: T) => Pr
  * @param db a database of node-postgres, postgres.js or another driver that has transactions
  * @param work gets the transaction; queries of `db` itself are not part of it, and nobody's
  * @param config that of `db.transaction()`, such as `{ isolationLevel: 'serializable' }`
- * @returns what the work returns, once it is committed
+ * @returns what the work returns, once it is committed; or, if it went on after a statement that had failed, rolled back,
+ * of which Drizzle says nothing
  * @throws what the work throws. Drizzle's own error has the parameters in its text, and so the token: what is thrown
  * for a refused token is the driver's error, which has not, and which `isTokenRefused()` knows
  */

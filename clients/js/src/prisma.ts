@@ -22,7 +22,8 @@ const authenticate = (db: Raw, token: Token) => db.$queryRaw`SELECT clerk.authen
  * @param prisma a client that is not extended by `forUser()`
  * @param work gets the client of the transaction; queries of `prisma` itself are not part of it, and nobody's
  * @param options those of `$transaction()`, such as `{ isolationLevel: 'Serializable', timeout: 10000 }`, in milliseconds
- * @returns what the work returns, once it is committed
+ * @returns what the work returns, once it is committed; or, if it went on after a statement that had failed, rolled back,
+ * of which Prisma says nothing
  * @throws what the work throws; what Prisma throws, which for a refused token is one that `isTokenRefused()` knows
  */
 export function clerkTransaction<P, R>(prisma: P, token: Token, work: (tx: TransactionOf<P>) => Promise<R>, options?: object): Promise<R> {
