@@ -240,7 +240,7 @@ COMMENT ON FUNCTION clerk_internal.is_too_deep(text) IS
 	'whether a JSON text, without its strings, has more than 256 levels';
 
 -- What is asked before the cast keeps it from raising what no handler should have to catch.
-CREATE OR REPLACE FUNCTION clerk_internal.json_object(document text) RETURNS jsonb
+CREATE OR REPLACE FUNCTION clerk_internal.parse_object(document text) RETURNS jsonb
 	LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp
 	AS $$
 DECLARE
@@ -264,20 +264,20 @@ EXCEPTION WHEN data_exception OR program_limit_exceeded THEN
 	RETURN NULL;
 END
 $$;
-COMMENT ON FUNCTION clerk_internal.json_object(text) IS
+COMMENT ON FUNCTION clerk_internal.parse_object(text) IS
 	'a JSON object whose members have names of their own, of at most 256 levels; NULL: it is none';
 
-CREATE OR REPLACE FUNCTION clerk_internal.json_object_of_bytes(bytes bytea) RETURNS jsonb
+CREATE OR REPLACE FUNCTION clerk_internal.parse_object_bytes(bytes bytea) RETURNS jsonb
 	LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp
 	AS $$
 BEGIN
-	RETURN clerk_internal.json_object(convert_from(bytes, 'UTF8'));
+	RETURN clerk_internal.parse_object(convert_from(bytes, 'UTF8'));
 EXCEPTION WHEN data_exception THEN
 	RETURN NULL;
 END
 $$;
-COMMENT ON FUNCTION clerk_internal.json_object_of_bytes(bytea) IS
-	'the JSON object in bytes, see clerk_internal.json_object(); NULL: there is none';
+COMMENT ON FUNCTION clerk_internal.parse_object_bytes(bytea) IS
+	'the JSON object in bytes, see clerk_internal.parse_object(); NULL: there is none';
 
 -- As a double, which JavaScript has: what is too small for one is 0 (and would not be cast), and
 -- what is too large is no number: nothing that anything is decided on is beyond that.
@@ -2192,12 +2192,12 @@ BEGIN
 		status := 'token_not_base64url';
 		RETURN;
 	END IF;
-	header := clerk_internal.json_object_of_bytes(header_bytes);
+	header := clerk_internal.parse_object_bytes(header_bytes);
 	status := clerk_internal.header_status(header);
 	IF status <> 'ok' THEN
 		RETURN;
 	END IF;
-	claims := clerk_internal.json_object_of_bytes(payload);
+	claims := clerk_internal.parse_object_bytes(payload);
 	identified := clerk_internal.identify(claims);
 	status := identified.status;
 	IF status = 'ok' THEN
@@ -2433,7 +2433,7 @@ CREATE OR REPLACE FUNCTION clerk_internal.request_cookies() RETURNS SETOF text
 DECLARE
 	cookies constant text := current_setting('request.cookies', true);
 BEGIN
-	IF cookies <> '' AND clerk_internal.json_object(cookies) IS NOT NULL THEN
+	IF cookies <> '' AND clerk_internal.parse_object(cookies) IS NOT NULL THEN
 		RETURN QUERY
 			SELECT c.value #>> '{}' FROM json_each(cookies::json) WITH ORDINALITY AS c (key, value, n)
 			WHERE (c.key ^@ '__session_' OR c.key = '__session') AND json_typeof(c.value) = 'string'
@@ -2503,7 +2503,7 @@ CREATE OR REPLACE FUNCTION clerk_internal.believe_claims(OUT status text, OUT cl
 	LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 	AS $$
 DECLARE
-	believed constant jsonb := clerk_internal.json_object(current_setting('request.jwt.claims', true));
+	believed constant jsonb := clerk_internal.parse_object(current_setting('request.jwt.claims', true));
 	identified constant record := clerk_internal.identify(believed);
 BEGIN
 	status := identified.status;
@@ -2614,7 +2614,7 @@ BEGIN
 			status := 'identity_mismatch';
 		END IF;
 	END LOOP;
-	named := clerk_internal.json_object(current_setting('request.jwt.claims', true));
+	named := clerk_internal.parse_object(current_setting('request.jwt.claims', true));
 	IF current_setting('request.jwt.claims', true) <> ''
 		AND (octet_length(current_setting('request.jwt.claims', true)) > 16384
 		OR clerk_internal.names_another((clerk_internal.identify(named)).status, named, claims ->> 'iss',
@@ -2883,7 +2883,7 @@ CREATE OR REPLACE FUNCTION clerk_internal.role_to_take(role name) RETURNS name
 #variable_conflict use_variable
 DECLARE
 	claims constant jsonb := clerk_internal.caller();
-	gateway constant jsonb := clerk_internal.json_object(nullif(current_setting('request.jwt.claims', true),
+	gateway constant jsonb := clerk_internal.parse_object(nullif(current_setting('request.jwt.claims', true),
 		''));
 	wanted constant name := (SELECT i.role FROM clerk.instances AS i WHERE i.issuer = claims ->> 'iss');
 BEGIN
@@ -3954,7 +3954,7 @@ BEGIN
 	END IF;
 	IF decided.source = 'claims' THEN
 		SELECT i.status, NULL::jsonb AS header, j.claims, i.instance INTO read
-		FROM clerk_internal.json_object(decided.token) AS j (claims), clerk_internal.identify(j.claims) AS i;
+		FROM clerk_internal.parse_object(decided.token) AS j (claims), clerk_internal.identify(j.claims) AS i;
 	ELSE
 		SELECT r.status, r.header, r.claims, r.instance INTO read
 		FROM clerk_internal.read_token(coalesce(decided.token, ''), coalesce(decided.source, '')) AS r;

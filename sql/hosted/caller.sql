@@ -12,7 +12,7 @@ CREATE FUNCTION clerk_internal.request_cookies() RETURNS SETOF text
 DECLARE
 	cookies constant text := current_setting('request.cookies', true);
 BEGIN
-	IF cookies <> '' AND clerk_internal.json_object(cookies) IS NOT NULL THEN
+	IF cookies <> '' AND clerk_internal.parse_object(cookies) IS NOT NULL THEN
 		RETURN QUERY
 			SELECT c.value #>> '{}' FROM json_each(cookies::json) WITH ORDINALITY AS c (key, value, n)
 			WHERE (c.key ^@ '__session_' OR c.key = '__session') AND json_typeof(c.value) = 'string'
@@ -82,7 +82,7 @@ CREATE FUNCTION clerk_internal.believe_claims(OUT status text, OUT claims jsonb,
 	LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 	AS $$
 DECLARE
-	believed constant jsonb := clerk_internal.json_object(current_setting('request.jwt.claims', true));
+	believed constant jsonb := clerk_internal.parse_object(current_setting('request.jwt.claims', true));
 	identified constant record := clerk_internal.identify(believed);
 BEGIN
 	status := identified.status;
@@ -193,7 +193,7 @@ BEGIN
 			status := 'identity_mismatch';
 		END IF;
 	END LOOP;
-	named := clerk_internal.json_object(current_setting('request.jwt.claims', true));
+	named := clerk_internal.parse_object(current_setting('request.jwt.claims', true));
 	IF current_setting('request.jwt.claims', true) <> ''
 		AND (octet_length(current_setting('request.jwt.claims', true)) > 16384
 		OR clerk_internal.names_another((clerk_internal.identify(named)).status, named, claims ->> 'iss',

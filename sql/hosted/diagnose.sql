@@ -187,7 +187,7 @@ BEGIN
 	END IF;
 	IF decided.source = 'claims' THEN
 		SELECT i.status, NULL::jsonb AS header, j.claims, i.instance INTO read
-		FROM clerk_internal.json_object(decided.token) AS j (claims), clerk_internal.identify(j.claims) AS i;
+		FROM clerk_internal.parse_object(decided.token) AS j (claims), clerk_internal.identify(j.claims) AS i;
 	ELSE
 		SELECT r.status, r.header, r.claims, r.instance INTO read
 		FROM clerk_internal.read_token(coalesce(decided.token, ''), coalesce(decided.source, '')) AS r;

@@ -174,7 +174,7 @@ CREATE FUNCTION clerk_internal.role_to_take(role name) RETURNS name
 #variable_conflict use_variable
 DECLARE
 	claims constant jsonb := clerk_internal.caller();
-	gateway constant jsonb := clerk_internal.json_object(nullif(current_setting('request.jwt.claims', true),
+	gateway constant jsonb := clerk_internal.parse_object(nullif(current_setting('request.jwt.claims', true),
 		''));
 	wanted constant name := (SELECT i.role FROM clerk.instances AS i WHERE i.issuer = claims ->> 'iss');
 BEGIN

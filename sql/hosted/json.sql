@@ -58,7 +58,7 @@ COMMENT ON FUNCTION clerk_internal.is_too_deep(text) IS
 	'whether a JSON text, without its strings, has more than 256 levels';
 
 -- What is asked before the cast keeps it from raising what no handler should have to catch.
-CREATE FUNCTION clerk_internal.json_object(document text) RETURNS jsonb
+CREATE FUNCTION clerk_internal.parse_object(document text) RETURNS jsonb
 	LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp
 	AS $$
 DECLARE
@@ -82,20 +82,20 @@ EXCEPTION WHEN data_exception OR program_limit_exceeded THEN
 	RETURN NULL;
 END
 $$;
-COMMENT ON FUNCTION clerk_internal.json_object(text) IS
+COMMENT ON FUNCTION clerk_internal.parse_object(text) IS
 	'a JSON object whose members have names of their own, of at most 256 levels; NULL: it is none';
 
-CREATE FUNCTION clerk_internal.json_object_of_bytes(bytes bytea) RETURNS jsonb
+CREATE FUNCTION clerk_internal.parse_object_bytes(bytes bytea) RETURNS jsonb
 	LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp
 	AS $$
 BEGIN
-	RETURN clerk_internal.json_object(convert_from(bytes, 'UTF8'));
+	RETURN clerk_internal.parse_object(convert_from(bytes, 'UTF8'));
 EXCEPTION WHEN data_exception THEN
 	RETURN NULL;
 END
 $$;
-COMMENT ON FUNCTION clerk_internal.json_object_of_bytes(bytea) IS
-	'the JSON object in bytes, see clerk_internal.json_object(); NULL: there is none';
+COMMENT ON FUNCTION clerk_internal.parse_object_bytes(bytea) IS
+	'the JSON object in bytes, see clerk_internal.parse_object(); NULL: there is none';
 
 -- As a double, which JavaScript has: what is too small for one is 0 (and would not be cast), and
 -- what is too large is no number: nothing that anything is decided on is beyond that.

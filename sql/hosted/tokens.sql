@@ -120,12 +120,12 @@ BEGIN
 		status := 'token_not_base64url';
 		RETURN;
 	END IF;
-	header := clerk_internal.json_object_of_bytes(header_bytes);
+	header := clerk_internal.parse_object_bytes(header_bytes);
 	status := clerk_internal.header_status(header);
 	IF status <> 'ok' THEN
 		RETURN;
 	END IF;
-	claims := clerk_internal.json_object_of_bytes(payload);
+	claims := clerk_internal.parse_object_bytes(payload);
 	identified := clerk_internal.identify(claims);
 	status := identified.status;
 	IF status = 'ok' THEN
