@@ -1,6 +1,7 @@
 # 017_life.pl
 #	The life of the extension: whoever may create it, an update from each old version is the same
-#	as a fresh install, object by object, and dropping it leaves nothing behind.
+#	as a fresh install, object by object, a migration of the application may set it up again and
+#	again, and dropping it leaves nothing behind.
 
 use strict;
 use warnings FATAL => 'all';
@@ -139,5 +140,24 @@ is($node->safe_psql('fresh', q{
 	'0|0|t|||0', 'CASCADE takes triggers, policies, defaults and functions along, and leaves row-level security on');
 $node->safe_psql('fresh', 'DROP TABLE users, notes; DROP FUNCTION handle; DROP SCHEMA clerk, auth');
 is(everything(), $before, 'and nothing else is left');
+
+# what a migration of the application says may be said again, and is then what it was
+my ($secret, $issuer) = ('whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw', vector('issuer_a'));
+create_database('repeated', q{CREATE EXTENSION clerk_rls; CREATE TABLE users (id uuid PRIMARY KEY DEFAULT gen_random_uuid(), clerk_id text UNIQUE);
+	CREATE TABLE notes (user_id text); CREATE ROLE again; CREATE FUNCTION handle(jsonb) RETURNS void LANGUAGE sql AS ''});
+my @calls = ("add_instance('$issuer', authorized_parties => '{https://app.example.com}')", "load_jwks('$issuer', '" . vector('jwks_a') . "')",
+	"map_id('user_alice', '1')", "track_ids('users', 'clerk_id', 'id')", 'install_auth_shim()', "add_webhook_secret('$issuer', '$secret')",
+	"expose_webhook('public')", "add_event_handler('user.*', 'handle(jsonb)')", "expose_report('public', 'again')", "grant_admin('again')",
+	"protect('notes', owner => 'user_id', dry_run => false)", "revoke_user('user_x')", "revoke_session('sess_x')", "set_supabase_keys('$secret$secret')");
+my $migration = join '', map { "SELECT * FROM clerk.$_ \\g /dev/null\n" } @calls;
+my $state = join ' UNION ALL ', map { "SELECT '$_', to_jsonb(t) - 'created_at' - 'set_at' - 'revoked_at' - 'loaded_at' FROM clerk.$_ AS t" }
+  qw(instances jwks id_map webhook_secrets event_handlers revocations supabase_keys);
+$state .= q{ UNION ALL SELECT 'policy', to_jsonb(p) FROM pg_policies AS p UNION ALL SELECT 'trigger', to_jsonb(tgname) FROM pg_trigger WHERE tgrelid = 'users'::regclass
+	UNION ALL SELECT 'acl', jsonb_build_array(oid::regprocedure, proacl::text) FROM pg_proc WHERE pronamespace IN ('clerk'::regnamespace, 'auth'::regnamespace, 'public'::regnamespace)};
+$node->safe_psql('repeated', $migration);
+my $once = $node->safe_psql('repeated', "SELECT * FROM ($state) AS s ORDER BY s::text");
+$node->safe_psql('repeated', $migration) for 1 .. 2;
+is($node->safe_psql('repeated', "SELECT * FROM ($state) AS s ORDER BY s::text"), $once, 'a migration that is run again changes nothing');
+cmp_ok(length $once, '>', 3000, 'of what is there');
 
 done_testing();
