@@ -283,7 +283,7 @@ bench_report()
 			WHERE extname IN ('pg_session_jwt', 'pgjwt_rs')) AS peers"
 	if command -v gnuplot >/dev/null; then
 		scratch_sql -c "COPY (SELECT replace(work || ': ' || ratio, ',', ''), '', measured, substring(target FROM '[0-9.]+')
-			FROM bench.report WHERE measured < 3 ORDER BY n) TO STDOUT CSV" >"$SCRATCH/drawn.csv"
+			FROM bench.report WHERE measured < 3 AND NOT peers ORDER BY n) TO STDOUT CSV" >"$SCRATCH/drawn.csv"
 		gnuplot -e "data='$SCRATCH/drawn.csv'; picture='build/bench.svg'" test/bench/plot.gp
 	fi
 	scratch_say 'the figures are in build/bench.csv and build/ratios.csv, the picture in build/bench.svg; test/bench/page.pl writes them into docs/performance.md'
