@@ -54,6 +54,7 @@ return {
 			'proxy_pass' => 'no nginx here',
 		},
 	},
+	'docs/performance.md' => { skip => { 'shared_preload_libraries' => 'the server of a test has it, or has not' } },
 	'docs/ids.md' => {
 		claims => { o => { id => 'org_2abc', rol => 'member' } },
 		expect => [
