@@ -43,7 +43,7 @@ show()
 # Runs a step and counts.  One that fails, though no line says so, counts as a failure.
 run_step()
 {
-	local step=$1 out="$SCRATCH/$1.out" status=0 n_ok n_not_ok
+	local step=$1 out="$SCRATCH/$1.out" status=0 start=$SECONDS n_ok n_not_ok
 
 	[ -f "test/$step/run.sh" ] || scratch_die "no such step: $step"
 	scratch_say "$step"
@@ -58,7 +58,7 @@ run_step()
 	sed -nE '/: skipped/{s/^(»|#) /# /p;t}; s/^#> /# /p' "$out"
 	passed=$((passed + n_ok))
 	failed=$((failed + n_not_ok))
-	printf '  %-12s %s passed, %s failed\n' "$step" "$n_ok" "$n_not_ok"
+	printf '  %-12s %s passed, %s failed, %s s\n' "$step" "$n_ok" "$n_not_ok" $((SECONDS - start))
 }
 
 scratch_build
